@@ -1,0 +1,1 @@
+"""Wire formats: strict CBOR, COSE, claims, credential, QR, profiles, pages, PDF."""

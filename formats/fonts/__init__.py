@@ -1,0 +1,1 @@
+"""Data: the shipped subset font and its licence."""

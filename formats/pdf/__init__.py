@@ -1,0 +1,1 @@
+"""PDF pages: writing them from a page description, reading them back."""

@@ -1,0 +1,1 @@
+"""Issuing: records in, plans, ledger, signed and logged certificates out."""

@@ -1,0 +1,1 @@
+"""Offline verification: trust context, checks, verdicts, reports."""
