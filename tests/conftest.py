@@ -1,0 +1,40 @@
+"""Shared set-up: hypothesis profiles (`MINGZHENG_FULL=1` runs the full counts) and reasons for marked tests to skip."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+FULL = os.environ.get("MINGZHENG_FULL") == "1"
+
+settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("full", max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("full" if FULL else "default")
+
+
+def _missing(marker: str) -> str | None:
+    if marker == "go" and shutil.which("go") is None:
+        return "the Go toolchain is not installed"
+    if marker == "peers" and not os.environ.get("MINGZHENG_PEERS_PYTHON"):
+        return "MINGZHENG_PEERS_PYTHON names no environment with the peer packages"
+    if marker == "strace" and shutil.which("strace") is None:
+        return "strace is not installed"
+    if marker == "root" and (not hasattr(os, "geteuid") or os.geteuid() != 0):
+        return "root is needed for a network namespace"
+    if marker == "zbar":
+        try:
+            import pyzbar.pyzbar  # noqa: F401
+        except ImportError as error:
+            return f"pyzbar or libzbar is not installed: {error}"
+    if marker == "wheel" and os.environ.get("MINGZHENG_WHEEL") != "1":
+        return "set MINGZHENG_WHEEL=1 to build the wheel and install it with the network"
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip marked tests, with the reason, where what they need is missing."""
+    for item in items:
+        for marker in ("go", "peers", "strace", "root", "zbar", "wheel"):
+            if item.get_closest_marker(marker) is not None and (reason := _missing(marker)) is not None:
+                item.add_marker(pytest.mark.skip(reason=reason))
