@@ -99,10 +99,8 @@ def main() -> NoReturn:
     """Run the command; every failure becomes a sentence with a stable code and the right exit status."""
     _use_utf8()
     try:
-        cli.main(standalone_mode=False)
-        _leave(0)
-    except click.exceptions.Exit as stop:
-        _leave(stop.exit_code)
+        status = cli.main(standalone_mode=False)  # click returns the status of ctx.exit() here
+        _leave(status if isinstance(status, int) else 0)
     except click.Abort:
         click.echo("已中断，未完成的步骤会在下次继续。 Interrupted; run the command again to go on.", err=True)
         _leave(130)
