@@ -87,7 +87,7 @@ def is_face(name: str) -> bool:
 
 def is_effectful(name: str) -> bool:
     room, _, rest = name.partition(".")
-    return rest in EFFECTFUL[room] or is_face(name) and name == "mingzheng"
+    return rest in EFFECTFUL[room] or (is_face(name) and name == "mingzheng")
 
 
 def imports(name: str, *, runtime_only: bool = False) -> Iterator[str]:
@@ -250,9 +250,13 @@ def test_every_error_class_has_a_code_of_its_own() -> None:
             if not isinstance(node, ast.ClassDef) or not node.name.endswith("Error"):
                 continue
             for item in node.body:
-                target = item.target if isinstance(item, ast.AnnAssign) else item.targets[0] if isinstance(
-                    item, ast.Assign
-                ) else None
+                target = (
+                    item.target
+                    if isinstance(item, ast.AnnAssign)
+                    else item.targets[0]
+                    if isinstance(item, ast.Assign)
+                    else None
+                )
                 if isinstance(target, ast.Name) and target.id == "code" and isinstance(item.value, ast.Constant):
                     code = str(item.value.value)
                     assert code not in codes, f"{code} in {name}.{node.name} and {codes[code]}"

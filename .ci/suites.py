@@ -1,0 +1,120 @@
+"""What .ci/run and .ci/full have in common: install what is needed, run suites, say how many tests each ran."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = ROOT / ".venv" / "bin" / "python"
+PEERS = ROOT / ".ci" / "peers-env"
+APT = {"strace": "strace", "pdftotext": "poppler-utils", "unshare": "util-linux", "git": "git", "go": "golang-go"}
+COUNTS = re.compile(r"(\d+) (passed|failed|error|errors|skipped|xfailed|xpassed)")
+
+
+class Runner:
+    """Runs suites one after the other and remembers a line for each."""
+
+    def __init__(self, *, full: bool) -> None:
+        self.full = full
+        self.lines: list[str] = []
+        self.failed: list[str] = []
+        self.environment = {**os.environ, "PYTHONUTF8": "1", "MINGZHENG_FULL": "1" if full else "0"}
+        self.environment["MINGZHENG_PEERS_PYTHON"] = str(PEERS / "bin" / "python")
+        self.environment["MINGZHENG_WHEEL"] = "1"
+
+    def note(self, name: str, good: bool, text: str, seconds: float) -> None:
+        line = f"{'ok  ' if good else 'FAIL'} {name:<28} {text}  ({seconds:.0f} s)"
+        self.lines.append(line)
+        print(line, flush=True)
+        if not good:
+            self.failed.append(name)
+
+    def command(self, name: str, command: list[str | Path], *, env: dict[str, str] | None = None) -> str:
+        """One suite that is no pytest run: its exit status decides. Returns what it printed."""
+        start = time.monotonic()
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=ROOT,
+            env={**self.environment, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        if done.returncode != 0:
+            print(done.stdout[-6000:], flush=True)
+        last = (done.stdout.strip().splitlines() or [""])[-1][:90]
+        self.note(name, done.returncode == 0, last, time.monotonic() - start)
+        return done.stdout
+
+    def tests(self, name: str, command: list[str | Path], *, env: dict[str, str] | None = None) -> None:
+        """One pytest run: it must pass and must have run at least one test."""
+        start = time.monotonic()
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=ROOT,
+            env={**self.environment, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        counts = {word.rstrip("s"): int(number) for number, word in COUNTS.findall(done.stdout[-4000:])}
+        good = done.returncode == 0 and counts.get("passed", 0) > 0
+        if not good:
+            print(done.stdout[-8000:], flush=True)
+        elif counts.get("skipped"):
+            print("\n".join(x for x in done.stdout.splitlines() if x.startswith("SKIPPED"))[:3000], flush=True)
+        ran = counts.get("passed", 0) + counts.get("failed", 0)
+        text = f"{ran} tests ran, {counts.get('passed', 0)} passed, {counts.get('skipped', 0)} skipped"
+        self.note(name, good, text, time.monotonic() - start)
+
+    def pytest(self, name: str, marker: str) -> None:
+        """All tests of one marker."""
+        self.tests(name, [PYTHON, "-m", "pytest", "-q", "-m", marker])
+
+    def finish(self) -> int:
+        print("\n" + "\n".join(self.lines))
+        print("all green" if not self.failed else f"failed: {', '.join(self.failed)}")
+        return 1 if self.failed else 0
+
+
+def install_system() -> None:
+    """Debian packages that marked suites use; only where they are missing and we may install."""
+    wanted = [package for program, package in APT.items() if shutil.which(program) is None]
+    if not list(Path("/usr/lib").rglob("libzbar.so.0*")):
+        wanted.append("libzbar0")
+    if not wanted:
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print(f"not installed and cannot install: {', '.join(wanted)}", flush=True)
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=False)
+    for package in wanted:
+        subprocess.run(["apt-get", "install", "-y", "-qq", package], env=environment, check=False)
+
+
+def install_python() -> None:
+    """The development tools into .venv, the peers into an environment of their own; both from hashed locks."""
+    pip = ["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary", ":all:"]
+    lock = ["--require-hashes", "-r"]
+    subprocess.run([PYTHON, *pip, *lock, ROOT / "requirements" / "dev.lock"], check=True)
+    if not (PEERS / "bin" / "python").exists():
+        subprocess.run([sys.executable, "-m", "venv", PEERS], check=True)
+    subprocess.run([PEERS / "bin" / "python", *pip, *lock, ROOT / "requirements" / "peers.lock"], check=True)
+
+
+def machine() -> str:
+    """One line about the machine, for results that are kept."""
+    model = "unknown processor"
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [x.split(":", 1)[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")]
+        model = names[0] if names else model
+    load = "/".join(f"{value:.1f}" for value in os.getloadavg())
+    return f"{os.cpu_count()} cores, {model}, Python {sys.version.split()[0]}, load {load}"
