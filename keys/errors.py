@@ -1,0 +1,275 @@
+"""Every error of the room `keys`, each with a stable code.
+
+One base, one leaf per thing a caller would do differently. Messages name what was expected and
+where; never key material, never a passphrase.
+"""
+
+from typing import ClassVar
+
+
+class KeysError(Exception):
+    """Base of every error this room raises about its input."""
+
+    code: ClassVar[str] = "key.error"
+
+
+class UnknownAlgError(KeysError):
+    """An algorithm number outside the closed set."""
+
+    code = "key.unknown_alg"
+
+
+class BadKidError(KeysError):
+    """A key id that is not 8 bytes."""
+
+    code = "key.bad_kid"
+
+
+class BadSpkiError(KeysError):
+    """A SubjectPublicKeyInfo that is not the one accepted spelling of a key of that algorithm."""
+
+    code = "key.bad_spki"
+
+
+class WeakKeyError(KeysError):
+    """An Ed25519 point of small order, spelt non-canonically, or not on the curve."""
+
+    code = "key.weak_point"
+
+
+class BadPrivateKeyError(KeysError):
+    """Private bytes that are no key of that algorithm."""
+
+    code = "key.bad_private_key"
+
+
+class SignatureInvalidError(KeysError):
+    """The signature is not this key's over this message."""
+
+    code = "key.signature_invalid"
+
+
+class BadVkeyError(KeysError):
+    """A verifier-key string or its parts that break C2SP signed-note."""
+
+    code = "key.bad_vkey"
+
+
+class NoteMalformedError(KeysError):
+    """Bytes that are no signed note, or text that may not become one."""
+
+    code = "note.malformed"
+
+
+class NoteTooLargeError(NoteMalformedError):
+    """A note over the cap of bytes or of signature lines."""
+
+    code = "note.too_large"
+
+
+class NoteSignatureInvalidError(KeysError):
+    """A line of a known key whose signature does not verify: the whole note is refused."""
+
+    code = "note.signature_invalid"
+
+    def __init__(self, *, name: str) -> None:
+        super().__init__(f"note carries an invalid signature of the known key {name!r}")
+        self.name = name
+
+
+class NoteUntrustedError(KeysError):
+    """No line of the note is a good signature of a known key."""
+
+    code = "note.no_trusted_sig"
+
+
+class NoteKeysAmbiguousError(KeysError):
+    """Two different known keys with one name and one key hash."""
+
+    code = "note.ambiguous_keys"
+
+
+class NoteSignerError(KeysError):
+    """A signer whose algorithm signs no notes."""
+
+    code = "note.bad_signer"
+
+
+class TrustError(KeysError):
+    """Base of the refusals of trust data."""
+
+    code = "trust.error"
+
+
+class TrustMalformedError(TrustError):
+    """trust.json is not strict JSON of the stated shape."""
+
+    code = "trust.malformed"
+
+
+class TrustTooLargeError(TrustError):
+    """More bytes, files or records than the caps allow."""
+
+    code = "trust.too_large"
+
+
+class TrustVersionError(TrustError):
+    """trust.json of a format version this program does not know."""
+
+    code = "trust.unknown_version"
+
+
+class BadBlobNameError(TrustError):
+    """A file name that is not a safe relative path."""
+
+    code = "trust.bad_blob_name"
+
+
+class KeySharedError(TrustError):
+    """One public key under two records, that is, two roles or origins."""
+
+    code = "trust.key_shared"
+
+
+class DuplicateKidError(TrustError):
+    """Two different public keys with one kid."""
+
+    code = "trust.duplicate_kid"
+
+
+class KidMismatchError(TrustError):
+    """A record whose kid is not the one of its public key."""
+
+    code = "trust.kid_mismatch"
+
+
+class DuplicateNumberError(TrustError):
+    """Two issuers, origins or bodies with one number."""
+
+    code = "trust.duplicate_number"
+
+
+class DuplicateNameError(TrustError):
+    """Two origins with one name."""
+
+    code = "trust.duplicate_name"
+
+
+class BadPrefixError(TrustError):
+    """A QR prefix that is not https, not ASCII, too long, not ending in '#', or taken."""
+
+    code = "trust.bad_prefix"
+
+
+class RoleAlgError(TrustError):
+    """An algorithm its role may not use."""
+
+    code = "trust.role_alg"
+
+
+class OriginKeysError(TrustError):
+    """A second receipt or checkpoint key of one origin."""
+
+    code = "trust.origin_keys"
+
+
+class UnknownIssuerError(TrustError):
+    """A record that names an issuer the trust data does not hold."""
+
+    code = "trust.unknown_issuer"
+
+
+class UnknownOriginError(TrustError):
+    """A record that names an origin the trust data does not hold."""
+
+    code = "trust.unknown_origin"
+
+
+class BadScopeError(TrustError):
+    """A scope that is empty where it may not be, out of range, or does not fit its role."""
+
+    code = "trust.bad_scope"
+
+
+class RollbackError(TrustError):
+    """A generation not above the stored one."""
+
+    code = "trust.rollback"
+
+
+class StoreMissingError(TrustError):
+    """There is no trust store in that directory."""
+
+    code = "trust.no_store"
+
+
+class StoreDamagedError(TrustError):
+    """The files of a store are not those its manifest lists."""
+
+    code = "trust.damaged"
+
+
+class StoreBusyError(TrustError):
+    """Another process is writing the store."""
+
+    code = "trust.busy"
+
+
+class StoreWriteError(TrustError):
+    """The store could not be written; the old generation still stands."""
+
+    code = "trust.write_failed"
+
+
+class CustodyError(KeysError):
+    """Base of the refusals about private key files and passphrases."""
+
+    code = "custody.error"
+
+
+class WrongPassphraseError(CustodyError):
+    """The file is whole but the passphrase does not open it."""
+
+    code = "custody.wrong_passphrase"
+
+
+class KeyFileDamagedError(CustodyError):
+    """The file is not what was written."""
+
+    code = "custody.damaged"
+
+
+class KeyFileUnencryptedError(CustodyError):
+    """A private key in clear."""
+
+    code = "custody.unencrypted"
+
+
+class KeyFileAlgError(CustodyError):
+    """The file holds a key of another algorithm than the caller expects."""
+
+    code = "custody.alg_mismatch"
+
+
+class NotPrivateError(CustodyError):
+    """A secret file that others than its owner may read, or that is no regular file."""
+
+    code = "custody.not_private"
+
+
+class KeyFileExistsError(CustodyError):
+    """A key file is never overwritten."""
+
+    code = "custody.exists"
+
+
+class KeyFileUnreadableError(CustodyError):
+    """The file is missing or the system refuses to read or write it."""
+
+    code = "custody.io"
+
+
+class PassphraseError(CustodyError):
+    """A passphrase that is missing, too short, too long or not one line."""
+
+    code = "custody.bad_passphrase"

@@ -1,0 +1,84 @@
+"""Signer: what signs. The protocol every key holder follows, and the one that holds its key in memory.
+
+ECDSA is deterministic (RFC 6979), so a repeated run gives the same bytes and no bad random number can
+betray the key. Keeping keys on disk is `custody`'s business, making them too.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NoReturn, Protocol
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from mingzheng.keys.alg import ED25519_ALGS, Alg, PublicKey, parse_public_key
+from mingzheng.keys.errors import BadPrivateKeyError
+
+PRIVATE_BYTES = 32
+
+
+class Signer(Protocol):
+    """Something that signs with one key: in memory, in a token, behind a socket."""
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key the signatures verify under."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """64 raw bytes: RFC 8032, or r ‖ s."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InMemorySigner:
+    """A signer whose private key lives in this process. Only its constructors below make it."""
+
+    public_key: PublicKey
+    _sign: Callable[[bytes], bytes] = field(repr=False, compare=False)
+    _private: bytes = field(repr=False, compare=False)
+
+    @classmethod
+    def from_private_bytes(cls, alg: Alg, raw: bytes) -> "InMemorySigner":
+        """From 32 bytes: an Ed25519 seed (RFC 8032 §5.1.5) or a P-256 scalar, big-endian.
+
+        Raises BadPrivateKeyError for another length or a scalar outside 1 … n−1.
+        """
+        if len(raw) != PRIVATE_BYTES:
+            raise BadPrivateKeyError(f"private key is {len(raw)} bytes, expected {PRIVATE_BYTES}")
+        sign, spki = _load_ed25519(raw) if alg in ED25519_ALGS else _load_p256(raw)
+        return cls(public_key=parse_public_key(spki, alg=alg), _sign=sign, _private=bytes(raw))
+
+    def sign(self, message: bytes) -> bytes:
+        """64 raw bytes over `message`, the same every time."""
+        return self._sign(message)
+
+    def private_bytes(self) -> bytes:
+        """The 32 secret bytes, for `custody` to encrypt. Never print, log or send them."""
+        return self._private
+
+    def __reduce__(self) -> NoReturn:
+        """A private key does not travel by pickle."""
+        raise TypeError("InMemorySigner cannot be pickled")
+
+
+def _load_ed25519(raw: bytes) -> tuple[Callable[[bytes], bytes], bytes]:
+    key = Ed25519PrivateKey.from_private_bytes(raw)
+    return key.sign, key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _load_p256(raw: bytes) -> tuple[Callable[[bytes], bytes], bytes]:
+    try:
+        key = ec.derive_private_key(int.from_bytes(raw), ec.SECP256R1())
+    except ValueError:
+        raise BadPrivateKeyError("P-256 scalar is not in 1 … n−1") from None
+    algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+
+    def sign(message: bytes) -> bytes:
+        r, s = decode_dss_signature(key.sign(message, algorithm))
+        return r.to_bytes(32) + s.to_bytes(32)
+
+    return sign, key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
