@@ -57,7 +57,8 @@ def check_python():
             "这个 Python 缺少 venv 或 ensurepip 模块。Debian/Ubuntu 请安装 python3-venv 软件包。",
             "This Python has no venv or ensurepip module. On Debian or Ubuntu install the package python3-venv.",
         )
-    assert ensurepip and venv
+    assert ensurepip
+    assert venv
 
 
 def check_disk():
@@ -133,7 +134,7 @@ def prepare():
     pip(
         ["install", "--quiet", "--only-binary", ":all:", "--require-hashes", "-r", LOCK],
         "依赖安装失败。首次运行需要网络（之后不再需要）；请检查网络、代理或磁盘后重试。",
-        "Installing failed. The first run needs the network (later ones do not); check network, proxy and disk, try again.",
+        "Installing failed. Only the first run needs the network; check network, proxy and disk, then try again.",
     )
     say("③ 安装本项目 …", "   Installing this checkout …")
     pip(

@@ -1,4 +1,4 @@
-"""House rules that a machine can check: layers, purity, circles, homes of heavy libraries, sizes, docstrings, packaging."""
+"""House rules a machine can check: layers, purity, circles, homes of heavy libraries, sizes, packaging."""
 
 import ast
 import tomllib

@@ -1,0 +1,126 @@
+"""`mingzheng doctor`: what is installed, what is missing, and what that means for a person."""
+
+import datetime
+import importlib
+import importlib.metadata
+import json
+import platform
+import shutil
+import sqlite3
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from mingzheng import __version__
+
+MIN_FREE_MIB = 200
+EARLIEST_YEAR = 2026
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line of the report. `level`: ok, optional (missing, something is not possible), bad (nothing works)."""
+
+    name: str
+    level: str
+    found: str
+    zh: str
+    en: str
+
+
+def library(module: str, package: str, *, zh: str, en: str, needed: bool = False) -> Check:
+    """Whether a library imports, and its version."""
+    try:
+        importlib.import_module(module)
+        found = importlib.metadata.version(package)
+    except ImportError as error:
+        reason = str(error).splitlines()[0][:80]
+        level = "bad" if needed else "optional"
+        return Check(name=package, level=level, found=f"missing: {reason}", zh=zh, en=en)
+    except importlib.metadata.PackageNotFoundError:
+        found = "present"
+    return Check(name=package, level="ok", found=found, zh=zh, en=en)
+
+
+def checks(now: datetime.datetime, where: Path) -> list[Check]:
+    """Every check, in the order a person would mend them. Reads nothing but versions, free space and the clock."""
+    free = shutil.disk_usage(where).free // 2**20
+    sqlite_ok = sqlite3.sqlite_version_info >= (3, 31)
+    return [
+        Check(
+            name="python",
+            level="ok" if sys.version_info >= (3, 11) else "bad",
+            found=platform.python_version(),
+            zh="需要 3.11 或更新",
+            en="3.11 or newer is needed",
+        ),
+        library("cryptography", "cryptography", zh="签名与验签", en="signatures", needed=True),
+        library("click", "click", zh="命令行", en="command line", needed=True),
+        Check(
+            name="sqlite",
+            level="ok" if sqlite_ok else "bad",
+            found=sqlite3.sqlite_version,
+            zh="台账与日志",
+            en="ledger and log",
+        ),
+        library("zxingcpp", "zxing-cpp", zh="读取、生成二维码", en="reads and writes QR codes"),
+        library("PIL", "pillow", zh="读取照片", en="reads photos"),
+        library("pypdfium2", "pypdfium2", zh="读取 PDF", en="reads PDF"),
+        library("uharfbuzz", "uharfbuzz", zh="签发 PDF（字体子集）", en="issues PDF (font subsets)"),
+        library("pyzbar.pyzbar", "pyzbar", zh="第二个二维码识别器（可选）", en="second QR reader (optional)"),
+        library("rich", "rich", zh="终端进度显示（可选）", en="progress on a terminal (optional)"),
+        _font(),
+        Check(
+            name="disk",
+            level="ok" if free >= MIN_FREE_MIB else "bad",
+            found=f"{free} MiB free",
+            zh=f"至少 {MIN_FREE_MIB} MiB",
+            en=f"at least {MIN_FREE_MIB} MiB",
+        ),
+        Check(
+            name="clock",
+            level="ok" if now.year >= EARLIEST_YEAR else "bad",
+            found=now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            zh="时钟不对会得到 CLOCK_SUSPECT",
+            en="a wrong clock gives CLOCK_SUSPECT",
+        ),
+    ]
+
+
+def _font() -> Check:
+    folder = Path(__file__).resolve().parent.parent / "formats" / "fonts"
+    installed = Path(__file__).resolve().parent / "formats" / "fonts"
+    fonts = sorted(f.name for base in (folder, installed) if base.is_dir() for f in base.glob("*.ttf"))
+    return Check(
+        name="font",
+        level="ok" if fonts else "optional",
+        found=", ".join(dict.fromkeys(fonts)) or "missing",
+        zh="证书字体；生僻字可用 --fallback-font 另配",
+        en="certificate font; rarer characters by a fallback font",
+    )
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line. 每行一个 JSON。")
+def doctor(as_json: bool) -> None:
+    """Say what is installed and what is missing. 检查运行环境，说明缺什么。
+
+    \b
+    mingzheng doctor
+    mingzheng doctor --json
+    """
+    rows = checks(datetime.datetime.now(datetime.UTC), Path.cwd())
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(asdict(row), ensure_ascii=False))
+    else:
+        marks = {"ok": "✓", "optional": "–", "bad": "✗"}
+        click.echo(f"mingzheng {__version__} · {platform.platform()}")
+        for row in rows:
+            click.echo(f"{marks[row.level]} {row.name:<13}{row.found:<34} {row.zh} · {row.en}")
+    bad = [row.name for row in rows if row.level == "bad"]
+    if bad:
+        click.echo(f"不能运行，请先修好 (mend first): {', '.join(bad)}", err=True)
+        click.get_current_context().exit(4)
