@@ -1,0 +1,273 @@
+"""Claims of one certificate copy and their CBOR map (docs/spec/credential.md, "Structure").
+
+A CWT claims set (RFC 8392) of `exp`, `iat` and one private map with integer keys 0…23. Both
+directions apply the same table of bounds, so whatever `parse_claims` returns `encode_claims`
+writes back byte for byte. Not here: what a profile says (windows, kinds, required claims) and
+what a key may sign; those are the verifier's rules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, TypeVar
+
+from mingzheng.formats import cbor
+from mingzheng.formats.civil import MAX_DAY, MIN_DAY, SECONDS_PER_DAY, day_of_time, day_start
+from mingzheng.formats.errors import (
+    ClaimsError,
+    ClaimTextError,
+    ClaimTooLongError,
+    TextError,
+    TextLengthError,
+    UnknownVersionError,
+)
+from mingzheng.formats.limits import LIMITS_CLAIMS
+from mingzheng.formats.text import check_text
+
+VERSION: Final = 1
+EXP: Final = 4  # RFC 8392 §3.1.4
+IAT: Final = 6  # RFC 8392 §3.1.6
+FIELDS: Final = -65537  # private use (RFC 8392 §9.1)
+
+TEXT_CHARS_MAX: Final = 40  # name, registration number, employer, purpose
+SPECIALTIES_MAX: Final = 16
+CODE_MAX: Final = 65_535
+SERIAL_MAX: Final = (1 << 40) - 1
+SALT_BYTES: Final = 16
+BIRTH_MAX: Final = 47_481  # 2099-12-31
+_NO_IMAGE: Final = bytes(32)
+
+
+class Copy(IntEnum):
+    """Type of copy."""
+
+    APPROVAL = 1  # 批准件
+    USAGE = 2  # 使用件
+
+
+class Sex(IntEnum):
+    """Sex as in GB/T 2261.1."""
+
+    MALE = 1
+    FEMALE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Specialty:
+    """One registered specialty 注册专业 with its own first and last day, both inclusive."""
+
+    code: int
+    first_day: int
+    last_day: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """Everything one certificate copy says, except the images. Days as in `civil`."""
+
+    name: str
+    sex: Sex
+    birth: int
+    kind: int
+    jurisdiction: int
+    registration_no: str
+    specialties: tuple[Specialty, ...]
+    certificate_issued_on: int
+    employer: str | None
+    registered_until: int
+    copy: Copy
+    purpose: str | None
+    issuing_body: int
+    sealing_body: int
+    serial: int
+    salt: bytes
+    image_digest: bytes
+    template: int
+    copy_issued_on: int
+    usage_until: int | None
+
+
+def image_digest(photo: bytes | None, signature: bytes | None) -> bytes:
+    """SHA-256(d_photo ‖ d_signature): d = SHA-256 of the file, 32 zero bytes where there is none."""
+    digests = [_NO_IMAGE if file is None else hashlib.sha256(file).digest() for file in (photo, signature)]
+    return hashlib.sha256(b"".join(digests)).digest()
+
+
+def encode_claims(claims: Claims) -> bytes:
+    """The payload of a credential; ClaimsError if a claim is out of its bounds."""
+    check_claims(claims)
+    fields: dict[cbor.Key, cbor.Value] = {
+        0: VERSION,
+        1: claims.name,
+        2: int(claims.sex),
+        3: claims.birth,
+        4: claims.kind,
+        5: claims.jurisdiction,
+        6: claims.registration_no,
+        8: claims.certificate_issued_on,
+        10: claims.registered_until,
+        11: int(claims.copy),
+        13: claims.issuing_body,
+        14: claims.sealing_body,
+        15: claims.serial,
+        16: claims.salt,
+        17: claims.image_digest,
+        18: claims.template,
+    }
+    if claims.specialties:
+        fields[7] = tuple((item.code, item.first_day, item.last_day) for item in claims.specialties)
+    if claims.employer is not None:
+        fields[9] = claims.employer
+    if claims.purpose is not None:
+        fields[12] = claims.purpose
+    outer: dict[cbor.Key, cbor.Value] = {IAT: day_start(claims.copy_issued_on), FIELDS: fields}
+    if claims.usage_until is not None:
+        outer[EXP] = day_start(claims.usage_until + 1)
+    return cbor.encode(outer)
+
+
+def parse_claims(payload: bytes) -> Claims:
+    """The claims of a payload.
+
+    Raises CborError, UnknownVersionError (a claims map of another version) or ClaimsError.
+    """
+    outer = cbor.decode(payload, max_bytes=LIMITS_CLAIMS.max_bytes, max_depth=LIMITS_CLAIMS.max_depth)
+    if not isinstance(outer, dict) or not isinstance(fields := outer.get(FIELDS), dict):
+        raise ClaimsError("", "not a claims map with the private map -65537")
+    version = fields.get(0)
+    if type(version) is not int or version < 0:
+        raise ClaimsError("version", "absent or no unsigned integer")
+    if version != VERSION:
+        raise UnknownVersionError(version)
+    if not _OUTER_REQUIRED <= outer.keys() <= _OUTER_ALLOWED:
+        raise ClaimsError("", "claims other than exp, iat and -65537, or iat missing")
+    if not _FIELDS_REQUIRED <= fields.keys() <= _FIELDS_ALLOWED:
+        raise ClaimsError("", "unknown or missing key in the private map")
+    claims = _from_maps(outer, fields)
+    check_claims(claims)
+    return claims
+
+
+def check_claims(claims: Claims) -> None:
+    """Apply the bounds of docs/spec/credential.md to every claim; raises ClaimsError at the first."""
+    _check_text("name", claims.name)
+    _check_text("registration_no", claims.registration_no)
+    if claims.employer is not None:
+        _check_text("employer", claims.employer)
+    if claims.purpose is not None:
+        _check_text("purpose", claims.purpose)
+    for field, value, low, high in (
+        ("sex", claims.sex, 1, 2),
+        ("birth", claims.birth, MIN_DAY, BIRTH_MAX),
+        ("kind", claims.kind, 1, CODE_MAX),
+        ("certificate_issued_on", claims.certificate_issued_on, MIN_DAY, MAX_DAY),
+        ("registered_until", claims.registered_until, MIN_DAY, MAX_DAY),
+        ("copy", claims.copy, 1, 2),
+        ("issuing_body", claims.issuing_body, 1, CODE_MAX),
+        ("sealing_body", claims.sealing_body, 1, CODE_MAX),
+        ("serial", claims.serial, 0, SERIAL_MAX),
+        ("template", claims.template, 1, CODE_MAX),
+        ("copy_issued_on", claims.copy_issued_on, 1, MAX_DAY),
+        ("usage_until", 0 if claims.usage_until is None else claims.usage_until, 0, MAX_DAY),
+    ):
+        if not low <= value <= high:
+            raise ClaimsError(field, f"must be {low} … {high}")
+    if claims.jurisdiction != 0 and not 11 <= claims.jurisdiction <= 82:
+        raise ClaimsError("jurisdiction", "must be 0 or a province code 11 … 82")
+    if len(claims.salt) != SALT_BYTES:
+        raise ClaimsError("salt", "must be 16 bytes")
+    if len(claims.image_digest) != 32:
+        raise ClaimsError("image_digest", "must be 32 bytes")
+    _check_specialties(claims.specialties)
+
+
+_OUTER_REQUIRED: Final = frozenset((IAT, FIELDS))
+_OUTER_ALLOWED: Final = _OUTER_REQUIRED | {EXP}
+_FIELDS_ALLOWED: Final = frozenset(range(19))
+_FIELDS_REQUIRED: Final = _FIELDS_ALLOWED - {7, 9, 12}
+_T = TypeVar("_T", int, str, bytes)
+
+
+def _from_maps(outer: Mapping[cbor.Key, cbor.Value], fields: Mapping[cbor.Key, cbor.Value]) -> Claims:
+    exp = outer.get(EXP)
+    copy, sex = _typed(int, "copy", fields[11]), _typed(int, "sex", fields[2])
+    if not (1 <= copy <= 2 and 1 <= sex <= 2):
+        raise ClaimsError("copy" if 1 <= sex <= 2 else "sex", "must be 1 or 2")
+    return Claims(
+        name=_typed(str, "name", fields[1]),
+        sex=_SEXES[sex],
+        birth=_typed(int, "birth", fields[3]),
+        kind=_typed(int, "kind", fields[4]),
+        jurisdiction=_typed(int, "jurisdiction", fields[5]),
+        registration_no=_typed(str, "registration_no", fields[6]),
+        specialties=_specialties(fields[7]) if 7 in fields else (),
+        certificate_issued_on=_typed(int, "certificate_issued_on", fields[8]),
+        employer=_typed(str, "employer", fields[9]) if 9 in fields else None,
+        registered_until=_typed(int, "registered_until", fields[10]),
+        copy=_COPIES[copy],
+        purpose=_typed(str, "purpose", fields[12]) if 12 in fields else None,
+        issuing_body=_typed(int, "issuing_body", fields[13]),
+        sealing_body=_typed(int, "sealing_body", fields[14]),
+        serial=_typed(int, "serial", fields[15]),
+        salt=_typed(bytes, "salt", fields[16]),
+        image_digest=_typed(bytes, "image_digest", fields[17]),
+        template=_typed(int, "template", fields[18]),
+        copy_issued_on=_day_of_start("iat", outer[IAT]),
+        usage_until=None if EXP not in outer else _day_of_start("exp", exp) - 1,
+    )
+
+
+_SEXES: Final = {1: Sex.MALE, 2: Sex.FEMALE}
+_COPIES: Final = {1: Copy.APPROVAL, 2: Copy.USAGE}
+
+
+def _typed(kind: type[_T], field: str, value: cbor.Value) -> _T:
+    if type(value) is not kind:
+        raise ClaimsError(field, f"must be of type {kind.__name__}")
+    return value
+
+
+def _day_of_start(field: str, value: cbor.Value) -> int:
+    """The day that begins at the instant `value`; an instant within a day is refused."""
+    seconds = _typed(int, field, value)
+    if (seconds - day_start(0)) % SECONDS_PER_DAY:
+        raise ClaimsError(field, "must be 00:00 at UTC+08:00")
+    return day_of_time(seconds)
+
+
+def _specialties(value: cbor.Value) -> tuple[Specialty, ...]:
+    if type(value) is not tuple or not value:
+        raise ClaimsError("specialties", "must be a non-empty array")
+    result = []
+    for item in value:
+        if type(item) is not tuple or len(item) != 3:
+            raise ClaimsError("specialties", "each must be [code, first day, last day]")
+        code, first, last = (_typed(int, "specialties", member) for member in item)
+        result.append(Specialty(code=code, first_day=first, last_day=last))
+    return tuple(result)
+
+
+def _check_specialties(specialties: tuple[Specialty, ...]) -> None:
+    if len(specialties) > SPECIALTIES_MAX:
+        raise ClaimsError("specialties", f"at most {SPECIALTIES_MAX}")
+    previous = 0
+    for item in specialties:
+        if not previous < item.code <= CODE_MAX:
+            raise ClaimsError("specialties", f"codes must be 1 … {CODE_MAX} and strictly rising")
+        if not MIN_DAY <= item.first_day <= item.last_day <= MAX_DAY:
+            raise ClaimsError("specialties", "first day after last day, or a day out of range")
+        previous = item.code
+
+
+def _check_text(field: str, text: str) -> None:
+    try:
+        check_text(text, min_chars=1, max_chars=TEXT_CHARS_MAX)
+    except TextLengthError as error:
+        if error.cut:
+            raise ClaimTooLongError(field, error.detail, cut=error.cut) from error
+        raise ClaimTextError(field, error.detail) from error
+    except TextError as error:
+        raise ClaimTextError(field, error.detail) from error
