@@ -17,7 +17,10 @@ from mingzheng.formats.errors import NotOurFormatError, QrCapacityError
 from mingzheng.formats.limits import QR_DIGITS_MAX, QR_PREFIX_MAX
 
 _DIGITS: Final = re.compile(rf"[1-9][0-9]{{0,{QR_DIGITS_MAX - 1}}}")
-_PREFIX: Final = re.compile(r"https://[a-z0-9.-]+(?::[0-9]+)?/[A-Za-z0-9._~/-]*#")
+# The form `keys.trust` demands of a listed prefix.
+_PREFIX: Final = re.compile(
+    r"https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[1-9][0-9]{0,4})?(?:/[A-Za-z0-9._~-]*)*#", re.ASCII
+)
 # What a scanner would offer to open: a scheme with "://", or a host name at the beginning.
 _ADDRESS: Final = re.compile(r".*://|\s*[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}(?:[/?#:]|\s*$)", re.DOTALL)
 _ADDRESS_SHOWN: Final = 200  # characters of an alien address shown in a report
