@@ -28,7 +28,7 @@ EFFECTFUL = {
     "log": {"durable", "store", "sequencer", "client", "monitor", "fsck", "statusmaker", "cli"},
     "issuer": {"workspace", "ledger", "publish", "render", "issue", "lifecycle", "exporting", "intake", "cli"},
     "verifier": {"cli"},
-    "mingzheng": {"cli", "demo", "doctor", "__main__"},
+    "mingzheng": {"cli", "demo", "demo_data", "doctor", "__main__"},
 }
 
 # What a pure module may never import.
