@@ -1,0 +1,213 @@
+"""Errors of the issuer room: one base, one leaf per thing an operator would do differently.
+
+Every leaf has a stable `code` ("room.what") and the `exit_code` of the command that meets it (DESIGN's list:
+1 cannot be met, 2 wrong use, 4 what is on disk). A message is one Chinese and one English sentence and names no
+holder. Refusals of workspace, ledger and acts: `refusals`.
+"""
+
+from typing import ClassVar
+
+from mingzheng.formats.civil import format_day
+
+__all__ = [
+    "BilingualError",
+    "BirthAfterIssueError",
+    "ClaimsRefusedError",
+    "CopyBeforeCertificateError",
+    "ImageError",
+    "ImageFormatError",
+    "ImageShapeError",
+    "ImageTooLargeError",
+    "IssuerError",
+    "NoProfileError",
+    "PlanError",
+    "PurposeError",
+    "RegistrationEndedError",
+    "RequiredImageError",
+    "SpecialtiesEndedError",
+    "UnknownBodyError",
+    "WindowRefusedError",
+    "WrongProfileError",
+]
+
+
+class IssuerError(Exception):
+    """Base of every error of this room."""
+
+    code: ClassVar[str] = "issuer.error"
+    exit_code: ClassVar[int] = 1
+
+
+class BilingualError(IssuerError):
+    """Carries the same sentence in both languages."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(f"{zh} / {en}")
+        self.zh, self.en = zh, en
+
+
+# --- images
+
+
+class ImageError(BilingualError):
+    """Base: a photo or signature image that is not taken; `what` is "photo" or "signature"."""
+
+    code: ClassVar[str] = "image.refused"
+
+    def __init__(self, what: str, zh: str, en: str) -> None:
+        super().__init__(f"{'照片' if what == 'photo' else '签名图像'}：{zh}", f"{what} image: {en}")
+        self.what = what
+
+
+class ImageFormatError(ImageError):
+    """Not a PNG or JPEG that can be decoded, or of a colour model that is not taken."""
+
+    code: ClassVar[str] = "image.format"
+
+
+class ImageTooLargeError(ImageError):
+    """More bytes or pixels than are taken."""
+
+    code: ClassVar[str] = "image.too_large"
+
+
+class ImageShapeError(ImageError):
+    """Too small, or of a shape that cannot be a portrait or a signature."""
+
+    code: ClassVar[str] = "image.shape"
+
+
+# --- planning a copy
+
+
+class PlanError(BilingualError):
+    """Base: no copy may be planned from this record on this day."""
+
+    code: ClassVar[str] = "plan.refused"
+
+
+class NoProfileError(PlanError):
+    """No profile governs that kind and jurisdiction on that day."""
+
+    code: ClassVar[str] = "plan.no_profile"
+
+    def __init__(self, kind: str, jurisdiction: int, day: int) -> None:
+        super().__init__(
+            f"没有适用于种类 {kind}、地区 {jurisdiction}、{format_day(day)} 的规则文件",
+            f"no profile governs kind {kind}, jurisdiction {jurisdiction} on {format_day(day)}",
+        )
+
+
+class WrongProfileError(PlanError):
+    """The profile offered is not the record's, or does not govern on that day."""
+
+    code: ClassVar[str] = "plan.wrong_profile"
+
+    def __init__(self, profile_id: str) -> None:
+        super().__init__(
+            f"规则文件 {profile_id} 不适用于该记录或该日期",
+            f"profile {profile_id} does not govern this record on this day",
+        )
+
+
+class RegistrationEndedError(PlanError):
+    """The registration had ended before the day of issue."""
+
+    code: ClassVar[str] = "plan.registration_ended"
+
+    def __init__(self, registered_until: int) -> None:
+        super().__init__(
+            f"注册有效期已于 {format_day(registered_until)} 届满，不能签发",
+            f"the registration ended on {format_day(registered_until)}: no copy is issued",
+        )
+
+
+class SpecialtiesEndedError(PlanError):
+    """No specialty is in force on the day of issue."""
+
+    code: ClassVar[str] = "plan.specialties_ended"
+
+    def __init__(self, day: int) -> None:
+        super().__init__(
+            f"{format_day(day)} 没有一个注册专业在有效期内，不能签发",
+            f"no specialty is in force on {format_day(day)}: no copy is issued",
+        )
+
+
+class CopyBeforeCertificateError(PlanError):
+    """The copy would bear a day before the certificate's own 签发日期."""
+
+    code: ClassVar[str] = "plan.before_certificate"
+
+    def __init__(self, certificate_issued_on: int) -> None:
+        super().__init__(
+            f"证书签发日期为 {format_day(certificate_issued_on)}，此前不能签发其副本",
+            f"the certificate is issued on {format_day(certificate_issued_on)}: no copy before that day",
+        )
+
+
+class BirthAfterIssueError(PlanError):
+    """The holder would be born after the certificate was issued."""
+
+    code: ClassVar[str] = "plan.birth_after_issue"
+
+    def __init__(self) -> None:
+        super().__init__("出生日期晚于证书签发日期", "the date of birth lies after the certificate's day of issue")
+
+
+class WindowRefusedError(PlanError):
+    """The usage window would end before it starts (the holder is past the age, the end has passed)."""
+
+    code: ClassVar[str] = "plan.window_closed"
+
+    def __init__(self, rules: tuple[str, ...], last_day: int) -> None:
+        super().__init__(
+            f"使用时限已于 {format_day(last_day)} 截止（{'、'.join(rules)}），不能签发使用件",
+            f"the usage window ended on {format_day(last_day)} ({', '.join(rules)}): no usage copy is issued",
+        )
+        self.rules, self.last_day = rules, last_day
+
+
+class PurposeError(PlanError):
+    """A purpose on an approval copy."""
+
+    code: ClassVar[str] = "plan.purpose_on_approval"
+
+    def __init__(self) -> None:
+        super().__init__("批准件不带用途", "an approval copy bears no purpose")
+
+
+class RequiredImageError(PlanError):
+    """A photo or signature image that the profile requires is not there."""
+
+    code: ClassVar[str] = "plan.image_missing"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"缺少{'照片' if what == 'photo' else '签名图像'}，该种类必须有",
+            f"the {what} image is missing and this kind requires it",
+        )
+        self.what = what
+
+
+class UnknownBodyError(PlanError):
+    """An issuing or sealing body that the issuer's record does not name."""
+
+    code: ClassVar[str] = "plan.unknown_body"
+
+    def __init__(self, column: str) -> None:
+        super().__init__(
+            f"{column} 栏所写机构不在签发机关的机构表中",
+            f"column {column} names a body that the issuer's record does not have",
+        )
+        self.column = column
+
+
+class ClaimsRefusedError(PlanError):
+    """A value does not fit the credential; `field` names it, the cause says how much to cut."""
+
+    code: ClassVar[str] = "plan.claims"
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field} 不能写入凭证：{detail}", f"{field} does not fit the credential: {detail}")
+        self.field = field
