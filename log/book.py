@@ -1,0 +1,241 @@
+"""What the log's entries have said so far, and whether the next one may follow (docs/spec/log.md).
+
+Pure; one rule book for the sequencer, which refuses, and the auditor, which alarms. `Book.apply` takes an entry in
+and returns every rule it breaks; the sequencer throws its book away on the first, the auditor goes on.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from mingzheng.keys.alg import PublicKey, verify
+from mingzheng.keys.errors import SignatureInvalidError
+from mingzheng.keys.kid import Kid
+from mingzheng.log.acts import SerialEvent, SerialState, step
+from mingzheng.log.entry import (
+    ActEntry,
+    Entry,
+    IssueEntry,
+    KeyEventEntry,
+    KeyEventType,
+    LandmarkEntry,
+    NoticeEntry,
+    OriginHead,
+    SignedEntry,
+    StatusEntry,
+    act_message,
+)
+from mingzheng.log.errors import ActOrderError, LogError
+from mingzheng.log.hashing import Hash
+
+ROLE_ACT = "act"
+ROLE_AUTHORITY = "authority"
+
+STATES = tuple(SerialState)
+CODE_OF = {state: code for code, state in enumerate(STATES)}
+_UNKNOWN = CODE_OF[SerialState.UNKNOWN]
+_LIVE = CODE_OF[SerialState.LIVE]
+
+
+class ActKeys(Protocol):
+    """Who may write what: answered from trust data, or from a workspace's own keys."""
+
+    def act_key(self, issuer: int, kid: Kid, role: str) -> PublicKey | None:
+        """The issuer's key of role `act` or `authority` by that kid; None if it has no such key."""
+
+    def issues_for(self, issuer: int, kid: Kid) -> bool:
+        """Whether `kid` is a credential key of the issuer that may log at this origin."""
+
+
+class RuleError(LogError):
+    """Base: an entry breaks a rule of the log."""
+
+    code: ClassVar[str] = "rule.broken"
+
+
+class UnknownKeyError(RuleError):
+    """The kid is no key of that issuer and role."""
+
+    code: ClassVar[str] = "rule.unknown_key"
+
+
+class KeyRetiredError(RuleError):
+    """The kid was retired or declared compromised earlier in the log."""
+
+    code: ClassVar[str] = "rule.key_retired"
+
+
+class SerialOrderError(RuleError):
+    """A serial comes twice, or an act may not follow its state."""
+
+    code: ClassVar[str] = "rule.serial_order"
+
+
+class ActNumberError(RuleError):
+    """Act numbers of an issuer are not dense from 0: one was repeated or left out."""
+
+    code: ClassVar[str] = "rule.act_number"
+
+    def __init__(self, *, issuer: int, want: int, got: int) -> None:
+        super().__init__(f"issuer {issuer}: act number {got}, the next is {want}")
+        self.want, self.got = want, got
+
+
+class ActSignatureError(RuleError):
+    """The act key (key events: the authority key) did not sign this."""
+
+    code: ClassVar[str] = "rule.act_signature"
+
+
+class HeadError(RuleError):
+    """A status or landmark entry names a head that this log never had, or one after itself."""
+
+    code: ClassVar[str] = "rule.wrong_head"
+
+
+class StatusTimeError(RuleError):
+    """An issuer's status entries do not follow each other in time and size."""
+
+    code: ClassVar[str] = "rule.status_time"
+
+
+class MissingHeadError(RuleError):
+    """A status or landmark entry does not cover this log."""
+
+    code: ClassVar[str] = "rule.origin_missing"
+
+
+@dataclass(slots=True, kw_only=True)
+class IssuerBook:
+    """One issuer's part. `states`: serial → position in STATES; serials never named are absent."""
+
+    next_act: int = 0
+    next_serial: int = 0
+    states: MutableMapping[int, int] = field(default_factory=dict)
+    status_index: int | None = None
+    status_time: int | None = None
+
+
+class RootAt(Protocol):
+    """Gives the log's own root at a size, None if it cannot say."""
+
+    def __call__(self, size: int, /) -> Hash | None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Book:
+    """All issuers of one log. `keys` None: signatures and key membership go unchecked (no trust data)."""
+
+    origin: int
+    origin_name: str
+    keys: ActKeys | None
+    issuers: dict[int, IssuerBook] = field(default_factory=dict)
+    retired: dict[tuple[int, Kid], int] = field(default_factory=dict)
+
+    def issuer(self, number: int) -> IssuerBook:
+        """The issuer's part, empty at first."""
+        found = self.issuers.get(number)
+        if found is None:
+            found = self.issuers[number] = IssuerBook()
+        return found
+
+    def apply(self, entry: Entry, index: int, root_at: RootAt) -> list[RuleError]:
+        """Take the entry in; every rule it breaks, none if it may stand at `index`.
+
+        `root_at` serves sizes up to `index`. Time and filler entries are the round's own and break nothing here.
+        """
+        if isinstance(entry, IssueEntry):
+            return self._issue(entry)
+        if isinstance(entry, ActEntry | NoticeEntry | KeyEventEntry):
+            return [*self._signed(entry), *self._effects(entry, index)]
+        if isinstance(entry, StatusEntry):
+            return [*self._heads(entry.origins, index, root_at), *self._status(entry, index)]
+        if isinstance(entry, LandmarkEntry):
+            return list(self._heads(entry.origins, index, root_at))
+        return []
+
+    def _issue(self, entry: IssueEntry) -> list[RuleError]:
+        faults: list[RuleError] = []
+        issuer, kid, serial = entry.issuer, entry.kid, entry.serial
+        if self.keys is not None and not self.keys.issues_for(issuer, kid):
+            faults.append(UnknownKeyError(f"kid {kid.hex()} may not issue for issuer {issuer} here"))
+        if self.retired and (issuer, kid) in self.retired:
+            faults.append(KeyRetiredError(f"kid {kid.hex()} was retired at entry {self.retired[issuer, kid]}"))
+        book = self.issuer(issuer)
+        if book.states.get(serial, _UNKNOWN) == _UNKNOWN:
+            book.states[serial] = _LIVE
+        else:
+            faults.extend(_step(book, issuer, serial, SerialEvent.ISSUE))
+        if serial >= book.next_serial:
+            book.next_serial = serial + 1
+        return faults
+
+    def _signed(self, entry: SignedEntry) -> Iterator[RuleError]:
+        issuer, kid = entry.issuer, entry.kid
+        role = ROLE_AUTHORITY if isinstance(entry, KeyEventEntry) else ROLE_ACT
+        if self.keys is not None:
+            key = self.keys.act_key(issuer, kid, role)
+            if key is None:
+                yield UnknownKeyError(f"kid {kid.hex()} is no {role} key of issuer {issuer}")
+            else:
+                try:
+                    verify(key, signature=entry.signature, message=act_message(entry, self.origin_name))
+                except SignatureInvalidError:
+                    yield ActSignatureError(f"issuer {issuer}, act number {entry.act_number}: signature is not good")
+        if (issuer, kid) in self.retired:
+            yield KeyRetiredError(f"kid {kid.hex()} was retired at entry {self.retired[issuer, kid]}")
+        book = self.issuer(issuer)
+        if entry.act_number != book.next_act:
+            yield ActNumberError(issuer=issuer, want=book.next_act, got=entry.act_number)
+        book.next_act = max(book.next_act, entry.act_number + 1)
+
+    def _effects(self, entry: SignedEntry, index: int) -> Iterator[RuleError]:
+        if isinstance(entry, ActEntry):
+            book = self.issuer(entry.issuer)
+            event = SerialEvent(entry.act)
+            for serial in entry.serials:
+                yield from _step(book, entry.issuer, serial, event)
+                if event == SerialEvent.VOID and serial >= book.next_serial:
+                    book.next_serial = serial + 1
+        elif isinstance(entry, KeyEventEntry):
+            subject = (entry.issuer, entry.subject_kid)
+            if entry.event != KeyEventType.ADDED:
+                self.retired.setdefault(subject, index)
+            elif subject in self.retired:
+                yield KeyRetiredError(f"kid {entry.subject_kid.hex()} comes back after entry {self.retired[subject]}")
+
+    def _heads(self, origins: tuple[OriginHead, ...], index: int, root_at: RootAt) -> Iterator[RuleError]:
+        ours = [head for head in origins if head.origin == self.origin]
+        if not ours:
+            yield MissingHeadError(f"origin {self.origin} is not among the heads")
+        for head in ours:
+            root = root_at(head.size) if head.size <= index else None
+            if root != head.root:
+                yield HeadError(f"size {head.size} with root {head.root.hex()} is no head of this log before {index}")
+
+    def _status(self, entry: StatusEntry, index: int) -> Iterator[RuleError]:
+        book = self.issuer(entry.issuer)
+        if book.status_time is not None and entry.this_update < book.status_time:
+            yield StatusTimeError(f"issuer {entry.issuer}: this-update {entry.this_update} after {book.status_time}")
+        book.status_index, book.status_time = index, max(entry.this_update, book.status_time or 0)
+
+
+def wanted_serials(entries: Mapping[int, Entry]) -> dict[int, set[int]]:
+    """Which serials of which issuers these entries (by position) name: what to look up before applying them."""
+    wanted: dict[int, set[int]] = {}
+    for entry in entries.values():
+        if isinstance(entry, IssueEntry):
+            wanted.setdefault(entry.issuer, set()).add(entry.serial)
+        elif isinstance(entry, ActEntry):
+            wanted.setdefault(entry.issuer, set()).update(entry.serials)
+        elif isinstance(entry, NoticeEntry | KeyEventEntry | StatusEntry):
+            wanted.setdefault(entry.issuer, set())
+    return wanted
+
+
+def _step(book: IssuerBook, issuer: int, serial: int, event: SerialEvent) -> Iterator[RuleError]:
+    state = STATES[book.states.get(serial, _UNKNOWN)]
+    try:
+        book.states[serial] = CODE_OF[step(state, event)]
+    except ActOrderError as error:
+        yield SerialOrderError(f"issuer {issuer}, serial {serial}: {error}")

@@ -1,0 +1,194 @@
+"""Opening a log again: is it ours, is it the newest state, do disk and database agree, roll forward.
+
+Nothing here signs. Every doubt is a typed refusal (docs/adr/0010-storage-commit-order.md).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mingzheng.keys.errors import KeysError
+from mingzheng.keys.signer import Signer
+from mingzheng.keys.vkey import VerifierKey, format_vkey, vkey_for
+from mingzheng.log.checkpoint import Checkpoint, open_checkpoint
+from mingzheng.log.database import Database, HeadRow, LogRow
+from mingzheng.log.errors import LogError
+from mingzheng.log.hashing import Hash
+from mingzheng.log.instance import HeadMemory, read_instance
+from mingzheng.log.merkle import tree_root
+from mingzheng.log.refusal import (
+    AnchorRefusedError,
+    BehindMemoryError,
+    DiskDisagreesError,
+    ForkedHeadError,
+    RestoredBackupError,
+    StorageError,
+    WrongIdentityError,
+)
+from mingzheng.log.store import Store
+from mingzheng.log.tail import Tail, append, check_tail, load_tail, stored_node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogIdentity:
+    """What a log is and who signs for it; fixed for its whole life.
+
+    `checkpoint_signer`: Ed25519 (-19), named by the origin name. `receipt_signer`: -8 or -7.
+    """
+
+    origin_number: int
+    origin_name: str
+    block_height: int
+    checkpoint_signer: Signer
+    receipt_signer: Signer
+
+    def vkey(self) -> VerifierKey:
+        """The verifier key of the log's checkpoints."""
+        return vkey_for(self.origin_name, self.checkpoint_signer.public_key)
+
+    def vkey_text(self) -> str:
+        """The same as the string `name+hash+key`."""
+        return format_vkey(self.vkey())
+
+
+def check_identity(row: LogRow, identity: LogIdentity) -> None:
+    """Raise WrongIdentityError if the directory holds another log than `identity`."""
+    pairs = (
+        ("origin number", str(identity.origin_number), str(row.origin)),
+        ("origin name", identity.origin_name, row.name),
+        ("block height", str(identity.block_height), str(row.height)),
+        ("checkpoint key", identity.vkey_text(), row.vkey),
+        ("receipt key", identity.receipt_signer.public_key.kid.hex(), row.receipt_kid.hex()),
+    )
+    for what, want, got in pairs:
+        if want != got:
+            raise WrongIdentityError(what, want=want, got=got)
+
+
+def is_restored(row: LogRow, instance: Path) -> StorageError | None:
+    """Why the directory looks like a copy, None if it is the one the log was written in."""
+    try:
+        found = read_instance(instance)
+    except FileNotFoundError:
+        return RestoredBackupError("the file `instance` is gone: the directory was restored or tampered with")
+    if row.instance.is_same_file(found):
+        return None
+    return RestoredBackupError(
+        "this directory is a copy of the log's own: entries written after the copy was made may be missing. "
+        "Read-only until `log resume --anchor` shows a checkpoint from outside that equals its head"
+    )
+
+
+def check_memory(head: HeadRow, note: bytes | None, identity: LogIdentity, store: Store) -> StorageError | None:
+    """Compare with the highest head signed on this machine; BehindMemoryError is returned.
+
+    Raises ForkedHeadError if that head is no prefix of ours, DiskDisagreesError if the memory is unreadable.
+    """
+    if note is None:
+        return None
+    remembered = _open_own(note, identity, "the memory of signed heads")
+    if remembered.size > head.size:
+        return BehindMemoryError(size=head.size, remembered=remembered.size)
+    check_prefix(remembered, note, head, store)
+    return None
+
+
+def check_published(head: HeadRow, identity: LogIdentity, store: Store) -> None:
+    """The published checkpoint must be a head of ours, not after the database's. Raises StorageError leaves."""
+    note = store.read_checkpoint()
+    if note is None:
+        return
+    published = _open_own(note, identity, "the published checkpoint")
+    if published.size > head.size:
+        raise DiskDisagreesError(
+            f"the published checkpoint has {published.size} entries, the database {head.size}: "
+            "an older database was put back"
+        )
+    check_prefix(published, note, head, store)
+
+
+def check_prefix(older: Checkpoint, note: bytes, head: HeadRow, store: Store) -> None:
+    """Raise ForkedHeadError unless our tree had this root at this size."""
+    root = head.root if older.size == head.size else root_at(older.size, head.size, store)
+    if older.root != root:
+        raise ForkedHeadError(older.size, ours=head.note or b"", theirs=note)
+
+
+def root_at(size: int, of_size: int, store: Store) -> Hash:
+    """Root of the first `size` entries, from the stored tiles of the tree of `of_size`."""
+
+    return tree_root(size, lambda level, index: stored_node(level, index, of_size, store.read))
+
+
+def roll_forward(database: Database, store: Store, head: HeadRow) -> Tail:
+    """Finish what the last writer had made durable in the database, and check the end of the log twice.
+
+    Raises DiskDisagreesError if tiles, queue and row do not fit together: then nothing may be signed.
+    """
+    staged = database.staged()
+    start = staged[0][0] if staged else head.size
+    if [index for index, _entry in staged] != list(range(start, head.size)):
+        raise DiskDisagreesError("the durable queue has a gap or does not end at the head row's size")
+    try:
+        tail = load_tail(start, store.read)
+        if staged:
+            plan = append(tail, [entry for _index, entry in staged])
+            if plan.tail.edge.root() != head.root:
+                raise DiskDisagreesError("tiles on disk with the durable queue do not give the head row's root")
+            store.write(plan.files)
+            tail = plan.tail
+    except DiskDisagreesError:
+        raise
+    except LogError as error:
+        raise DiskDisagreesError(f"the end of the log cannot be read: {error}") from error
+    check_tail(start, head.size, head.root, store.read)
+    return tail
+
+
+def check_anchor(note: bytes, head: HeadRow, identity: LogIdentity) -> None:
+    """An outside checkpoint proves this state the newest only if it is ours and equals our head.
+
+    Raises AnchorRefusedError (`missing`: how many entries we lack), ForkedHeadError.
+    """
+    try:
+        anchor = open_checkpoint(note, vkeys=[identity.vkey()], origin=identity.origin_name)
+    except (KeysError, LogError) as error:
+        raise AnchorRefusedError(f"the anchor is no checkpoint under this log's key: {error}") from error
+    if anchor.size > head.size:
+        missing = anchor.size - head.size
+        raise AnchorRefusedError(
+            f"the anchor has {anchor.size} entries, this copy {head.size}: {missing} are missing; "
+            "bring them back from a mirror or a newer backup",
+            missing=missing,
+        )
+    if anchor.size < head.size:
+        raise AnchorRefusedError(
+            f"an anchor of {anchor.size} entries proves nothing about a copy of {head.size}: show the newest checkpoint"
+        )
+    if anchor.root != head.root:
+        raise ForkedHeadError(anchor.size, ours=head.note or b"", theirs=note)
+
+
+def remember(memory: HeadMemory | None, note: bytes, identity: LogIdentity) -> None:
+    """Write the head just signed to the outside memory, unless another copy has signed a higher or other one.
+
+    Raises BehindMemoryError or ForkedHeadError: the caller throws the note away.
+    """
+    if memory is None:
+        return
+    signed = _open_own(note, identity, "the new checkpoint")
+    before = memory.read()
+    if before is not None:
+        remembered = _open_own(before, identity, "the memory of signed heads")
+        if remembered.size > signed.size:
+            raise BehindMemoryError(size=signed.size, remembered=remembered.size)
+        if remembered.size == signed.size and remembered.root != signed.root:
+            raise ForkedHeadError(signed.size, ours=note, theirs=before)
+    if before != note:
+        memory.write(note)
+
+
+def _open_own(note: bytes, identity: LogIdentity, what: str) -> Checkpoint:
+    try:
+        return open_checkpoint(note, vkeys=[identity.vkey()], origin=identity.origin_name)
+    except (KeysError, LogError) as error:
+        raise DiskDisagreesError(f"{what} is not one of this log's: {error}") from error

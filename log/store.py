@@ -1,0 +1,101 @@
+"""Where a log's public files live: the Store protocol and its form on a POSIX (or Windows) directory.
+
+Files appear whole or not at all; one that is there never changes (C2SP tlog-tiles), except `checkpoint`.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from mingzheng.log.durable import fsync_dir, make_dirs, publish, remove_dir, replace, unlink, write_file
+from mingzheng.log.refusal import DiskDisagreesError
+from mingzheng.log.tile import Tile
+
+CHECKPOINT = "checkpoint"
+
+
+class Store(Protocol):
+    """Public files of one log. Writes are durable on return."""
+
+    def read(self, tile: Tile) -> bytes:
+        """A tile's or bundle's bytes; raises DiskDisagreesError if it is not there."""
+
+    def write(self, files: Iterable[tuple[Tile, bytes]]) -> None:
+        """Put tiles and bundles; the same bytes again are fine, others raise DiskDisagreesError."""
+
+    def read_checkpoint(self) -> bytes | None:
+        """The published checkpoint, None before the first."""
+
+    def publish_checkpoint(self, note: bytes) -> None:
+        """Replace the published checkpoint."""
+
+    def remove_partials(self, tile: Tile) -> None:
+        """Forget the partial forms of a tile that is now full."""
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever published here."""
+
+
+class PosixStore:
+    """The directory `public/` in tlog-tiles layout; temporary files are made in `temporary/` beside it."""
+
+    def __init__(self, public: Path, temporary: Path) -> None:
+        self._public, self._temporary = public, temporary
+
+    def prepare(self) -> None:
+        """Make the directories and sweep what a killed writer left half-written."""
+        make_dirs(self._public)
+        make_dirs(self._temporary)
+        for leftover in sorted(self._temporary.iterdir()):
+            unlink(leftover)
+
+    def read(self, tile: Tile) -> bytes:
+        """See Store."""
+        path = tile.path()
+        try:
+            return (self._public / path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DiskDisagreesError(f"{path} is missing") from error
+
+    def write(self, files: Iterable[tuple[Tile, bytes]]) -> None:
+        """See Store. Order: every temporary file and its fsync, every rename, every directory's fsync."""
+        waiting: list[tuple[Path, Path]] = []
+        for number, (tile, data) in enumerate(files):
+            target = self._public / tile.path()
+            if target.exists():
+                if target.read_bytes() != data:
+                    raise DiskDisagreesError(f"{tile.path()} is there with other bytes; it may never change")
+                continue
+            temporary = self._temporary / f"{number}.tmp"
+            write_file(temporary, data)
+            waiting.append((temporary, target))
+        parents = dict.fromkeys(target.parent for _temporary, target in waiting)
+        for parent in parents:
+            make_dirs(parent)
+        for temporary, target in waiting:
+            replace(temporary, target)
+        for parent in parents:
+            fsync_dir(parent)
+
+    def read_checkpoint(self) -> bytes | None:
+        """See Store."""
+        try:
+            return (self._public / CHECKPOINT).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def publish_checkpoint(self, note: bytes) -> None:
+        """See Store."""
+        publish(self._public / CHECKPOINT, note, temporary=self._temporary / "checkpoint.tmp")
+
+    def remove_partials(self, tile: Tile) -> None:
+        """See Store. Not forced to disk: a partial that comes back after a power cut does no harm."""
+        directory = self._public / f"{tile.path()}.p"
+        if directory.is_dir():
+            for partial in sorted(directory.iterdir()):
+                unlink(partial)
+            remove_dir(directory)
+
+    def is_empty(self) -> bool:
+        """See Store."""
+        return not (self._public / CHECKPOINT).exists() and not (self._public / "tile").exists()
