@@ -22,10 +22,10 @@ __all__ = [
     "NoProfileError",
     "PlanError",
     "PurposeError",
+    "RecordFaultyError",
     "RegistrationEndedError",
     "RequiredImageError",
     "SpecialtiesEndedError",
-    "UnknownBodyError",
     "WindowRefusedError",
     "WrongProfileError",
 ]
@@ -110,6 +110,19 @@ class WrongProfileError(PlanError):
         )
 
 
+class RecordFaultyError(PlanError):
+    """The record does not meet its profile or its issuer; `codes` are codes of record faults."""
+
+    code: ClassVar[str] = "plan.record_faulty"
+
+    def __init__(self, row: int, codes: tuple[str, ...]) -> None:
+        super().__init__(
+            f"第 {row} 行记录有误（{'、'.join(codes)}），不能签发",
+            f"the record of row {row} is faulty ({', '.join(codes)}): no copy is issued",
+        )
+        self.row, self.codes = row, codes
+
+
 class RegistrationEndedError(PlanError):
     """The registration had ended before the day of issue."""
 
@@ -188,19 +201,6 @@ class RequiredImageError(PlanError):
             f"the {what} image is missing and this kind requires it",
         )
         self.what = what
-
-
-class UnknownBodyError(PlanError):
-    """An issuing or sealing body that the issuer's record does not name."""
-
-    code: ClassVar[str] = "plan.unknown_body"
-
-    def __init__(self, column: str) -> None:
-        super().__init__(
-            f"{column} 栏所写机构不在签发机关的机构表中",
-            f"column {column} names a body that the issuer's record does not have",
-        )
-        self.column = column
 
 
 class ClaimsRefusedError(PlanError):
