@@ -115,12 +115,12 @@ def verify_consistency(proof: ConsistencyProof, old_root: Hash, new_root: Hash) 
     """
     old, new, hashes = proof.old, proof.new, proof.hashes
     _check_sizes(old, new)
-    for item in (old_root, new_root, *hashes):
-        parse_hash(item)
     if old == new:
         _check_length(0, len(hashes))
         _check_root(new_root, old_root)
         return
+    for item in (old_root, new_root, *hashes):
+        parse_hash(item)
     shift = (old & -old).bit_length() - 1
     inner = ((old - 1) ^ (new - 1)).bit_length() - shift
     border = (old - 1) >> (inner + shift)

@@ -68,7 +68,7 @@ def parse_path(path: str) -> Tile:
         index=int(number.replace("x", "").replace("/", "")),
         width=TILE_WIDTH if width is None else int(width),
     )
-    if tile.path() != path or _first_leaf_after(tile) > MAX_SIZE:
+    if tile.path() != path or tile.width > TILE_WIDTH or _first_leaf_after(tile) > MAX_SIZE:
         raise TilePathError("not the one spelling of a tile", field="path")
     return tile
 
