@@ -79,9 +79,9 @@ def _item(data: bytes, pos: int, depth: int, allow_null: bool) -> tuple[Value, i
     first = data[pos]
     argument = first & 31
     pos += 1
+    if first >= 0xC0:
+        return _simple(first, pos, allow_null)
     if argument > 23:
-        if first >= 0xE0:
-            return _simple(first, pos, allow_null)
         argument, pos = _long_argument(data, pos, argument)
     if first < 0x40:  # major types 0 and 1
         return (argument if first < 0x20 else -1 - argument), pos
@@ -90,8 +90,6 @@ def _item(data: bytes, pos: int, depth: int, allow_null: bool) -> tuple[Value, i
         if end > len(data):
             raise CborTruncatedError("string goes on beyond the end of the input", offset=pos)
         return (data[pos:end] if first < 0x60 else _text(data, pos, end)), end
-    if first >= 0xC0:
-        return _simple(first, pos, allow_null)
     # Two bytes a pair, one a member, is the least: a huge count is refused before any work.
     if (argument if first < 0xA0 else 2 * argument) > len(data) - pos:
         raise CborTruncatedError("array or map goes on beyond the end of the input", offset=pos)
