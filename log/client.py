@@ -152,6 +152,12 @@ class LogReader:
                 if start <= index < end:
                     yield index, entry
 
+    def bundles(self) -> Iterator[tuple[int, tuple[bytes, ...]]]:
+        """Every entry of the log, 256 at a time with the first one's index, checked as in `entries`."""
+        size = self.checkpoint().size
+        for number in range(-(-size // TILE_WIDTH)):
+            yield number * TILE_WIDTH, self._bundle(number, size)
+
     def tile(self, tile: Tile) -> bytes:
         """A tile's bytes, every hash of it covered by the root. Raises FetchError, TileUntrueError."""
         if tile in self._tiles:

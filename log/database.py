@@ -36,6 +36,7 @@ CREATE TABLE serial (
     issuer INTEGER NOT NULL, serial INTEGER NOT NULL, state INTEGER NOT NULL, idx INTEGER NOT NULL,
     PRIMARY KEY (issuer, serial)
 ) WITHOUT ROWID;
+CREATE INDEX serial_by_state ON serial (issuer, state, serial) WHERE state > 1;
 CREATE TABLE round (start INTEGER PRIMARY KEY, stop INTEGER NOT NULL);
 CREATE TABLE retired (issuer INTEGER NOT NULL, kid BLOB NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (issuer, kid))
     WITHOUT ROWID;
@@ -224,8 +225,8 @@ class Database:
         return found
 
     def serials_in_state(self, issuer: int, state: int) -> list[int]:
-        """Every serial of the issuer in one state, rising."""
-        query = "SELECT serial FROM serial WHERE issuer = ? AND state = ? ORDER BY serial"
+        """Every serial of the issuer in one state other than unknown (0) and live (1), rising."""
+        query = "SELECT serial FROM serial WHERE issuer = ? AND state = ? AND state > 1 ORDER BY serial"
         return [row[0] for row in self._connection.execute(query, (issuer, state))]
 
     def serial_index(self, issuer: int, serial: int) -> int | None:

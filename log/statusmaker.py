@@ -1,0 +1,72 @@
+"""Make an issuer's status list from the log: body as of the head, its hash logged, the list signed, its receipt.
+
+The body is a function of (issuer, head, times) and the entries below that head: `log audit` draws it again from the
+entries and compares hashes (docs/spec/status.md).
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from mingzheng.keys.signer import Signer
+from mingzheng.log.acts import SerialState
+from mingzheng.log.book import CODE_OF
+from mingzheng.log.entry import OriginHead, encode_entry
+from mingzheng.log.sequencer import EmbeddedLog, Submission
+from mingzheng.log.status import StatusBody, encode_body, sign_status_list, status_entry
+
+STATUS_INTERVAL = 3_600
+"""Seconds: a list is made if the last is older, and says that the next comes after as many."""
+
+_KEY_DOMAIN = b"mingzheng/status-entry/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusMade:
+    """A signed list, what it says, and the tlog-proof of its status entry at `index`."""
+
+    signed_list: bytes
+    body: StatusBody
+    index: int
+    full_receipt: bytes
+
+
+def status_is_due(log: EmbeddedLog, issuer: int, *, now: int) -> bool:
+    """Whether the issuer's last status entry is older than an hour, or there is none."""
+    last = log.issuer_row(issuer).status_time
+    return last is None or now - last > STATUS_INTERVAL
+
+
+def status_body(log: EmbeddedLog, issuer: int, *, now: int) -> StatusBody:
+    """The issuer's list as of the log's head."""
+    size, root = log.head()
+
+    def serials(state: SerialState) -> tuple[int, ...]:
+        return tuple(log.serials_in_state(issuer, CODE_OF[state]))
+
+    return StatusBody(
+        issuer=issuer,
+        next_serial=log.issuer_row(issuer).next_serial,
+        this_update=now,
+        next_update=now + STATUS_INTERVAL,
+        origins=(OriginHead(origin=log.identity.origin_number, size=size, root=root),),
+        revoked=serials(SerialState.REVOKED),
+        superseded=serials(SerialState.SUPERSEDED),
+        void=serials(SerialState.VOID),
+        suspended=serials(SerialState.SUSPENDED),
+    )
+
+
+def make_status(log: EmbeddedLog, issuer: int, *, signer: Signer, now: int) -> StatusMade:
+    """Log the hash of the issuer's list as of now and sign it. `signer`: the issuer's status key.
+
+    Raises as `EmbeddedLog.submit`.
+    """
+    body = status_body(log, issuer, now=now)
+    key = sha256(_KEY_DOMAIN + encode_body(body)).digest()
+    (index,) = log.submit([Submission(key=key, entry=encode_entry(status_entry(body)))], now=now)
+    return StatusMade(
+        signed_list=sign_status_list(body, signer),
+        body=body,
+        index=index,
+        full_receipt=log.full_receipt(index),
+    )
