@@ -521,7 +521,7 @@ def _check_scope(record: KeyRecord) -> None:
             raise BadScopeError(f"{where}: a log's key has no issuer, kinds or jurisdictions")
         if not low <= len(record.origins) <= high:
             raise BadScopeError(f"{where}: names {len(record.origins)} origins, expected {low} to {high}")
-    elif not record.issuer and record.role is not Role.REPORT:
+    elif not record.issuer:
         raise BadScopeError(f"{where}: needs an issuer")
 
 
