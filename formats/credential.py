@@ -34,6 +34,7 @@ CredentialBytes = NewType("CredentialBytes", bytes)
 _BEGIN: Final = b"\xd2\x84\x4d\xa2\x01"  # tag 18, array of four, protected header of 13 bytes
 _SIGNED_BEGIN: Final = b"\x84\x6aSignature1\x4d"
 _RECEIPTS_BEGIN: Final = b"\xa1\x19\x01\x8a\x81"  # {394: [
+_SHORTEST: Final = 84  # with an empty payload
 _ALG_BYTES: Final = {0x1F - alg: alg for alg in cose.ALGS_CREDENTIAL}
 
 
@@ -165,7 +166,7 @@ def _receipt_of(parts: cose.Sign1) -> bytes | None:
 
 def _parse_fast(data: bytes) -> UnverifiedCredential | None:
     """Cut a credential at fixed places; None for anything not exactly of the one spelling."""
-    alg = _ALG_BYTES.get(data[5]) if len(data) > 90 else None
+    alg = _ALG_BYTES.get(data[5]) if len(data) >= _SHORTEST else None
     if alg is None or data[:5] != _BEGIN or data[6:8] != b"\x04\x48" or len(data) > LIMITS_CREDENTIAL.max_bytes:
         return None
     receipt = None
