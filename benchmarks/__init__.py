@@ -1,0 +1,1 @@
+"""Measurements: every claim about speed or size has a program here that prints JSON."""
