@@ -1,0 +1,362 @@
+"""`mingzheng.toml` of a workspace: which log, which issuers, which keys. Public facts only.
+
+Source: DESIGN §4 (roles and scopes), §7. Pure: text in, `WorkspaceConfig` out and back. A table [defaults] belongs to
+the command line and is carried along unread. Private keys are in the files that `file` names, encrypted.
+"""
+
+import base64
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mingzheng.formats.civil import format_day, parse_day
+from mingzheng.issuer.refusals import ConfigError
+from mingzheng.keys.alg import Alg, PublicKey, parse_public_key
+from mingzheng.keys.errors import KeysError
+from mingzheng.keys.kid import Kid
+from mingzheng.keys.trust import LOG_ROLES, IssuerRecord, KeyRecord, OriginRecord, Role
+
+__all__ = ["ISSUER_ROLES", "ORIGIN_ROLES", "IssuerSpec", "KeySpec", "WorkspaceConfig", "format_config", "parse_config"]
+
+VERSION: Final = 1
+MAX_BYTES: Final = 1_048_576
+MAX_NUMBER: Final = 65_535
+
+# The keys `init` makes: per issuer and per origin. Receipts carry −8: see docs/adr on the receipt algorithm.
+ISSUER_ROLES: Final[tuple[tuple[Role, Alg], ...]] = (
+    (Role.AUTHORITY, Alg.ED25519),
+    (Role.CREDENTIAL, Alg.ED25519),
+    (Role.ACT, Alg.ED25519),
+    (Role.STATUS, Alg.ED25519),
+)
+ORIGIN_ROLES: Final[tuple[tuple[Role, Alg], ...]] = ((Role.RECEIPT, Alg.EDDSA), (Role.CHECKPOINT, Alg.ED25519))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerSpec:
+    """An issuing authority of the workspace and what it may issue."""
+
+    number: int
+    name: str
+    name_en: str
+    kinds: tuple[int, ...]  # codes of docs/spec/credential.md, rising
+    jurisdictions: tuple[int, ...]  # 0 national, else GB/T 2260 province codes, rising
+    bodies: Mapping[int, str]
+    prefixes: tuple[str, ...]  # of QR texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySpec:
+    """One key: what it is for, from when to when, and which file holds its private half."""
+
+    role: Role
+    issuer: int  # 0: a key of the log
+    public_key: PublicKey
+    file: str  # under keys/
+    valid_from: int
+    valid_until: int
+
+    @property
+    def kid(self) -> Kid:
+        """The public key's name."""
+        return self.public_key.kid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceConfig:
+    """Everything mingzheng.toml says."""
+
+    demo: bool
+    origin: OriginRecord
+    issuers: tuple[IssuerSpec, ...]  # by number
+    keys: tuple[KeySpec, ...]
+    defaults: Mapping[str, str]
+
+    def issuer(self, number: int) -> IssuerSpec | None:
+        """The issuer of that number."""
+        return next((issuer for issuer in self.issuers if issuer.number == number), None)
+
+    def key_for(self, role: Role, issuer: int, day: int) -> KeySpec | None:
+        """The newest key of that role and issuer that is valid on `day`."""
+        fitting = [
+            key
+            for key in self.keys
+            if (key.role, key.issuer) == (role, issuer) and key.valid_from <= day <= key.valid_until
+        ]
+        return max(fitting, key=lambda key: (key.valid_from, key.kid), default=None)
+
+    def issuer_records(self) -> dict[int, IssuerRecord]:
+        """The issuers as trust data has them."""
+        return {
+            spec.number: IssuerRecord(
+                number=spec.number,
+                name=spec.name,
+                name_en=spec.name_en,
+                bodies=dict(spec.bodies),
+                prefixes=spec.prefixes,
+            )
+            for spec in self.issuers
+        }
+
+    def key_records(self) -> dict[Kid, KeyRecord]:
+        """The keys as trust data has them: an issuer's keys have its scope, the log's keys have none."""
+        return {key.kid: self._record(key) for key in self.keys}
+
+    def _record(self, key: KeySpec) -> KeyRecord:
+        spec = self.issuer(key.issuer)
+        return KeyRecord(
+            kid=key.kid,
+            role=key.role,
+            public_key=key.public_key,
+            issuer=key.issuer,
+            jurisdictions=frozenset(spec.jurisdictions if spec else ()),
+            kinds=frozenset(spec.kinds if spec else ()),
+            valid_from=key.valid_from,
+            valid_until=key.valid_until,
+            origins=frozenset({self.origin.number}),
+            name=self.origin.name if key.role is Role.CHECKPOINT else "",
+        )
+
+    # what the log asks of whoever keeps the keys (log.book.ActKeys)
+
+    def act_key(self, issuer: int, kid: Kid, role: str) -> PublicKey | None:
+        """The issuer's key of that role and kid."""
+        for key in self.keys:
+            if (key.role, key.issuer, key.kid) == (role, issuer, kid):
+                return key.public_key
+        return None
+
+    def issues_for(self, issuer: int, kid: Kid) -> bool:
+        """Whether `kid` is a credential key of the issuer."""
+        return any((key.role, key.issuer, key.kid) == (Role.CREDENTIAL, issuer, kid) for key in self.keys)
+
+
+def parse_config(data: bytes) -> WorkspaceConfig:
+    """Read mingzheng.toml of a workspace. Raises ConfigError that names the place."""
+    if len(data) > MAX_BYTES:
+        raise ConfigError("mingzheng.toml", f"over {MAX_BYTES} bytes")
+    try:
+        top = _Reader("", tomllib.loads(data.decode("utf-8")))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError("mingzheng.toml", "not UTF-8 TOML") from error
+    head = top.table("workspace")
+    if (version := head.integer("version", 1, MAX_NUMBER)) != VERSION:
+        raise ConfigError("workspace.version", f"{version}: this program reads {VERSION}")
+    config = WorkspaceConfig(
+        demo=head.flag("demo"),
+        origin=_origin(top.table("origin")),
+        issuers=tuple(sorted((_issuer(item) for item in top.tables("issuers")), key=lambda spec: spec.number)),
+        keys=tuple(_key(item) for item in top.tables("keys")),
+        defaults=_defaults(top.table("defaults")) if top.has("defaults") else {},
+    )
+    head.done()
+    top.done()
+    _check(config)
+    return config
+
+
+def format_config(config: WorkspaceConfig) -> bytes:
+    """mingzheng.toml of a workspace; `parse_config` gives `config` back."""
+    lines = [
+        "# mingzheng 签发工作区 (issuing workspace). 公开信息；私钥在 keys/ 中加密保存。",
+        "[workspace]",
+        f"version = {VERSION}",
+        f"demo = {str(config.demo).lower()}",
+        "",
+        "[origin]",
+        f"number = {config.origin.number}",
+        f"name = {_quote(config.origin.name)}",
+        f"block_height = {config.origin.block_height}",
+    ]
+    if config.defaults:
+        lines += ["", "[defaults]", *(f"{_quote(k)} = {_quote(v)}" for k, v in sorted(config.defaults.items()))]
+    for spec in config.issuers:
+        lines += ["", *_issuer_lines(spec)]
+    for key in config.keys:
+        lines += ["", *_key_lines(key)]
+    text = "\n".join(lines) + "\n"
+    data = text.encode()
+    parse_config(data)  # never write what cannot be read
+    return data
+
+
+class _Reader:
+    """One table being read; `done` refuses what nobody asked for."""
+
+    def __init__(self, where: str, items: Mapping[str, object]) -> None:
+        self._where, self._items, self._left = where, items, set(items)
+
+    def has(self, key: str) -> bool:
+        return key in self._items
+
+    def place(self, key: str) -> str:
+        return f"{self._where}.{key}" if self._where else key
+
+    def take(self, key: str, kind: type) -> object:
+        self._left.discard(key)
+        value = self._items.get(key)
+        if type(value) is not kind:
+            raise ConfigError(self.place(key), f"{kind.__name__} expected")
+        return value
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        value = self.take(key, int)
+        assert isinstance(value, int)
+        if not low <= value <= high:
+            raise ConfigError(self.place(key), f"not in {low}..{high}")
+        return value
+
+    def flag(self, key: str) -> bool:
+        return bool(self.take(key, bool))
+
+    def text(self, key: str) -> str:
+        value = str(self.take(key, str))
+        if not value or value != value.strip() or not value.isprintable() or len(value) > 1000:
+            raise ConfigError(self.place(key), "printable trimmed text of 1 to 1000 characters expected")
+        return value
+
+    def day(self, key: str) -> int:
+        try:
+            return parse_day(self.text(key))
+        except ValueError as error:
+            raise ConfigError(self.place(key), "a day YYYY-MM-DD expected") from error
+
+    def table(self, key: str) -> "_Reader":
+        value = self.take(key, dict)
+        assert isinstance(value, dict)
+        return _Reader(self.place(key), value)
+
+    def tables(self, key: str) -> list["_Reader"]:
+        if not self.has(key):
+            return []
+        value = self.take(key, list)
+        assert isinstance(value, list)
+        found = []
+        for place, item in enumerate(value):
+            if not isinstance(item, dict):
+                raise ConfigError(f"{self.place(key)}[{place}]", "table expected")
+            found.append(_Reader(f"{self.place(key)}[{place}]", item))
+        return found
+
+    def numbers(self, key: str, low: int, high: int) -> tuple[int, ...]:
+        value = self.take(key, list)
+        assert isinstance(value, list)
+        if any(type(item) is not int or not low <= item <= high for item in value) or value != sorted(set(value)):
+            raise ConfigError(self.place(key), f"rising numbers {low}..{high} expected")
+        return tuple(value)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.take(key, list)
+        assert isinstance(value, list)
+        if not all(isinstance(item, str) and item and item.isprintable() for item in value):
+            raise ConfigError(self.place(key), "printable texts expected")
+        return tuple(value)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._items)
+
+    def done(self) -> None:
+        if self._left:
+            raise ConfigError(self.place(min(self._left)), "unknown key")
+
+
+def _origin(item: _Reader) -> OriginRecord:
+    record = OriginRecord(
+        number=item.integer("number", 1, MAX_NUMBER),
+        name=item.text("name"),
+        block_height=item.integer("block_height", 1, 8),
+    )
+    item.done()
+    return record
+
+
+def _defaults(item: _Reader) -> dict[str, str]:
+    return {key: item.text(key) for key in item.names()}
+
+
+def _issuer(item: _Reader) -> IssuerSpec:
+    bodies = item.table("bodies")
+    spec = IssuerSpec(
+        number=item.integer("number", 1, MAX_NUMBER),
+        name=item.text("name"),
+        name_en=item.text("name_en"),
+        kinds=item.numbers("kinds", 1, MAX_NUMBER),
+        jurisdictions=item.numbers("jurisdictions", 0, 82),
+        bodies={_body_number(bodies, key): bodies.text(key) for key in bodies.names()},
+        prefixes=item.texts("prefixes"),
+    )
+    item.done()
+    return spec
+
+
+def _body_number(item: _Reader, key: str) -> int:
+    if not (key.isascii() and key.isdecimal() and key == str(int(key)) and 1 <= int(key) <= MAX_NUMBER):
+        raise ConfigError(item.place(key), f"a body's number 1..{MAX_NUMBER} expected")
+    return int(key)
+
+
+def _key(item: _Reader) -> KeySpec:
+    role, number = item.text("role"), item.integer("alg", -65_536, -1)
+    try:
+        spki = base64.b64decode(item.text("spki"), validate=True)
+        spec = KeySpec(
+            role=Role(role),
+            issuer=item.integer("issuer", 0, MAX_NUMBER),
+            public_key=parse_public_key(spki, alg=Alg(number)),
+            file=item.text("file"),
+            valid_from=item.day("valid_from"),
+            valid_until=item.day("valid_until"),
+        )
+    except (ValueError, KeysError) as error:
+        raise ConfigError(item.place("spki"), f"no {role} key of algorithm {number}") from error
+    item.done()
+    return spec
+
+
+def _check(config: WorkspaceConfig) -> None:
+    numbers = [spec.number for spec in config.issuers]
+    if len(set(numbers)) != len(numbers):
+        raise ConfigError("issuers", "a number twice")
+    for spec in config.issuers:
+        if not spec.bodies or not spec.kinds or not spec.jurisdictions:
+            raise ConfigError(f"issuers {spec.number}", "at least one kind, jurisdiction and body expected")
+    for key in config.keys:
+        if "/" in key.file or "\\" in key.file or key.file.startswith("."):
+            raise ConfigError("keys.file", "a plain file name expected")
+        if (key.issuer == 0) != (key.role in LOG_ROLES) or (key.issuer and key.issuer not in numbers):
+            raise ConfigError("keys.issuer", f"{key.issuer} does not fit role {key.role}")
+    if len({key.kid for key in config.keys}) != len(config.keys):
+        raise ConfigError("keys", "one key twice")
+
+
+def _issuer_lines(spec: IssuerSpec) -> list[str]:
+    return [
+        "[[issuers]]",
+        f"number = {spec.number}",
+        f"name = {_quote(spec.name)}",
+        f"name_en = {_quote(spec.name_en)}",
+        f"kinds = {list(spec.kinds)}",
+        f"jurisdictions = {list(spec.jurisdictions)}",
+        f"prefixes = [{', '.join(map(_quote, spec.prefixes))}]",
+        "[issuers.bodies]",
+        *(f"{number} = {_quote(name)}" for number, name in sorted(spec.bodies.items())),
+    ]
+
+
+def _key_lines(key: KeySpec) -> list[str]:
+    return [
+        "[[keys]]",
+        f"role = {_quote(str(key.role))}",
+        f"issuer = {key.issuer}",
+        f"alg = {int(key.public_key.alg)}",
+        f"spki = {_quote(base64.b64encode(key.public_key.spki).decode())}",
+        f"file = {_quote(key.file)}",
+        f"valid_from = {_quote(format_day(key.valid_from))}",
+        f"valid_until = {_quote(format_day(key.valid_until))}",
+    ]
+
+
+def _quote(text: str) -> str:
+    """A TOML basic string; control characters never get here (`_Reader.text`, `isprintable`)."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

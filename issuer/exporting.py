@@ -1,0 +1,100 @@
+"""Trust data out of a workspace: what verifiers believe, as a plain store of one more generation.
+
+Source: DESIGN §7, docs/spec/status.md. Issuers, bodies, keys with their scopes, the origin, profiles, the log's
+checkpoint, and per issuer a status list with the full receipt of its log entry: a new one if the last is over an hour
+old or the log has heard of the issuer since. Only public facts leave the workspace.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mingzheng.formats.civil import day_of_time
+from mingzheng.issuer.publish import settle
+from mingzheng.issuer.rows import StatusRow
+from mingzheng.issuer.workspace import Workspace
+from mingzheng.keys.errors import StoreMissingError
+from mingzheng.keys.snapshot import load_store, save_store
+from mingzheng.keys.trust import Role, TrustData, fingerprint, format_trust
+from mingzheng.log.statusmaker import STATUS_INTERVAL, make_status
+
+__all__ = ["Exported", "export_trust", "refresh_status", "trust_files"]
+
+PROFILE_BLOB: Final = "profiles/{name}"
+STATUS_BLOB: Final = "status/{issuer}.cbor"
+PROOF_BLOB: Final = "status/{issuer}.tlog-proof"
+CHECKPOINT_BLOB: Final = "checkpoints/{origin}"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What an export wrote."""
+
+    generation: int
+    fingerprint: str
+    status_lists: int  # newly made
+
+
+def export_trust(workspace: Workspace, directory: Path, *, now: int) -> Exported:
+    """Write the workspace's trust data into the store `directory`, one generation up. `now`: seconds."""
+    settle(workspace, now=now)
+    made = sum(refresh_status(workspace, spec.number, now=now) for spec in workspace.config.issuers)
+    generation = workspace.ledger.next_generation(at_least=_generation_of(directory) + 1)
+    files = trust_files(workspace, generation=generation, now=now)
+    directory.mkdir(parents=True, exist_ok=True)
+    save_store(directory, files)
+    _logger.info("exported generation=%d status_lists=%d", generation, made)
+    return Exported(generation=generation, fingerprint=fingerprint(files), status_lists=made)
+
+
+def refresh_status(workspace: Workspace, issuer: int, *, now: int) -> bool:
+    """Make an issuer's status list if it is due; says whether it was."""
+    last = workspace.ledger.status(issuer)
+    heard = workspace.ledger.last_event_index(issuer)
+    if last is not None and now - last.this_update <= STATUS_INTERVAL and heard < last.covered:
+        return False
+    signer = workspace.signer(Role.STATUS, issuer, day_of_time(now))
+    made = make_status(workspace.log, issuer, signer=signer, now=now)
+    workspace.ledger.store_status(
+        StatusRow(
+            issuer=issuer,
+            covered=max(head.size for head in made.body.origins),
+            this_update=made.body.this_update,
+            list=made.signed_list,
+            proof=made.full_receipt,
+        )
+    )
+    return True
+
+
+def trust_files(workspace: Workspace, *, generation: int, now: int) -> dict[str, bytes]:
+    """The files of the trust data as the workspace stands."""
+    config = workspace.config
+    blobs = {PROFILE_BLOB.format(name=name): data for name, data in workspace.profile_files().items()}
+    blobs[CHECKPOINT_BLOB.format(origin=config.origin.number)] = workspace.log.checkpoint()
+    for spec in config.issuers:
+        status = workspace.ledger.status(spec.number)
+        if status is not None:
+            blobs[STATUS_BLOB.format(issuer=spec.number)] = status.list
+            blobs[PROOF_BLOB.format(issuer=spec.number)] = status.proof
+    return format_trust(
+        TrustData(
+            generation=generation,
+            made_at=now,
+            issuers=config.issuer_records(),
+            origins={config.origin.number: config.origin},
+            keys=config.key_records(),
+            quorum=None,
+            blobs=blobs,
+        )
+    )
+
+
+def _generation_of(directory: Path) -> int:
+    try:
+        return load_store(directory).data.generation
+    except StoreMissingError:
+        return 0

@@ -1,0 +1,353 @@
+"""Issuing: from a file of records to delivered certificates, resuming from whatever state a kill left.
+
+Source: docs/life-of-a-certificate.md. `prepare` reads, checks and previews and changes nothing but stored images;
+`issue` plans in one transaction, signs, logs, renders and reads back. Running the same command again gives the same
+files and no second serial. Nothing is issued while any row has a fault.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from mingzheng.formats.civil import day_of_time
+from mingzheng.formats.claims import Copy, encode_claims
+from mingzheng.formats.limits import LIMITS_DEFAULT
+from mingzheng.formats.profile import Profile, ProfileSet
+from mingzheng.issuer.errors import ImageError, PlanError
+from mingzheng.issuer.faults import Fault
+from mingzheng.issuer.intake import normalise_photo, normalise_signature
+from mingzheng.issuer.kept import KeptRecord, copy_key, format_kept, image_digest_of, parse_kept, request_key
+from mingzheng.issuer.ledger import Randomness, SystemRandomness
+from mingzheng.issuer.plan import Allotment, CopyOrder, Plan, check_records, plan_copy, profile_of
+from mingzheng.issuer.publish import check_agreement, settle
+from mingzheng.issuer.record import ApplicationRecord, ParsedRecords, parse_csv, parse_json
+from mingzheng.issuer.refusals import FaultyRecordsError, UnknownIssuerError
+from mingzheng.issuer.render import Renderer
+from mingzheng.issuer.rows import CopyRow, Order, Registration
+from mingzheng.issuer.schema import CopyStatus, RegistrationState
+from mingzheng.issuer.workspace import Workspace
+from mingzheng.keys.trust import IssuerRecord
+
+__all__ = ["Issued", "Job", "Prepared", "Request", "deliver_jobs", "issue", "job_for", "prepare"]
+
+_PREVIEW_SALT: Final = bytes(16)
+_CLOSED: Final = {
+    RegistrationState.SUSPENDED: (
+        "该注册已暂停",
+        "the registration is suspended",
+        "先恢复：reinstate",
+        "reinstate it first",
+    ),
+    RegistrationState.REVOKED: ("该注册已撤销", "the registration is revoked", "去掉该行", "take the row out"),
+}
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One issuing command: the file's bytes, where its image paths start, and what is asked for."""
+
+    data: bytes
+    is_json: bool
+    images: Path
+    copy: Copy
+    purpose: str | None
+    issuer: int | None  # None: the one whose scope fits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One copy to be issued: all that planning needs, a preview, and what it will supersede."""
+
+    row: int
+    kept: KeptRecord
+    profile: Profile
+    issuer: IssuerRecord
+    wanted: CopyOrder
+    order: Order
+    preview: Plan
+    existing: CopyRow | None
+    supersedes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a file gave. Issued only if there is no fault."""
+
+    jobs: tuple[Job, ...]
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A delivered copy."""
+
+    job: Job
+    row: CopyRow
+    path: Path
+
+
+def prepare(workspace: Workspace, request: Request, *, now: int, store_images: bool) -> Prepared:
+    """Read and check a file of records against profiles, issuer, ledger and day; every fault at once.
+
+    `store_images` False (a dry run) leaves the workspace untouched.
+    """
+    parsed = parse_json(request.data) if request.is_json else parse_csv(request.data)
+    profiles = workspace.profiles()
+    wanted = CopyOrder(copy=request.copy, purpose=request.purpose, day=day_of_time(now))
+    checked, issuers = _check(workspace, parsed, profiles, wanted, request.issuer)
+    keep = workspace.store_image if store_images else _digest_only
+    jobs, faults = [], list(checked.faults)
+    for record in checked.records:
+        job, found = _job(workspace, record, (profiles, issuers[record.row], wanted), (request.images, keep))
+        faults += found
+        if job is not None:
+            jobs.append(job)
+    return Prepared(jobs=tuple(jobs), faults=tuple(sorted(faults, key=lambda fault: fault.row)))
+
+
+def issue(
+    workspace: Workspace,
+    request: Request,
+    *,
+    out: Path,
+    now: int,
+    randomness: Randomness | None = None,
+) -> tuple[Issued, ...]:
+    """Issue every record of a file into `out`, in file order; resumes what an earlier run left.
+
+    Raises FaultyRecordsError (nothing issued), or an error of ledger, log or rendering: run again to go on.
+    """
+    check_agreement(workspace)
+    settle(workspace, now=now)
+    prepared = prepare(workspace, request, now=now, store_images=True)
+    if prepared.faults:
+        raise FaultyRecordsError(prepared.faults)
+    return deliver_jobs(workspace, prepared.jobs, out=out, now=now, randomness=randomness)
+
+
+def deliver_jobs(
+    workspace: Workspace, jobs: Sequence[Job], *, out: Path, now: int, randomness: Randomness | None = None
+) -> tuple[Issued, ...]:
+    """Plan, log, render and read back; what is done already is not done again."""
+    by_key = {job.order.key: job for job in jobs}
+
+    def make_claims(order: Order, serial: int, salt: bytes) -> bytes:
+        return encode_claims(_plan(by_key[order.key], serial, salt).claims)
+
+    orders = [job.order for job in jobs]
+    planned = workspace.ledger.plan(
+        orders, make_claims=make_claims, randomness=SystemRandomness() if randomness is None else randomness
+    )
+    _logger.info("planned copies=%d", len(planned))
+    settle(workspace, now=now)
+    renderer = Renderer(workspace, out)
+    issued = []
+    for job, row in zip(jobs, planned, strict=True):
+        path = renderer.deliver(workspace.ledger.copy(row.issuer, row.serial))
+        issued.append(Issued(job=job, row=workspace.ledger.copy(row.issuer, row.serial), path=path))
+    return tuple(issued)
+
+
+def job_for(workspace: Workspace, kept: KeptRecord, *, issuer: int, wanted: CopyOrder, reason: str) -> Job:
+    """The job of one copy from kept data. Raises a PlanError if no copy may be planned on that day."""
+    record = kept.record
+    profile = profile_of(record, workspace.profiles(), day=wanted.day)
+    assert profile is not None  # its kind was issued before
+    named = workspace.config.issuer_records()[issuer]
+    registration = Registration(issuer=issuer, kind=profile.code, registration_no=record.registration_no)
+    purpose = (wanted.purpose or record.purpose) if wanted.copy is Copy.USAGE else None
+    request = request_key(record=kept.digest, copy=int(wanted.copy), purpose=purpose, issuer=issuer)
+    order = Order(
+        key=copy_key(request=request, day=wanted.day),
+        request=request,
+        registration=registration,
+        record_digest=kept.digest,
+        record_body=format_kept(kept),
+        day=wanted.day,
+        reason=reason,
+        photo=kept.photo,
+        signature_image=kept.signature_image,
+    )
+    return Job(
+        row=record.row,
+        kept=kept,
+        profile=profile,
+        issuer=named,
+        wanted=wanted,
+        order=order,
+        preview=_plan_of(kept, profile, named, wanted, (0, _PREVIEW_SALT)),
+        existing=workspace.ledger.existing(order),
+        supersedes=_superseded(workspace, order),
+    )
+
+
+def _plan(job: Job, serial: int, salt: bytes) -> Plan:
+    return _plan_of(job.kept, job.profile, job.issuer, job.wanted, (serial, salt))
+
+
+def _plan_of(
+    kept: KeptRecord, profile: Profile, issuer: IssuerRecord, wanted: CopyOrder, allotted: tuple[int, bytes]
+) -> Plan:
+    return plan_copy(
+        kept.record,
+        profile,
+        issuer=issuer,
+        order=wanted,
+        allotment=Allotment(
+            serial=allotted[0],
+            salt=allotted[1],
+            image_digest=image_digest_of(kept.photo, kept.signature_image),
+            has_photo=kept.photo is not None,
+            has_signature_image=kept.signature_image is not None,
+        ),
+    )
+
+
+def _check(
+    workspace: Workspace,
+    parsed: ParsedRecords,
+    profiles: ProfileSet,
+    wanted: CopyOrder,
+    number: int | None,
+) -> tuple[ParsedRecords, dict[int, IssuerRecord]]:
+    """Records checked against profile and issuer; the issuer of each row."""
+    issuers: dict[int, IssuerRecord] = {}
+    records: list[ApplicationRecord] = []
+    faults = list(parsed.faults)
+    named = workspace.config.issuer_records()
+    for record in parsed.records:
+        kind = profiles.code_of(record.kind)
+        try:
+            # an unknown kind is check_records' to name; any issuer serves for that
+            spec = (
+                workspace.config.issuers[0] if kind is None else workspace.issuer_for(kind, record.jurisdiction, number)
+            )
+        except UnknownIssuerError as error:
+            faults.append(_fault(record.row, "kind", error.code, (error.zh, error.en), _REMEDY_ISSUER))
+            continue
+        issuers[record.row] = named[spec.number]
+        found = check_records(
+            ParsedRecords(records=(record,), faults=()),
+            profiles=profiles,
+            issuer=named[spec.number],
+            order=wanted,
+        )
+        records += found.records
+        faults += found.faults
+    return ParsedRecords(records=tuple(records), faults=tuple(faults)), issuers
+
+
+_REMEDY_ISSUER: Final = ("检查种类、地区或 --issuer", "check kind, jurisdiction or --issuer")
+
+
+def _job(
+    workspace: Workspace,
+    record: ApplicationRecord,
+    rules: tuple[ProfileSet, IssuerRecord, CopyOrder],
+    images: tuple[Path, Callable[[bytes], bytes]],
+) -> tuple[Job | None, list[Fault]]:
+    profiles, issuer, wanted = rules
+    photo, faults = _image(record, "photo", images, normalise_photo)
+    signature, more = _image(record, "signature_image", images, normalise_signature)
+    faults += more
+    if faults:
+        return None, faults
+    kept = KeptRecord(record=record, photo=photo, signature_image=signature, reissued=0)
+    kind = profiles.code_of(record.kind)
+    assert kind is not None  # check_records
+    registration = Registration(issuer=issuer.number, kind=kind, registration_no=record.registration_no)
+    kept, fault = _against_ledger(workspace, registration, kept)
+    if fault is not None:
+        return None, [fault]
+    try:
+        job = job_for(workspace, kept, issuer=issuer.number, wanted=wanted, reason="")
+    except PlanError as error:
+        return None, [_fault(record.row, "", error.code, (error.zh, error.en), _REMEDY_ROW)]
+    if job.existing is not None and job.existing.status is not CopyStatus.LIVE:
+        return None, [_outdated(record.row)]
+    return job, []
+
+
+_REMEDY_ROW: Final = ("更正该行的数据，或去掉该行", "correct the data of this row, or take the row out")
+
+
+def _against_ledger(
+    workspace: Workspace, registration: Registration, kept: KeptRecord
+) -> tuple[KeptRecord, Fault | None]:
+    """Refuse a closed registration and data older than the ledger's; take over its count of re-issues."""
+    row = kept.record.row
+    state = workspace.ledger.registration_state(registration)
+    if state in _CLOSED:
+        zh, en, remedy_zh, remedy_en = _CLOSED[state]
+        code = f"record.registration_{state}"
+        return kept, _fault(row, "registration_no", code, (zh, en), (remedy_zh, remedy_en))
+    found = workspace.ledger.current_record(registration)
+    if found is None:
+        return kept, None
+    current = parse_kept(found[1])
+    if kept.same_data(current):
+        return replace(kept, reissued=current.reissued), None
+    used = {copy.record for copy in workspace.ledger.copies_of(registration) if copy.status is not CopyStatus.VOID}
+    if kept.record.certificate_issued_on < current.record.certificate_issued_on or kept.digest in used:
+        return kept, _outdated(row)
+    return kept, None
+
+
+def _outdated(row: int) -> Fault:
+    return _fault(
+        row,
+        "certificate_issued_on",
+        "record.outdated",
+        ("台账里该注册已有更新的数据（换领或变更）", "the ledger has newer data of this registration"),
+        ("用最新数据更新该行，或用 reissue 换领", "bring the row up to date, or use `reissue`"),
+    )
+
+
+def _superseded(workspace: Workspace, order: Order) -> tuple[int, ...]:
+    """Serials of live copies of other data: what logging this copy will supersede."""
+    return tuple(
+        copy.serial
+        for copy in workspace.ledger.copies_of(order.registration)
+        if copy.record != order.record_digest and copy.status in (CopyStatus.LIVE, CopyStatus.SUSPENDED)
+    )
+
+
+def _image(
+    record: ApplicationRecord,
+    column: str,
+    images: tuple[Path, Callable[[bytes], bytes]],
+    normalise: Callable[[bytes], bytes],
+) -> tuple[bytes | None, list[Fault]]:
+    """Digest of a normalised image; a fault if it cannot be had."""
+    name = record.photo if column == "photo" else record.signature_image
+    if name is None:
+        return None, []
+    base, keep = images
+    try:
+        with (base / name).open("rb") as stream:
+            data = stream.read(LIMITS_DEFAULT.image_bytes + 1)
+        return keep(normalise(data)), []
+    except OSError:
+        words = ("图片文件读不到", "the image file cannot be read")
+        remedy = ("检查路径（相对于记录文件）", "check the path: it starts at the records file")
+        return None, [_fault(record.row, column, "record.image_unreadable", words, remedy)]
+    except ImageError as error:
+        remedy = ("换一张图片", "use another image")
+        return None, [_fault(record.row, column, error.code, (error.zh, error.en), remedy)]
+
+
+def _digest_only(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _fault(row: int, field: str, code: str, message: Iterable[str], remedy: Iterable[str]) -> Fault:
+    zh, en = message
+    remedy_zh, remedy_en = remedy
+    return Fault(
+        row=row, field=field, code=code, message_zh=zh, message_en=en, remedy_zh=remedy_zh, remedy_en=remedy_en
+    )

@@ -1,0 +1,484 @@
+"""The authority's own book: every record, copy and act, in one SQLite file (WAL, synchronous=FULL).
+
+Source: docs/life-of-a-certificate.md. A copy goes planned → signed → logged → rendered → delivered; each step is one
+transaction, so a kill between any two statements leaves the step undone or done. Serials are dense per issuer and
+are fixed together with salt and claims in the `planned` transaction; signed bytes and signed acts are stored before
+anything is submitted to the log. Identity numbers and the reasons of acts are here and nowhere else.
+Left out: keys (`custody`) and images (`imagestore`).
+"""
+
+import contextlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from mingzheng.issuer.refusals import (
+    LedgerCorruptError,
+    LedgerNewerError,
+    NotALedgerError,
+    RegistrationClosedError,
+    RegistrationLockedError,
+    SerialUnknownError,
+)
+from mingzheng.issuer.rows import ActRow, CopyRow, Decision, Logged, NewAct, Order, Registration, StatusRow
+from mingzheng.issuer.schema import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    SCHEMA_VERSION,
+    CopyState,
+    CopyStatus,
+    RegistrationState,
+)
+
+__all__ = ["Ledger", "Randomness", "SystemRandomness"]
+
+SALT_BYTES: Final = 16
+_BUSY_SECONDS: Final = 10.0
+
+
+class Randomness(Protocol):
+    """Where serial order and salts come from."""
+
+    def shuffle(self, items: list[int]) -> None:
+        """Put the items into random order, in place."""
+
+    def salt(self) -> bytes:
+        """16 random bytes."""
+
+
+class SystemRandomness:
+    """The operating system's generator."""
+
+    def shuffle(self, items: list[int]) -> None:
+        """As `random.SystemRandom.shuffle`."""
+        secrets.SystemRandom().shuffle(items)
+
+    def salt(self) -> bytes:
+        """As `secrets.token_bytes`."""
+        return secrets.token_bytes(SALT_BYTES)
+
+
+_COPY_COLUMNS: Final = (
+    "issuer, serial, key, request, kind, registration_no, record, day, claims, reason, photo, signature_image, "
+    "state, status, signed, leaf_index, receipt, proof, file_name, file_sha256"
+)
+_COPY_FIELDS: Final = tuple(_COPY_COLUMNS.replace(" ", "").split(","))
+
+
+class Ledger:
+    """An open ledger. One process at a time writes: the workspace holds the lock."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Make a new ledger file, readable by its owner only; refuses one that exists (FileExistsError)."""
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        return cls(_connect(path, create=True))
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a ledger and bring its tables to this program's version.
+
+        Raises NotALedgerError, LedgerNewerError or LedgerCorruptError.
+        """
+        if not path.is_file():
+            raise NotALedgerError(path.name)
+        return cls(_connect(path, create=False))
+
+    def close(self) -> None:
+        """Close the file; more than once is fine."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # copies
+
+    def plan(
+        self,
+        orders: Sequence[Order],
+        *,
+        make_claims: Callable[[Order, int, bytes], bytes],
+        randomness: Randomness,
+    ) -> tuple[CopyRow, ...]:
+        """Fix serial, salt and claims of every order that has no copy yet; one transaction for all.
+
+        New serials go to the orders in random order: a sorted input leaves no order behind. An order whose key has a
+        copy gets that copy; one whose request has an unfinished logged copy of an earlier day gets that one.
+
+        Returns the copies in the order of `orders`. Raises RegistrationClosedError; then nothing is planned.
+        """
+        with self._transaction():
+            found = {order.key: self._existing(order) for order in orders}
+            new = [order for order in {o.key: o for o in orders}.values() if found[order.key] is None]
+            for order in new:
+                self._open_registration(order)
+            for issuer in sorted({order.registration.issuer for order in new}):
+                mine = [order for order in new if order.registration.issuer == issuer]
+                self._allocate(issuer, mine, make_claims, randomness)
+        rows = []
+        for order in orders:
+            row = found[order.key] or self._existing(order)
+            assert row is not None  # just inserted
+            rows.append(row)
+        return tuple(rows)
+
+    def existing(self, order: Order) -> CopyRow | None:
+        """The copy that would answer this order without planning a new one."""
+        return self._existing(order)
+
+    def copy(self, issuer: int, serial: int) -> CopyRow:
+        """One copy. Raises SerialUnknownError."""
+        for row in self._copies("issuer = ? AND serial = ?", (issuer, serial)):
+            return row
+        raise SerialUnknownError(issuer, serial)
+
+    def copies_of(self, registration: Registration) -> tuple[CopyRow, ...]:
+        """All copies of a registration, by serial."""
+        where = "issuer = ? AND kind = ? AND registration_no = ?"
+        return tuple(self._copies(where, (registration.issuer, registration.kind, registration.registration_no)))
+
+    def unlogged(self) -> tuple[CopyRow, ...]:
+        """Copies planned or signed and not void, by issuer and serial."""
+        return tuple(self._copies("state IN ('planned', 'signed') AND status <> 'void'", ()))
+
+    def all_copies(self) -> Iterator[CopyRow]:
+        """Every copy, by issuer and serial."""
+        yield from self._copies("1", ())
+
+    def store_signed(self, items: Iterable[tuple[int, int, bytes]]) -> None:
+        """Store (issuer, serial, signed bytes) of planned copies; what is stored stays."""
+        self._update(
+            "UPDATE copy SET state = 'signed', signed = ?3 WHERE issuer = ?1 AND serial = ?2 AND state = 'planned'",
+            items,
+        )
+
+    def store_logged(self, items: Iterable[Logged]) -> None:
+        """Store index and receipts of signed copies."""
+        self._update(
+            "UPDATE copy SET state = 'logged', leaf_index = ?3, receipt = ?4, proof = ?5 "
+            "WHERE issuer = ?1 AND serial = ?2 AND state = 'signed'",
+            ((i.issuer, i.serial, i.leaf_index, i.receipt, i.proof) for i in items),
+        )
+
+    def store_rendered(self, issuer: int, serial: int, *, file_name: str, file_sha256: bytes) -> None:
+        """Store what file a logged copy became; a later rendering replaces it."""
+        self._update(
+            "UPDATE copy SET state = 'rendered', file_name = ?3, file_sha256 = ?4 "
+            "WHERE issuer = ?1 AND serial = ?2 AND state IN ('logged', 'rendered', 'delivered')",
+            [(issuer, serial, file_name, file_sha256)],
+        )
+
+    def store_delivered(self, issuer: int, serial: int) -> None:
+        """The file was read back and found true."""
+        self._update(
+            "UPDATE copy SET state = 'delivered' WHERE issuer = ?1 AND serial = ?2 AND state = 'rendered'",
+            [(issuer, serial)],
+        )
+
+    # registrations and records
+
+    def registration_state(self, registration: Registration) -> RegistrationState | None:
+        """Whether copies may be planned; None: never seen."""
+        row = self._registration_row(registration)
+        return None if row is None else RegistrationState(row[0])
+
+    def current_record(self, registration: Registration) -> tuple[bytes, bytes] | None:
+        """Digest and body of the record last planned from; None: never seen."""
+        row = self._registration_row(registration)
+        return None if row is None else (row[1], self.record_body(row[1]))
+
+    def record_body(self, digest: bytes) -> bytes:
+        """The canonical record of a digest. Raises LedgerCorruptError if it is not there."""
+        row = self._db.execute("SELECT body FROM record WHERE digest = ?", (digest,)).fetchone()
+        if row is None:
+            raise LedgerCorruptError("a record is missing")
+        return bytes(row[0])
+
+    def registrations(self, kind: int, registration_no: str) -> tuple[Registration, ...]:
+        """Every issuer's registration of that kind and number."""
+        rows = self._db.execute(
+            "SELECT issuer FROM registration WHERE kind = ? AND registration_no = ? ORDER BY issuer",
+            (kind, registration_no),
+        )
+        return tuple(Registration(issuer=row[0], kind=kind, registration_no=registration_no) for row in rows)
+
+    # acts
+
+    def store_acts(
+        self,
+        acts: Sequence[NewAct],
+        *,
+        sign: Callable[[NewAct, int], bytes],
+        decision: Decision | None = None,
+    ) -> tuple[ActRow, ...]:
+        """Number, sign and store acts and what they make of their copies, and a decision about a registration.
+
+        One transaction for all. Raises RegistrationLockedError if a copy of that registration, or one that an act
+        names, is still on its way to the log.
+        """
+        rows = []
+        with self._transaction():
+            if decision is not None:
+                self._decide(decision)
+            for act in acts:
+                self._check_unlocked(act)
+                number = self._counters(act.issuer)[1]
+                entry = sign(act, number)
+                self._db.execute("UPDATE counter SET next_act = next_act + 1 WHERE issuer = ?", (act.issuer,))
+                self._db.execute(
+                    "INSERT INTO act (issuer, number, act, serials, day, reason, entry) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (act.issuer, number, act.act, _pack(act.serials), act.day, act.reason, entry),
+                )
+                self._apply(act)
+                rows.append(
+                    ActRow(
+                        issuer=act.issuer,
+                        number=number,
+                        act=act.act,
+                        day=act.day,
+                        reason=act.reason,
+                        entry=entry,
+                        leaf_index=None,
+                    )
+                )
+        return tuple(rows)
+
+    def unlogged_acts(self) -> tuple[ActRow, ...]:
+        """Stored acts that the log has not confirmed, by issuer and number."""
+        return tuple(self._acts("leaf_index IS NULL"))
+
+    def all_acts(self) -> tuple[ActRow, ...]:
+        """Every act, by issuer and number."""
+        return tuple(self._acts("1"))
+
+    def store_acts_logged(self, items: Iterable[tuple[int, int, int]]) -> None:
+        """Store (issuer, act number, leaf index)."""
+        self._update("UPDATE act SET leaf_index = ?3 WHERE issuer = ?1 AND number = ?2 AND leaf_index IS NULL", items)
+
+    def counters(self, issuer: int) -> tuple[int, int]:
+        """(next serial, next act number) of an issuer; (0, 0) if it never issued or acted."""
+        row = self._db.execute("SELECT next_serial, next_act FROM counter WHERE issuer = ?", (issuer,)).fetchone()
+        return (0, 0) if row is None else (row[0], row[1])
+
+    # status lists and the export's generation
+
+    def status(self, issuer: int) -> StatusRow | None:
+        """The last status list of an issuer."""
+        row = self._db.execute(
+            "SELECT covered, this_update, list, proof FROM status_list WHERE issuer = ?", (issuer,)
+        ).fetchone()
+        if row is None:
+            return None
+        return StatusRow(issuer=issuer, covered=row[0], this_update=row[1], list=row[2], proof=row[3])
+
+    def store_status(self, row: StatusRow) -> None:
+        """Keep a status list in place of the issuer's last one."""
+        self._update(
+            "INSERT OR REPLACE INTO status_list (issuer, covered, this_update, list, proof) VALUES (?, ?, ?, ?, ?)",
+            [(row.issuer, row.covered, row.this_update, row.list, row.proof)],
+        )
+
+    def last_event_index(self, issuer: int) -> int:
+        """The highest leaf index of an issuer's copies and acts, -1 if there is none."""
+        row = self._db.execute(
+            "SELECT MAX(i) FROM (SELECT MAX(leaf_index) AS i FROM copy WHERE issuer = ?1 "
+            "UNION ALL SELECT MAX(leaf_index) FROM act WHERE issuer = ?1)",
+            (issuer,),
+        ).fetchone()
+        return -1 if row[0] is None else int(row[0])
+
+    def next_generation(self, *, at_least: int) -> int:
+        """The next trust generation, never twice the same and never under `at_least`."""
+        with self._transaction():
+            row = self._db.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
+            value = max(at_least, 1 if row is None else row[0] + 1)
+            self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('generation', ?)", (value,))
+        return value
+
+    # within
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def _update(self, statement: str, items: Iterable[tuple[object, ...]]) -> None:
+        with self._transaction():
+            self._db.executemany(statement, items)
+
+    def _copies(self, where: str, values: tuple[object, ...]) -> Iterator[CopyRow]:
+        statement = f"SELECT {_COPY_COLUMNS} FROM copy WHERE {where} ORDER BY issuer, serial"  # noqa: S608 (constants)
+        for row in self._db.execute(statement, values):
+            fields = dict(zip(_COPY_FIELDS, row, strict=True))
+            fields["state"], fields["status"] = CopyState(fields["state"]), CopyStatus(fields["status"])
+            yield CopyRow(**fields)
+
+    def _acts(self, where: str) -> Iterator[ActRow]:
+        statement = (
+            "SELECT issuer, number, act, day, reason, entry, leaf_index FROM act "  # noqa: S608 (constants)
+            f"WHERE {where} ORDER BY issuer, number"
+        )
+        for row in self._db.execute(statement):
+            issuer, number, act, day, reason, entry, leaf_index = row
+            yield ActRow(
+                issuer=issuer, number=number, act=act, day=day, reason=reason, entry=entry, leaf_index=leaf_index
+            )
+
+    def _existing(self, order: Order) -> CopyRow | None:
+        for row in self._copies("key = ? AND status <> 'void'", (order.key,)):
+            return row
+        unfinished = "request = ? AND status = 'live' AND state IN ('logged', 'rendered')"
+        for row in self._copies(unfinished, (order.request,)):
+            return row
+        return None
+
+    def _registration_row(self, registration: Registration) -> tuple[str, bytes] | None:
+        row = self._db.execute(
+            "SELECT state, record FROM registration WHERE issuer = ? AND kind = ? AND registration_no = ?",
+            (registration.issuer, registration.kind, registration.registration_no),
+        ).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def _open_registration(self, order: Order) -> None:
+        registration = order.registration
+        state = self.registration_state(registration)
+        if state not in (None, RegistrationState.ACTIVE):
+            raise RegistrationClosedError(str(state))
+        self._db.execute(
+            "INSERT OR IGNORE INTO record (digest, body) VALUES (?, ?)", (order.record_digest, order.record_body)
+        )
+        self._db.execute(
+            "INSERT INTO registration (issuer, kind, registration_no, state, record) VALUES (?, ?, ?, 'active', ?) "
+            "ON CONFLICT (issuer, kind, registration_no) DO UPDATE SET record = excluded.record",
+            (registration.issuer, registration.kind, registration.registration_no, order.record_digest),
+        )
+
+    def _allocate(
+        self,
+        issuer: int,
+        orders: Sequence[Order],
+        make_claims: Callable[[Order, int, bytes], bytes],
+        randomness: Randomness,
+    ) -> None:
+        first = self._counters(issuer)[0]
+        places = list(range(len(orders)))
+        randomness.shuffle(places)
+        rows = []
+        for offset, place in enumerate(places):
+            order, serial = orders[place], first + offset
+            claims = make_claims(order, serial, randomness.salt())
+            rows.append(
+                (
+                    issuer,
+                    serial,
+                    order.key,
+                    order.request,
+                    order.registration.kind,
+                    order.registration.registration_no,
+                    order.record_digest,
+                    order.day,
+                    claims,
+                    order.reason,
+                    order.photo,
+                    order.signature_image,
+                )
+            )
+        self._db.execute("UPDATE counter SET next_serial = ? WHERE issuer = ?", (first + len(orders), issuer))
+        self._db.executemany(
+            "INSERT INTO copy (issuer, serial, key, request, kind, registration_no, record, day, claims, reason, "
+            "photo, signature_image, state, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', 'live')",
+            rows,
+        )
+
+    def _counters(self, issuer: int) -> tuple[int, int]:
+        self._db.execute("INSERT OR IGNORE INTO counter (issuer, next_serial, next_act) VALUES (?, 0, 0)", (issuer,))
+        return self.counters(issuer)
+
+    def _check_unlocked(self, act: NewAct) -> None:
+        """Acts come after the copies they name; only void may close a serial the log never saw."""
+        for serial in act.serials:
+            if self.copy(act.issuer, serial).is_unlogged and act.status is not CopyStatus.VOID:
+                raise RegistrationLockedError(act.issuer, serial)
+
+    def _decide(self, decision: Decision) -> None:
+        named = decision.registration
+        for row in self.copies_of(named):
+            if row.is_unlogged:
+                raise RegistrationLockedError(row.issuer, row.serial)
+        place = (named.issuer, named.kind, named.registration_no)
+        self._db.execute(
+            "UPDATE registration SET state = ? WHERE issuer = ? AND kind = ? AND registration_no = ?",
+            (str(decision.state), *place),
+        )
+        self._db.execute(
+            "INSERT INTO decision (issuer, kind, registration_no, state, day, reason) VALUES (?, ?, ?, ?, ?, ?)",
+            (*place, str(decision.state), decision.day, decision.reason),
+        )
+
+    def _apply(self, act: NewAct) -> None:
+        self._db.executemany(
+            "UPDATE copy SET status = ? WHERE issuer = ? AND serial = ?",
+            [(str(act.status), act.issuer, serial) for serial in act.serials],
+        )
+
+
+def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        _check_version(connection, path.name, create=create)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        _migrate(connection)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+            raise
+        raise NotALedgerError(path.name) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_version(connection: sqlite3.Connection, name: str, *, create: bool) -> None:
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if not create and application != APPLICATION_ID:
+        raise NotALedgerError(name)
+    if version > SCHEMA_VERSION:
+        raise LedgerNewerError(version, SCHEMA_VERSION)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Run the missing migrations, each one transaction with its version number."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    for step in range(version + 1, SCHEMA_VERSION + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in MIGRATIONS[step]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {step}")
+        connection.execute("COMMIT")
+
+
+def _pack(serials: Sequence[int]) -> bytes:
+    """Serials as 8-byte big-endian numbers."""
+    return b"".join(serial.to_bytes(8, "big") for serial in serials)

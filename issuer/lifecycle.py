@@ -1,0 +1,183 @@
+"""What happens to copies after they are issued: revoke, suspend, reinstate, void, and re-issue (换领).
+
+Source: docs/life-of-a-certificate.md ("Acts"), docs/spec/log.md ("Order of acts"). `plan_act` says what would happen
+and changes nothing; `perform` stores the signed act, then submits it. Both first see everything on its way into the
+log, so an act never overtakes a copy. Doing the same again finds nothing left to do. Reasons stay in the ledger.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from mingzheng.formats.civil import day_of_time
+from mingzheng.formats.claims import Copy, parse_claims
+from mingzheng.issuer.issue import Issued, Job, deliver_jobs, job_for
+from mingzheng.issuer.kept import parse_kept
+from mingzheng.issuer.plan import CopyOrder
+from mingzheng.issuer.publish import MAX_SERIALS, settle, sign_act
+from mingzheng.issuer.refusals import (
+    ActRefusedError,
+    RegistrationClosedError,
+    RegistrationUnknownError,
+    UnknownIssuerError,
+)
+from mingzheng.issuer.rows import CopyRow, Decision, NewAct, Registration
+from mingzheng.issuer.schema import CopyStatus, RegistrationState
+from mingzheng.issuer.workspace import Workspace
+from mingzheng.log.acts import ActType
+
+__all__ = ["ActPlan", "Target", "find_registration", "find_serial", "perform", "plan_act", "plan_reissue", "reissue"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What an act is about: a whole registration, or one serial of it."""
+
+    registration: Registration
+    serial: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActPlan:
+    """What an act would do. No serials and no new state: it is done already."""
+
+    act: ActType
+    target: Target
+    serials: tuple[int, ...]
+    state: RegistrationState | None
+
+    @property
+    def is_done(self) -> bool:
+        """Nothing is left to do."""
+        return not self.serials and self.state is None
+
+
+_FROM: Final[Mapping[ActType, frozenset[CopyStatus]]] = {
+    ActType.REVOKE: frozenset({CopyStatus.LIVE, CopyStatus.SUSPENDED}),
+    ActType.SUSPEND: frozenset({CopyStatus.LIVE}),
+    ActType.REINSTATE: frozenset({CopyStatus.SUSPENDED}),
+    ActType.VOID: frozenset({CopyStatus.LIVE, CopyStatus.SUSPENDED}),
+}
+_TO: Final[Mapping[ActType, CopyStatus]] = {
+    ActType.REVOKE: CopyStatus.REVOKED,
+    ActType.SUSPEND: CopyStatus.SUSPENDED,
+    ActType.REINSTATE: CopyStatus.LIVE,
+    ActType.VOID: CopyStatus.VOID,
+}
+_STATE: Final[Mapping[ActType, RegistrationState]] = {
+    ActType.REVOKE: RegistrationState.REVOKED,
+    ActType.SUSPEND: RegistrationState.SUSPENDED,
+    ActType.REINSTATE: RegistrationState.ACTIVE,
+}
+
+
+def find_registration(workspace: Workspace, *, kind: int, registration_no: str, issuer: int | None) -> Target:
+    """The registration of that kind and number. Raises RegistrationUnknownError, UnknownIssuerError."""
+    found = workspace.ledger.registrations(kind, registration_no)
+    if issuer is not None:
+        found = tuple(registration for registration in found if registration.issuer == issuer)
+    if not found:
+        raise RegistrationUnknownError
+    if len(found) > 1:
+        raise UnknownIssuerError(
+            "几个机构都有这个注册编号，请用 --issuer 指定",
+            "several issuers have this registration: name one with --issuer",
+        )
+    return Target(registration=found[0], serial=None)
+
+
+def find_serial(workspace: Workspace, *, serial: int, issuer: int | None) -> Target:
+    """One serial. Raises SerialUnknownError, UnknownIssuerError."""
+    numbers = [spec.number for spec in workspace.config.issuers]
+    if issuer is None and len(numbers) > 1:
+        raise UnknownIssuerError(
+            "有几个机构，序号须与 --issuer 一起给出", "there are several issuers: a serial needs --issuer"
+        )
+    row = workspace.ledger.copy(numbers[0] if issuer is None else issuer, serial)
+    return Target(registration=row.registration, serial=serial)
+
+
+def plan_act(workspace: Workspace, act: ActType, target: Target) -> ActPlan:
+    """What the act would do now. Raises ActRefusedError for an act that may not follow."""
+    if target.serial is not None:
+        row = workspace.ledger.copy(target.registration.issuer, target.serial)
+        return ActPlan(act=act, target=target, serials=_one(act, row), state=None)
+    if act is ActType.VOID:
+        raise ActRefusedError("作废只能按序号进行", "only a serial can be voided")
+    state = workspace.ledger.registration_state(target.registration)
+    if state is RegistrationState.REVOKED and act is not ActType.REVOKE:
+        raise ActRefusedError("该注册已撤销，不可恢复", "the registration is revoked, and that is final")
+    serials = tuple(row.serial for row in workspace.ledger.copies_of(target.registration) if row.status in _FROM[act])
+    return ActPlan(act=act, target=target, serials=serials, state=None if state is _STATE[act] else _STATE[act])
+
+
+def perform(workspace: Workspace, act: ActType, target: Target, *, reason: str, now: int) -> ActPlan:
+    """Carry the act out; returns what it did. Killed anywhere and run again, it is done once."""
+    settle(workspace, now=now)
+    plan, today = plan_act(workspace, act, target), day_of_time(now)
+    acts = [
+        NewAct(
+            issuer=target.registration.issuer,
+            act=int(act),
+            serials=plan.serials[start : start + MAX_SERIALS],
+            day=today,
+            reason=reason,
+            status=_TO[act],
+        )
+        for start in range(0, len(plan.serials), MAX_SERIALS)
+    ]
+    decision = None
+    if plan.state is not None:
+        decision = Decision(registration=target.registration, state=plan.state, day=today, reason=reason)
+    if not plan.is_done:
+        workspace.ledger.store_acts(acts, sign=lambda new, number: sign_act(workspace, new, number), decision=decision)
+        settle(workspace, now=now)
+    return plan
+
+
+def plan_reissue(workspace: Workspace, target: Target, *, wanted: CopyOrder | None, reason: str, now: int) -> Job:
+    """The job of a re-issue: same data and same end, certificate issue day today; it supersedes all live copies.
+
+    `wanted` None: the copy type and purpose of the target's serial, an approval copy for a registration. A re-issue of
+    today is answered with the copy it made. Raises RegistrationClosedError, RegistrationUnknownError or a PlanError.
+    """
+    state = workspace.ledger.registration_state(target.registration)
+    found = workspace.ledger.current_record(target.registration)
+    if found is None:
+        raise RegistrationUnknownError
+    if state is not RegistrationState.ACTIVE:
+        raise RegistrationClosedError(str(state))
+    kept, today = parse_kept(found[1]), day_of_time(now)
+    if not (kept.reissued and kept.record.certificate_issued_on == today):
+        record = replace(kept.record, certificate_issued_on=today)
+        kept = replace(kept, record=record, reissued=kept.reissued + 1)
+    order = wanted or _like(workspace, target, today)
+    return job_for(workspace, kept, issuer=target.registration.issuer, wanted=order, reason=reason)
+
+
+def reissue(
+    workspace: Workspace, target: Target, *, wanted: CopyOrder | None, reason: str, now: int, out: Path
+) -> Issued:
+    """Carry a re-issue out and deliver its file."""
+    settle(workspace, now=now)
+    job = plan_reissue(workspace, target, wanted=wanted, reason=reason, now=now)
+    return deliver_jobs(workspace, [job], out=out, now=now)[0]
+
+
+def _one(act: ActType, row: CopyRow) -> tuple[int, ...]:
+    if row.status is _TO[act]:
+        return ()
+    if row.status not in _FROM[act]:
+        raise ActRefusedError(
+            f"序号 {row.serial} 的状态是 {row.status}，不能再 {act.name.lower()}",
+            f"serial {row.serial} is {row.status}: {act.name.lower()} may not follow",
+        )
+    return (row.serial,)
+
+
+def _like(workspace: Workspace, target: Target, today: int) -> CopyOrder:
+    if target.serial is None:
+        return CopyOrder(copy=Copy.APPROVAL, purpose=None, day=today)
+    claims = parse_claims(workspace.ledger.copy(target.registration.issuer, target.serial).claims)
+    return CopyOrder(copy=claims.copy, purpose=claims.purpose, day=today)

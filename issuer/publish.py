@@ -1,0 +1,202 @@
+"""From the ledger to the log: sign what is planned, submit what is signed, store what the log gives.
+
+Source: docs/life-of-a-certificate.md. `settle` brings every copy and act that is on its way, of whatever command, into
+the log; it can be killed anywhere and run again: signed bytes and signed acts are stored before they are submitted,
+and the log answers the same submission with the same index. A copy whose day passed before it was logged is voided.
+A copy of changed data supersedes the live copies of the old data: derived here from the ledger, so no kill loses it.
+"""
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from mingzheng.formats.civil import day_of_time
+from mingzheng.formats.claims import parse_claims
+from mingzheng.formats.credential import CredentialBytes, attach_receipt, parse_credential, sign_credential
+from mingzheng.issuer.refusals import LedgerBehindLogError
+from mingzheng.issuer.rows import ActRow, CopyRow, Logged, NewAct, Registration
+from mingzheng.issuer.schema import CopyState, CopyStatus
+from mingzheng.issuer.workspace import Workspace
+from mingzheng.keys.trust import Role
+from mingzheng.log.acts import ActType
+from mingzheng.log.entry import ActEntry, act_message, encode_entry, issue_entry
+from mingzheng.log.sequencer import Submission
+
+__all__ = ["MAX_SERIALS", "Settled", "check_agreement", "entry_of", "settle", "sign_act", "token_of"]
+
+MAX_SERIALS: Final = 4_096  # of one act: docs/spec/log.md
+CHUNK: Final = 4_096  # copies per round
+VOID_REASON: Final = "day passed before the copy was logged"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What one settling did, in counts."""
+
+    logged: int
+    voided: int
+    superseded: int
+    acts: int
+
+
+def settle(workspace: Workspace, *, now: int) -> Settled:
+    """Bring everything that is on its way into the log. `now`: seconds since the epoch.
+
+    Raises LedgerBehindLogError, the log's StorageError (a restored backup signs nothing) or a SubmissionError.
+    """
+    check_agreement(workspace)
+    today = day_of_time(now)
+    stale, fresh = _sort_out(workspace, today)
+    _sign_planned(workspace, fresh)
+    acts = [*_voids(stale, today), *_supersedes(workspace, fresh, today)]
+    if acts:
+        workspace.ledger.store_acts(acts, sign=lambda act, number: sign_act(workspace, act, number))
+    copies = [row for row in workspace.ledger.unlogged() if row.state is CopyState.SIGNED]
+    for start in range(0, len(copies), CHUNK):
+        _submit_copies(workspace, copies[start : start + CHUNK], now)
+    pending = workspace.ledger.unlogged_acts()
+    _submit_acts(workspace, pending, now)
+    return Settled(
+        logged=len(copies),
+        voided=len(stale),
+        superseded=sum(len(act.serials) for act in acts if act.act == ActType.SUPERSEDE),
+        acts=len(pending),
+    )
+
+
+def check_agreement(workspace: Workspace) -> None:
+    """Refuse to go on when the log knows more than the ledger, or signs nothing itself."""
+    if workspace.log.read_only is not None:
+        raise workspace.log.read_only
+    for issuer in workspace.config.issuers:
+        in_log, (serial, act) = workspace.log.issuer_row(issuer.number), workspace.ledger.counters(issuer.number)
+        if in_log.next_serial > serial:
+            raise LedgerBehindLogError(issuer.number, "serial/序号", serial, in_log.next_serial)
+        if in_log.next_act > act:
+            raise LedgerBehindLogError(issuer.number, "act/行为号", act, in_log.next_act)
+
+
+def sign_act(workspace: Workspace, act: NewAct, number: int) -> bytes:
+    """The log entry of an act under the issuer's act key."""
+    signer = workspace.signer(Role.ACT, act.issuer, act.day)
+    entry = ActEntry(
+        issuer=act.issuer,
+        kid=signer.public_key.kid,
+        act_number=number,
+        act=ActType(act.act),
+        serials=act.serials,
+        day=act.day,
+        signature=bytes(64),
+    )
+    signature = signer.sign(act_message(entry, workspace.config.origin.name))
+    return encode_entry(replace(entry, signature=signature))
+
+
+def entry_of(row: CopyRow) -> bytes:
+    """The leaf of a signed copy: what any verifier rebuilds from the credential."""
+    assert row.signed is not None  # schema: not planned
+    credential = parse_credential(row.signed)
+    claims = parse_claims(credential.payload)
+    return encode_entry(issue_entry(claims, identity=credential.identity, kid=credential.kid, issuer=row.issuer))
+
+
+def token_of(row: CopyRow) -> CredentialBytes:
+    """The credential of a logged copy with its compact receipt: what the QR code carries."""
+    assert row.signed is not None  # schema: logged
+    assert row.receipt is not None
+    return attach_receipt(row.signed, row.receipt)
+
+
+def _sort_out(workspace: Workspace, today: int) -> tuple[list[CopyRow], list[CopyRow]]:
+    """Unlogged copies: (those whose day has passed and that the log has never seen, the others)."""
+    stale: list[CopyRow] = []
+    fresh: list[CopyRow] = []
+    for row in workspace.ledger.unlogged():
+        unseen = workspace.log.index_of_serial(row.issuer, row.serial) is None
+        (stale if row.day < today and unseen else fresh).append(row)
+    return stale, fresh
+
+
+def _sign_planned(workspace: Workspace, rows: Iterable[CopyRow]) -> None:
+    signed = []
+    for row in rows:
+        if row.state is CopyState.PLANNED:
+            signer = workspace.signer(Role.CREDENTIAL, row.issuer, row.day)
+            signed.append((row.issuer, row.serial, bytes(sign_credential(parse_claims(row.claims), signer))))
+    if signed:
+        workspace.ledger.store_signed(signed)
+        _logger.info("signed copies=%d", len(signed))
+
+
+def _voids(stale: Sequence[CopyRow], today: int) -> Iterator[NewAct]:
+    by_issuer: dict[int, list[int]] = defaultdict(list)
+    for row in stale:
+        by_issuer[row.issuer].append(row.serial)
+    for issuer, serials in by_issuer.items():
+        yield from _chunks(issuer, serials, ActType.VOID, CopyStatus.VOID, (today, VOID_REASON))
+
+
+def _supersedes(workspace: Workspace, fresh: Sequence[CopyRow], today: int) -> Iterator[NewAct]:
+    """Acts for the live copies whose registration is getting a copy of other data."""
+    reasons: dict[Registration, str] = {}
+    for row in fresh:
+        reasons[row.registration] = row.reason or reasons.get(row.registration, "")
+    serials: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for registration, reason in reasons.items():
+        current = workspace.ledger.current_record(registration)
+        for row in workspace.ledger.copies_of(registration):
+            replaced = current is not None and row.record != current[0] and not row.is_unlogged
+            if replaced and row.status in (CopyStatus.LIVE, CopyStatus.SUSPENDED):
+                serials[registration.issuer, reason].append(row.serial)
+    for (issuer, reason), found in sorted(serials.items()):
+        yield from _chunks(issuer, found, ActType.SUPERSEDE, CopyStatus.SUPERSEDED, (today, reason))
+
+
+def _chunks(
+    issuer: int, serials: Iterable[int], act: ActType, status: CopyStatus, day_reason: tuple[int, str]
+) -> Iterator[NewAct]:
+    rising = tuple(sorted(serials))
+    for start in range(0, len(rising), MAX_SERIALS):
+        yield NewAct(
+            issuer=issuer,
+            act=int(act),
+            serials=rising[start : start + MAX_SERIALS],
+            day=day_reason[0],
+            reason=day_reason[1],
+            status=status,
+        )
+
+
+def _submit_copies(workspace: Workspace, rows: Sequence[CopyRow], now: int) -> None:
+    """One round: entries in serial order; then the receipts, all stored in one transaction."""
+    log = workspace.log
+    entries = [entry_of(row) for row in rows]
+    submissions = [Submission(key=hashlib.sha256(entry).digest(), entry=entry) for entry in entries]
+    indexes = log.submit(submissions, now=now)
+    workspace.ledger.store_logged(
+        Logged(
+            issuer=row.issuer,
+            serial=row.serial,
+            leaf_index=index,
+            receipt=log.compact_receipt(index),
+            proof=log.full_receipt(index),
+        )
+        for row, index in zip(rows, indexes, strict=True)
+    )
+    _logger.info("logged copies=%d first_index=%d", len(rows), indexes[0])
+
+
+def _submit_acts(workspace: Workspace, acts: Sequence[ActRow], now: int) -> None:
+    if not acts:
+        return
+    submissions = [Submission(key=hashlib.sha256(act.entry).digest(), entry=act.entry) for act in acts]
+    indexes = workspace.log.submit(submissions, now=now)
+    workspace.ledger.store_acts_logged(
+        (act.issuer, act.number, index) for act, index in zip(acts, indexes, strict=True)
+    )
+    _logger.info("logged acts=%d first_index=%d", len(acts), indexes[0])

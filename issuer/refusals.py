@@ -1,0 +1,287 @@
+"""Why the issuing side refuses: workspace, ledger, acts, files. One leaf per thing an operator would do differently.
+
+Messages are Chinese, then English, and name numbers and files of the workspace; never a holder, never a reason of an
+act. `exit_code`: 1 for a request that cannot be met, 2 for a wrong use, 4 for what is on disk.
+"""
+
+from typing import ClassVar
+
+from mingzheng.issuer.errors import BilingualError
+from mingzheng.issuer.faults import Fault
+
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_STORED = 4
+
+
+class RefusalError(BilingualError):
+    """Base: `zh` and `en` say the same."""
+
+    code: ClassVar[str] = "issuer.refused"
+    exit_code: ClassVar[int] = EXIT_REFUSED
+
+
+# --- workspace
+
+
+class WorkspaceExistsError(RefusalError):
+    """`init` over something that is there."""
+
+    code: ClassVar[str] = "workspace.exists"
+    exit_code: ClassVar[int] = EXIT_USAGE
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} 已存在且不是空目录，不会覆盖；请换一个目录",
+            f"{name} exists and is not an empty directory: nothing is overwritten, choose another one",
+        )
+
+
+class WorkspaceUnfinishedError(RefusalError):
+    """An earlier `init` was cut short; its leftover holds keys that were never used."""
+
+    code: ClassVar[str] = "workspace.unfinished"
+    exit_code: ClassVar[int] = EXIT_USAGE
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"上次建立工作区中断，留下 {name}（其中的密钥从未使用）；请删除它后重试",
+            f"an earlier init was interrupted and left {name} (its keys were never used): delete it, then try again",
+        )
+
+
+class WorkspaceMissingError(RefusalError):
+    """No workspace there."""
+
+    code: ClassVar[str] = "workspace.missing"
+    exit_code: ClassVar[int] = EXIT_USAGE
+
+    def __init__(self, name: str, missing: str) -> None:
+        super().__init__(
+            f"{name} 不是签发工作区（缺少 {missing}）；用 mingzheng init 建立",
+            f"{name} is no workspace ({missing} is missing): make one with `mingzheng init`",
+        )
+
+
+class WorkspaceBusyError(RefusalError):
+    """Another command works in it."""
+
+    code: ClassVar[str] = "workspace.busy"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "另一个命令正在使用这个工作区；等它结束后再试",
+            "another command works in this workspace: try again when it is done",
+        )
+
+
+class ConfigError(RefusalError):
+    """mingzheng.toml of a workspace is not as this program writes it; `where` names the place."""
+
+    code: ClassVar[str] = "workspace.config"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"mingzheng.toml 有误：{where}", f"mingzheng.toml is not valid: {where}: {problem}")
+        self.where = where
+
+
+class OptionError(RefusalError):
+    """Options that contradict each other or the workspace."""
+
+    code: ClassVar[str] = "workspace.option"
+    exit_code: ClassVar[int] = EXIT_USAGE
+
+
+class DemoNameError(OptionError):
+    """An origin name and `--demo` that do not fit."""
+
+    code: ClassVar[str] = "workspace.demo_name"
+
+
+class DemoOnlyError(OptionError):
+    """`--as-of` in a real workspace: dates are moved only where the origin's name says so."""
+
+    code: ClassVar[str] = "workspace.demo_only"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "--as-of 只能用于演示或测试工作区（init --demo）",
+            "--as-of works only in a demo or test workspace (init --demo)",
+        )
+
+
+class UnknownIssuerError(OptionError):
+    """An issuer number that the workspace does not have, or several that fit."""
+
+    code: ClassVar[str] = "workspace.unknown_issuer"
+
+
+class KeyMissingError(RefusalError):
+    """No key of that role for that issuer and day."""
+
+    code: ClassVar[str] = "workspace.no_key"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, role: str, issuer: int, day: str) -> None:
+        super().__init__(
+            f"机构 {issuer} 在 {day} 没有可用的 {role} 密钥",
+            f"issuer {issuer} has no {role} key valid on {day}",
+        )
+
+
+class KeyMismatchError(RefusalError):
+    """A key file that holds another key than mingzheng.toml says."""
+
+    code: ClassVar[str] = "workspace.key_mismatch"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"密钥文件 {name} 与 mingzheng.toml 记录的公钥不符",
+            f"key file {name} does not hold the key that mingzheng.toml names",
+        )
+
+
+class ImageMissingError(RefusalError):
+    """A stored image is gone or changed."""
+
+    code: ClassVar[str] = "workspace.image_missing"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"图片 {digest} 丢失或被改动", f"stored image {digest} is missing or was changed")
+
+
+# --- ledger
+
+
+class NotALedgerError(RefusalError):
+    """A file that is no ledger."""
+
+    code: ClassVar[str] = "ledger.not_a_ledger"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} 不是台账文件或已损坏", f"{name} is no ledger, or it is damaged")
+
+
+class LedgerNewerError(RefusalError):
+    """A ledger of a later program."""
+
+    code: ClassVar[str] = "ledger.newer_schema"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"台账版本 {found} 新于本程序（{known}）；请升级程序",
+            f"the ledger has schema {found}, this program knows {known}: update the program",
+        )
+
+
+class LedgerCorruptError(RefusalError):
+    """Rows that contradict each other."""
+
+    code: ClassVar[str] = "ledger.corrupt"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"台账内容不一致（{what}）", f"the ledger contradicts itself: {what}")
+
+
+class LedgerBehindLogError(RefusalError):
+    """The log knows more of an issuer than the ledger: the ledger was put back from a backup."""
+
+    code: ClassVar[str] = "ledger.behind_log"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, issuer: int, what: str, ledger: int, log: int) -> None:
+        super().__init__(
+            f"机构 {issuer} 的日志已到{what} {log}，台账只到 {ledger}：台账像是旧备份，停止签发",
+            f"the log has {what} {log} of issuer {issuer}, the ledger only {ledger}: it looks like an old backup",
+        )
+
+
+class RegistrationClosedError(RefusalError):
+    """No new copies: the registration is suspended or revoked."""
+
+    code: ClassVar[str] = "ledger.registration_closed"
+
+    def __init__(self, state: str) -> None:
+        words = {"suspended": "已暂停", "revoked": "已撤销"}
+        super().__init__(
+            f"该注册{words.get(state, state)}，不能签发", f"the registration is {state}: no copy is issued"
+        )
+
+
+class RegistrationLockedError(RefusalError):
+    """A copy is on its way to the log: an act must come after it."""
+
+    code: ClassVar[str] = "ledger.registration_locked"
+
+    def __init__(self, issuer: int, serial: int) -> None:
+        super().__init__(
+            f"机构 {issuer} 序号 {serial} 尚未写入日志，登记被锁定；重试即可继续",
+            f"serial {serial} of issuer {issuer} is not logged yet, its registration is locked: try again",
+        )
+
+
+class SerialUnknownError(RefusalError):
+    """The ledger never gave out that serial."""
+
+    code: ClassVar[str] = "ledger.serial_unknown"
+
+    def __init__(self, issuer: int, serial: int) -> None:
+        super().__init__(f"机构 {issuer} 没有序号 {serial}", f"issuer {issuer} has no serial {serial}")
+
+
+class RegistrationUnknownError(RefusalError):
+    """No copy of that registration was ever issued here."""
+
+    code: ClassVar[str] = "ledger.registration_unknown"
+
+    def __init__(self) -> None:
+        super().__init__("台账里没有该种类的这个注册编号", "the ledger has no registration of that kind and number")
+
+
+# --- acts and files
+
+
+class ActRefusedError(RefusalError):
+    """An act that may not follow the present state."""
+
+    code: ClassVar[str] = "act.refused"
+
+
+class ReadBackError(RefusalError):
+    """A produced file does not give back what was signed: it is not delivered. `what` names the difference."""
+
+    code: ClassVar[str] = "render.read_back"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, serial: int, what: str) -> None:
+        super().__init__(
+            f"序号 {serial} 的文件回读不符（{what}），未交付",
+            f"the file of serial {serial} does not read back as it was signed ({what}): not delivered",
+        )
+        self.serial, self.what = serial, what
+
+
+class FaultyRecordsError(RefusalError):
+    """A file with faulty rows: nothing of it is issued."""
+
+    code: ClassVar[str] = "issue.faulty_records"
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        count = len(faults)
+        super().__init__(
+            f"记录有 {count} 处错误，未签发任何证书；全部改正后重试",
+            f"the records have {count} faults, nothing was issued: correct them all and try again",
+        )
+        self.faults = faults
+
+
+class NothingChangedError(RefusalError):
+    """A re-issue of a registration that never had a copy."""
+
+    code: ClassVar[str] = "issue.nothing_to_reissue"

@@ -1,0 +1,170 @@
+"""From a logged copy to a delivered file: compose the page, write it, read it back, compare.
+
+Source: DESIGN §2 and §8. The file is written beside its name, made durable and renamed; a copy counts as delivered
+only after the bytes on disk gave back, through the same reader a verifier uses, exactly the signed credential from
+the attachment and from the visible QR code, and after signature and both receipts verified against its leaf.
+File names hold kind, issuer and serial, nothing of the holder.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from mingzheng.formats.claims import Claims, parse_claims
+from mingzheng.formats.credential import open_credential, parse_credential
+from mingzheng.formats.errors import FormatError
+from mingzheng.formats.extract import extract
+from mingzheng.formats.fontfile import FontSet, load_fonts
+from mingzheng.formats.layout import PageMaterial, layout
+from mingzheng.formats.library import read_shipped_templates
+from mingzheng.formats.limits import LIMITS_DEFAULT
+from mingzheng.formats.pdf.compose import PdfMetadata, compose_pdf
+from mingzheng.formats.profile import Profile
+from mingzheng.formats.qrimage import encode_qr
+from mingzheng.formats.qrtext import parse_qr_text, to_digits
+from mingzheng.formats.template import Template, parse_templates
+from mingzheng.issuer.publish import entry_of, token_of
+from mingzheng.issuer.refusals import ReadBackError
+from mingzheng.issuer.rows import CopyRow
+from mingzheng.issuer.schema import CopyState
+from mingzheng.issuer.workspace import Workspace, log_vkey
+from mingzheng.keys.errors import KeysError
+from mingzheng.keys.trust import Role
+from mingzheng.keys.vkey import parse_vkey
+from mingzheng.log.durable import make_dirs, publish
+from mingzheng.log.errors import LogError
+from mingzheng.log.hashing import leaf_hash
+from mingzheng.log.receipt import (
+    parse_compact_receipt,
+    parse_tlog_proof,
+    verify_compact_receipt,
+    verify_full_receipt,
+)
+
+__all__ = ["Renderer", "check_read_back", "compose_copy", "file_name"]
+
+PRODUCER: Final = "mingzheng"
+
+_logger = logging.getLogger(__name__)
+
+
+class Renderer:
+    """Renders copies of one workspace into one directory."""
+
+    def __init__(self, workspace: Workspace, out: Path) -> None:
+        self._workspace, self._out = workspace, out
+        self._fonts = load_fonts()
+        self._templates = parse_templates(read_shipped_templates().values())
+        make_dirs(out)
+
+    def deliver(self, row: CopyRow) -> Path:
+        """Bring a logged copy to `delivered`; a delivered one whose file is there and unchanged is left alone.
+
+        Raises ReadBackError, an error of layout or composing, or OSError.
+        """
+        profile = self._profile(row)
+        path = self._out / file_name(profile.id, row)
+        if row.state is CopyState.DELIVERED and _digest_of(path) == row.file_sha256:
+            return path
+        data = compose_copy(self._workspace, row, profile, (self._templates, self._fonts))
+        publish(path, data, temporary=path.with_name(f".{path.name}.tmp"))
+        digest = hashlib.sha256(data).digest()
+        ledger = self._workspace.ledger
+        ledger.store_rendered(row.issuer, row.serial, file_name=path.name, file_sha256=digest)
+        check_read_back(self._workspace, row, path.read_bytes())
+        ledger.store_delivered(row.issuer, row.serial)
+        _logger.info("delivered issuer=%d serial=%d bytes=%d", row.issuer, row.serial, len(data))
+        return path
+
+    def _profile(self, row: CopyRow) -> Profile:
+        claims = parse_claims(row.claims)
+        profile = self._workspace.profiles().select(claims.kind, claims.jurisdiction, claims.copy_issued_on)
+        if profile is None:
+            raise ReadBackError(row.serial, "profile")
+        return profile
+
+
+def file_name(kind: str, row: CopyRow) -> str:
+    """`<kind>-<issuer>-<serial>.pdf`."""
+    return f"{kind}-{row.issuer}-{row.serial:06d}.pdf"
+
+
+def compose_copy(
+    workspace: Workspace, row: CopyRow, profile: Profile, kit: tuple[Mapping[int, Template], FontSet]
+) -> bytes:
+    """The PDF of a logged copy; the same bytes every time."""
+    templates, fonts = kit
+    claims, token = parse_claims(row.claims), token_of(row)
+    issuer = workspace.config.issuer_records()[row.issuer]
+    prefix = issuer.prefixes[0] if issuer.prefixes else None
+    material = PageMaterial(
+        bodies=issuer.bodies,
+        photo=workspace.read_image(row.photo),
+        signature=workspace.read_image(row.signature_image),
+        qr_rows=encode_qr(to_digits(token), prefix).rows,
+        identity=parse_credential(token).identity,
+    )
+    page = layout(claims, profile, templates[claims.template], material=material, measure=fonts)
+    assert row.proof is not None  # schema: logged
+    return compose_pdf(
+        page,
+        fonts=fonts,
+        attachments={"credential": token, "receipt": row.proof},
+        metadata=PdfMetadata(author=issuer.name, subject=f"{profile.id} {row.issuer}-{row.serial}", producer=PRODUCER),
+    )
+
+
+def check_read_back(workspace: Workspace, row: CopyRow, data: bytes) -> None:
+    """Read a produced file as a verifier would and compare it with the ledger. Raises ReadBackError."""
+    token = token_of(row)
+    try:
+        found = extract(data, limits=LIMITS_DEFAULT)
+        prefixes = workspace.config.issuer_records()[row.issuer].prefixes
+        attached = [item.data for item in found.candidates if item.source == "attachment"]
+        visible = [
+            parse_qr_text(item.text, prefixes=prefixes).data
+            for item in found.candidates
+            if item.source == "qr" and item.text is not None
+        ]
+    except FormatError as error:
+        raise ReadBackError(row.serial, error.code) from error
+    if attached != [token]:
+        raise ReadBackError(row.serial, "attachment credential")
+    if visible != [token]:
+        raise ReadBackError(row.serial, "QR")
+    if list(found.facts.full_receipts) != [row.proof]:
+        raise ReadBackError(row.serial, "attachment receipt")
+    try:
+        _check_proofs(workspace, row, token)
+    except (FormatError, KeysError, LogError) as error:
+        raise ReadBackError(row.serial, error.code) from error
+
+
+def _check_proofs(workspace: Workspace, row: CopyRow, token: bytes) -> None:
+    """Signature, claims, compact and full receipt, each against public keys only."""
+    unverified, config = parse_credential(token), workspace.config
+    key = config.key_records().get(unverified.kid)
+    if key is None:
+        raise ReadBackError(row.serial, "kid")
+    claims: Claims = open_credential(unverified, key).claims
+    if claims != parse_claims(row.claims):
+        raise ReadBackError(row.serial, "claims")
+    leaf = leaf_hash(entry_of(row))
+    receipt_key = next(spec.public_key for spec in config.keys if spec.role is Role.RECEIPT)
+    assert row.receipt is not None  # schema: logged
+    assert row.proof is not None
+    compact = parse_compact_receipt(row.receipt)
+    index = verify_compact_receipt(compact, leaf, key=receipt_key, block_height=config.origin.block_height)
+    proof = parse_tlog_proof(row.proof)
+    verify_full_receipt(proof, leaf, vkey=parse_vkey(log_vkey(config)), origin=config.origin.name)
+    if not index == proof.index == row.leaf_index or compact.origin != config.origin.number:
+        raise ReadBackError(row.serial, "index")
+
+
+def _digest_of(path: Path) -> bytes | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except FileNotFoundError:
+        return None

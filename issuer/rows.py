@@ -1,0 +1,127 @@
+"""Rows of the ledger as values: orders, copies, acts, status lists.
+
+Source: docs/life-of-a-certificate.md. Pure; `ledger` reads and writes them.
+"""
+
+from dataclasses import dataclass
+
+from mingzheng.issuer.schema import CopyState, CopyStatus, RegistrationState
+
+__all__ = ["ActRow", "CopyRow", "Decision", "Logged", "NewAct", "Order", "Registration", "StatusRow"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What a registration is known by: issuer number, kind code, registration number."""
+
+    issuer: int
+    kind: int
+    registration_no: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One copy asked for. `key` names it with its day, `request` without; both are 32 bytes."""
+
+    key: bytes
+    request: bytes
+    registration: Registration
+    record_digest: bytes
+    record_body: bytes  # canonical; holds the identity number
+    day: int
+    reason: str  # why it supersedes copies of other data, if it does
+    photo: bytes | None  # SHA-256 of the stored image
+    signature_image: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRow:
+    """A copy as the ledger has it; fields of later states are None."""
+
+    issuer: int
+    serial: int
+    key: bytes
+    request: bytes
+    kind: int
+    registration_no: str
+    record: bytes
+    day: int
+    claims: bytes
+    reason: str
+    photo: bytes | None
+    signature_image: bytes | None
+    state: CopyState
+    status: CopyStatus
+    signed: bytes | None
+    leaf_index: int | None
+    receipt: bytes | None
+    proof: bytes | None
+    file_name: str | None
+    file_sha256: bytes | None
+
+    @property
+    def registration(self) -> Registration:
+        """The registration this is a copy of."""
+        return Registration(issuer=self.issuer, kind=self.kind, registration_no=self.registration_no)
+
+    @property
+    def is_unlogged(self) -> bool:
+        """Still on its way to the log."""
+        return self.state in (CopyState.PLANNED, CopyState.SIGNED) and self.status is not CopyStatus.VOID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """What the log gave for one copy: index, compact receipt, full receipt (tlog-proof)."""
+
+    issuer: int
+    serial: int
+    leaf_index: int
+    receipt: bytes
+    proof: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A change of a registration's state, and why."""
+
+    registration: Registration
+    state: RegistrationState
+    day: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAct:
+    """An act to be numbered, signed and stored. `status` is what it makes of the serials."""
+
+    issuer: int
+    act: int  # the log's act type
+    serials: tuple[int, ...]  # strictly rising, at least one
+    day: int
+    reason: str
+    status: CopyStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActRow:
+    """A stored act; `entry` is what the log gets, byte for byte."""
+
+    issuer: int
+    number: int
+    act: int
+    day: int
+    reason: str
+    entry: bytes
+    leaf_index: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusRow:
+    """The last status list of an issuer, and the full receipt of its status entry."""
+
+    issuer: int
+    covered: int  # log size the list speaks of
+    this_update: int
+    list: bytes
+    proof: bytes

@@ -1,0 +1,394 @@
+"""The issuing workspace on disk: `mingzheng.toml`, `keys/`, `ledger.sqlite`, `log/`, `images/`, `lock`;
+`profiles/` may hold rules of the authority's own.
+
+Source: DESIGN §3–§6. One command at a time: the file `lock` is held from `open` to `close`. `create` builds everything
+in a directory beside the target and renames it, so a workspace is there whole or not at all. Keys are loaded when they
+are first needed; the passphrase is asked for once. Left out: what the stores hold (`ledger`, the log's sequencer).
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from mingzheng.formats.civil import format_day
+from mingzheng.formats.library import read_shipped_profiles
+from mingzheng.formats.profile import ProfileSet, parse_profiles
+from mingzheng.issuer.config import (
+    ISSUER_ROLES,
+    ORIGIN_ROLES,
+    IssuerSpec,
+    KeySpec,
+    WorkspaceConfig,
+    format_config,
+    parse_config,
+)
+from mingzheng.issuer.ledger import Ledger
+from mingzheng.issuer.refusals import (
+    DemoNameError,
+    DemoOnlyError,
+    ImageMissingError,
+    KeyMismatchError,
+    KeyMissingError,
+    OptionError,
+    UnknownIssuerError,
+    WorkspaceBusyError,
+    WorkspaceExistsError,
+    WorkspaceMissingError,
+    WorkspaceUnfinishedError,
+)
+from mingzheng.keys import custody
+from mingzheng.keys.alg import Alg
+from mingzheng.keys.kid import Kid
+from mingzheng.keys.signer import InMemorySigner, Signer
+from mingzheng.keys.trust import KeyRecord, OriginRecord, Role
+from mingzheng.keys.vkey import format_vkey, vkey_for
+from mingzheng.log.durable import fsync_dir, publish, write_file
+from mingzheng.log.lock import WriterLock
+from mingzheng.log.refusal import WriterActiveError
+from mingzheng.log.sequencer import EmbeddedLog, LogIdentity
+
+__all__ = ["CONFIG", "Access", "FileVault", "Foundation", "Vault", "Workspace", "check_demo_name", "log_vkey"]
+
+CONFIG: Final = "mingzheng.toml"
+LEDGER: Final = "ledger.sqlite"
+LOG: Final = "log"
+KEYS: Final = "keys"
+IMAGES: Final = "images"
+PROFILES: Final = "profiles"
+LOCK: Final = "lock"
+DEMO_PREFIXES: Final = ("demo.", "test.")
+_PRIVATE_DIR: Final = 0o700
+
+
+class Vault(Protocol):
+    """Makes, keeps and gives back private keys."""
+
+    def generate(self, alg: Alg) -> InMemorySigner:
+        """A new key."""
+
+    def save(self, path: Path, signer: InMemorySigner, passphrase: bytes) -> None:
+        """Keep a key at `path`, which must not exist."""
+
+    def load(self, path: Path, alg: Alg, passphrase: bytes) -> Signer:
+        """The key kept at `path`."""
+
+
+class FileVault:
+    """Encrypted PKCS#8 files (`keys.custody`)."""
+
+    def generate(self, alg: Alg) -> InMemorySigner:
+        """See Vault."""
+        return custody.generate(alg)
+
+    def save(self, path: Path, signer: InMemorySigner, passphrase: bytes) -> None:
+        """See Vault."""
+        custody.save_private_key(path, signer, passphrase)
+
+    def load(self, path: Path, alg: Alg, passphrase: bytes) -> Signer:
+        """See Vault."""
+        return custody.load_signer(path, alg, passphrase)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How to get at the keys, and where this machine remembers the heads it signed (None: nowhere)."""
+
+    passphrase: Callable[[], bytes]  # called once, when a key is first needed
+    vault: Vault
+    memory_dir: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """What a new workspace begins with. Days are inclusive and limit every key made now."""
+
+    demo: bool
+    origin: OriginRecord
+    issuers: tuple[IssuerSpec, ...]
+    valid_from: int
+    valid_until: int
+
+
+class Workspace:
+    """An open, locked workspace. Close it, or use it as a context manager."""
+
+    def __init__(self, root: Path, access: Access) -> None:
+        """Use `open`."""
+        self.root = root
+        self._lock = _lock(root)
+        try:
+            self.config = parse_config((root / CONFIG).read_bytes())
+            self.ledger = Ledger.open(root / LEDGER)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._access = access
+        self._passphrase: bytes | None = None
+        self._signers: dict[bytes, Signer] = {}
+        self._log: EmbeddedLog | None = None
+        self._profiles: ProfileSet | None = None
+
+    @classmethod
+    def open(cls, root: Path, access: Access) -> Self:
+        """Open a workspace and take its lock.
+
+        Raises WorkspaceMissingError, WorkspaceBusyError, ConfigError or an error of the ledger.
+        """
+        for name in (CONFIG, LEDGER, LOG, KEYS):
+            if not (root / name).exists():
+                raise WorkspaceMissingError(root.name or str(root), name)
+        return cls(root, access)
+
+    @staticmethod
+    def create(root: Path, foundation: Foundation, access: Access) -> WorkspaceConfig:
+        """Make a workspace: keys, empty ledger, empty log. All or nothing; nothing is overwritten."""
+        check_demo_name(foundation.origin.name, demo=foundation.demo)
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise WorkspaceExistsError(root.name)
+        build = root.parent / f".{root.name}.init"
+        if build.exists():
+            raise WorkspaceUnfinishedError(str(build.name))
+        root.parent.mkdir(parents=True, exist_ok=True)
+        build.mkdir()
+        try:
+            config = _build(build, foundation, access)
+            os.rename(build, root)
+        except BaseException:
+            shutil.rmtree(build, ignore_errors=True)
+            raise
+        fsync_dir(root.parent)
+        return config
+
+    def close(self) -> None:
+        """Close log and ledger, forget the keys, give up the lock; more than once is fine."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        self.ledger.close()
+        self._signers.clear()
+        self._passphrase = None
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # keys
+
+    def signer(self, role: Role, issuer: int, day: int) -> Signer:
+        """The newest key of that role and issuer (0: the log) valid on `day`. Raises KeyMissingError."""
+        spec = self.config.key_for(role, issuer, day)
+        if spec is None:
+            raise KeyMissingError(str(role), issuer, format_day(day))
+        if spec.kid not in self._signers:
+            self._signers[spec.kid] = self._load(spec)
+        return self._signers[spec.kid]
+
+    def key_record(self, kid: bytes) -> KeyRecord | None:
+        """The trust record of one of the workspace's keys."""
+        return self.config.key_records().get(Kid(kid))
+
+    @property
+    def log(self) -> EmbeddedLog:
+        """The workspace's log, opened for writing at first use (recovers what a killed command left)."""
+        if self._log is None:
+            roles = {spec.role: spec for spec in self.config.keys if spec.issuer == 0}
+            identity = _identity(
+                self.config.origin, self._load(roles[Role.CHECKPOINT]), self._load(roles[Role.RECEIPT])
+            )
+            self._log = EmbeddedLog.open(
+                self.root / LOG, identity, act_keys=self.config, memory_dir=self._access.memory_dir
+            )
+        return self._log
+
+    # issuers
+
+    def issuer_for(self, kind: int, jurisdiction: int, number: int | None) -> IssuerSpec:
+        """The issuer of that number, or the one issuer whose scope has that kind and jurisdiction.
+
+        Raises UnknownIssuerError if there is none, or several.
+        """
+        fitting = [spec for spec in self.config.issuers if kind in spec.kinds and jurisdiction in spec.jurisdictions]
+        if number is not None:
+            fitting = [spec for spec in fitting if spec.number == number]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            raise UnknownIssuerError(
+                "有多个机构可以签发，请用 --issuer 指定编号", "several issuers may issue this: name one with --issuer"
+            )
+        raise UnknownIssuerError(
+            "没有机构可以签发该种类和地区", "no issuer of this workspace may issue that kind and jurisdiction"
+        )
+
+    def add_issuer(self, spec: IssuerSpec, *, valid_from: int, valid_until: int) -> WorkspaceConfig:
+        """Make keys for another issuer, then name both in mingzheng.toml. A kill in between leaves unused key files."""
+        if self.config.issuer(spec.number) is not None:
+            raise OptionError(f"机构编号 {spec.number} 已存在", f"there is an issuer {spec.number} already")
+        days = (valid_from, valid_until)
+        place = _KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
+        keys = [key for key, _ in _make_keys(place, ISSUER_ROLES, spec.number)]
+        issuers = tuple(sorted((*self.config.issuers, spec), key=lambda item: item.number))
+        config = replace(self.config, issuers=issuers, keys=(*self.config.keys, *keys))
+        publish(self.root / CONFIG, format_config(config), temporary=self.root / f".{CONFIG}.tmp")
+        self.config = config
+        return config
+
+    # dates and images
+
+    def check_as_of(self) -> None:
+        """Refuse to move dates in a real workspace. Raises DemoOnlyError."""
+        if not (self.config.demo and self.config.origin.name.startswith(DEMO_PREFIXES)):
+            raise DemoOnlyError
+
+    def store_image(self, data: bytes) -> bytes:
+        """Keep a normalised image once, by its SHA-256, durable on return; returns the digest."""
+        digest = hashlib.sha256(data).digest()
+        path = self.root / IMAGES / digest.hex()
+        if not path.exists():
+            publish(path, data, temporary=path.with_suffix(".tmp"))
+        return digest
+
+    def read_image(self, digest: bytes | None) -> bytes | None:
+        """A stored image; None for None. Raises ImageMissingError if it is gone or changed."""
+        if digest is None:
+            return None
+        path = self.root / IMAGES / digest.hex()
+        data = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(data).digest() != digest:
+            raise ImageMissingError(digest.hex())
+        return data
+
+    # rules
+
+    def profile_files(self) -> dict[str, bytes]:
+        """Profile files by name: the shipped ones, overridden and joined by those in `profiles/`."""
+        files = read_shipped_profiles()
+        own = self.root / PROFILES
+        if own.is_dir():
+            files.update((path.name, path.read_bytes()) for path in sorted(own.glob("*.toml")))
+        return files
+
+    def profiles(self) -> ProfileSet:
+        """The rules in force here."""
+        if self._profiles is None:
+            self._profiles = parse_profiles(self.profile_files().values())
+        return self._profiles
+
+    # within
+
+    def _secret(self) -> bytes:
+        if self._passphrase is None:
+            self._passphrase = self._access.passphrase()
+        return self._passphrase
+
+    def _load(self, spec: KeySpec) -> Signer:
+        signer = self._access.vault.load(self.root / KEYS / spec.file, spec.public_key.alg, self._secret())
+        if signer.public_key.spki != spec.public_key.spki:
+            raise KeyMismatchError(spec.file)
+        return signer
+
+
+def check_demo_name(name: str, *, demo: bool) -> None:
+    """Demo workspaces, and only they, have an origin name that says so. Raises DemoNameError."""
+    if demo and not name.startswith(DEMO_PREFIXES):
+        raise DemoNameError(
+            "演示工作区的日志名必须以 demo. 或 test. 开头", "the origin of a demo workspace begins with demo. or test."
+        )
+    if not demo and name.startswith(DEMO_PREFIXES):
+        raise DemoNameError(
+            "日志名以 demo. 或 test. 开头时必须加 --demo", "an origin that begins with demo. or test. needs --demo"
+        )
+
+
+def log_vkey(config: WorkspaceConfig) -> str:
+    """The verifier key of the workspace's log: what any tlog-tiles client needs."""
+    key = next(key for key in config.keys if key.role is Role.CHECKPOINT)
+    return format_vkey(vkey_for(config.origin.name, key.public_key))
+
+
+def _lock(root: Path) -> WriterLock:
+    try:
+        return WriterLock(root / LOCK)
+    except WriterActiveError as error:
+        raise WorkspaceBusyError from error
+
+
+def _identity(origin: OriginRecord, checkpoint: Signer, receipt: Signer) -> LogIdentity:
+    return LogIdentity(
+        origin_number=origin.number,
+        origin_name=origin.name,
+        block_height=origin.block_height,
+        checkpoint_signer=checkpoint,
+        receipt_signer=receipt,
+    )
+
+
+def _build(build: Path, foundation: Foundation, access: Access) -> WorkspaceConfig:
+    """Everything of a new workspace, in `build`; mingzheng.toml last."""
+    for name in (KEYS, IMAGES):
+        (build / name).mkdir(mode=_PRIVATE_DIR)
+    place = _KeyPlace(
+        directory=build / KEYS,
+        vault=access.vault,
+        passphrase=access.passphrase(),
+        days=(foundation.valid_from, foundation.valid_until),
+    )
+    made = _make_keys(place, ORIGIN_ROLES, 0)
+    signers = {spec.role: signer for spec, signer in made}
+    for issuer in foundation.issuers:
+        made += _make_keys(place, ISSUER_ROLES, issuer.number)
+    config = WorkspaceConfig(
+        demo=foundation.demo,
+        origin=foundation.origin,
+        issuers=foundation.issuers,
+        keys=tuple(spec for spec, _ in made),
+        defaults={},
+    )
+    data = format_config(config)
+    Ledger.create(build / LEDGER).close()
+    identity = _identity(foundation.origin, signers[Role.CHECKPOINT], signers[Role.RECEIPT])
+    EmbeddedLog.create(build / LOG, identity, act_keys=config, memory_dir=access.memory_dir).close()
+    write_file(build / CONFIG, data)
+    fsync_dir(build)
+    return config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _KeyPlace:
+    """Where new keys go, and under what."""
+
+    directory: Path
+    vault: Vault
+    passphrase: bytes
+    days: tuple[int, int]
+
+
+def _make_keys(
+    place: _KeyPlace, roles: Sequence[tuple[Role, Alg]], issuer: int
+) -> list[tuple[KeySpec, InMemorySigner]]:
+    found = []
+    for role, alg in roles:
+        signer = place.vault.generate(alg)
+        owner = f"issuer{issuer}" if issuer else "log"
+        file = f"{owner}-{role}-{signer.public_key.kid.hex()}.pem"
+        place.vault.save(place.directory / file, signer, place.passphrase)
+        spec = KeySpec(
+            role=role,
+            issuer=issuer,
+            public_key=signer.public_key,
+            file=file,
+            valid_from=place.days[0],
+            valid_until=place.days[1],
+        )
+        found.append((spec, signer))
+    return found
