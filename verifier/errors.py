@@ -31,3 +31,22 @@ class SettingError(VerifierError):
     """A setting of the caller makes no sense (policy name, fingerprint)."""
 
     code: ClassVar[str] = "verifier.bad_setting"
+    exit_code: ClassVar[int] = 2
+
+
+class StatusRefusedError(VerifierError):
+    """A status list is well signed but not one this trust data may rest on."""
+
+    code: ClassVar[str] = "verifier.status_refused"
+
+
+class QuorumUnsupportedError(VerifierError):
+    """The trust data demands witness cosignatures, which this version cannot count: update the program."""
+
+    code: ClassVar[str] = "verifier.quorum_unsupported"
+
+
+class UnknownHeadError(VerifierError):
+    """A full receipt rests on a checkpoint of an origin that the trust data does not know."""
+
+    code: ClassVar[str] = "verifier.unknown_origin"

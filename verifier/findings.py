@@ -116,6 +116,7 @@ class Finding:
     code: Code
     severity: Severity
     rule: str  # the specification or notice it rests on
+    rule_en: str  # the same in English; titles of notices stay Chinese
     evidence: Mapping[str, str | int]  # small, no personal data
 
 

@@ -1,0 +1,224 @@
+"""`mingzheng verify` and `mingzheng inspect`: parse, call, print; stdout is data, stderr is talk.
+
+Spec: docs/spec/verdicts.md, "Run". What reads pictures and PDF is loaded only when such a file comes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from mingzheng.formats.civil import parse_day
+from mingzheng.formats.errors import FormatError
+from mingzheng.formats.limits import LIMITS_DEFAULT
+from mingzheng.keys.snapshot import load_store
+from mingzheng.verifier.context import Expectations, Judging, TrustSource, VerifyContext, build_context
+from mingzheng.verifier.library import load_messages, load_policies
+from mingzheng.verifier.messages import Lang
+from mingzheng.verifier.pipeline import refuse, verify_extracted, verify_text
+from mingzheng.verifier.policy import POLICY_NAMES, STRICTEST, select_policy
+from mingzheng.verifier.report import Report, report_to_json
+from mingzheng.verifier.reporttext import printable, report_to_text
+from mingzheng.verifier.run import count_verdicts, exit_status, mark_run
+
+__all__ = ["inspect", "verify"]
+
+EXIT_NOTHING: Final = 1
+EXIT_IO: Final = 4
+STDIN: Final = "-"
+_FILE_BEGINNINGS: Final = (b"%PDF-", b"\x89PNG", b"\xff\xd8\xff")
+
+
+def _day(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_day(text)
+    except ValueError:
+        raise click.BadParameter("日期写成 YYYY-MM-DD (a day is written YYYY-MM-DD)", ctx, param) from None
+
+
+def _fingerprint(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    return None if text is None else text.strip().lower()
+
+
+@click.command("verify")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--trust",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Trust store, as `trust export` writes it. 信任数据目录。",
+)
+@click.option("--at", callback=_day, metavar="DATE", help="Judging day, say the bid opening. 判定日，如开标日。")
+@click.option(
+    "--policy",
+    type=click.Choice(POLICY_NAMES),
+    default=STRICTEST,
+    show_default=True,
+    help="What the answer is for: site check, bid evaluation, audit. 用途：现场、评标、审计。",
+)
+@click.option(
+    "--trust-fingerprint",
+    callback=_fingerprint,
+    metavar="HEX",
+    help="Fingerprint of the trust data, confirmed with the authority. 已核对的信任数据指纹。",
+)
+@click.option("--expect-purpose", metavar="TEXT", help="The purpose the copy must name. 应注明的用途。")
+@click.option(
+    "--expect-specialty", metavar="CODE", help="The specialty that must run: number, code or name. 必须有效的专业。"
+)
+@click.option("--lang", type=click.Choice(["zh", "en"]), help="Language; by default the locale's. 语言。")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line (NDJSON). 输出 NDJSON。")
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    trust: Path,
+    lang: Lang | None,
+    as_json: bool,
+    **settings: str | int | None,
+) -> None:
+    """Check certificates offline. 离线核验证书。
+
+    PATH is a PDF, PNG, JPEG or text file, a directory, or - for standard input (QR texts, one a line, or a file).
+    PATH 可以是 PDF、PNG、JPEG 或文本文件、目录，或 -（标准输入：每行一个码，或一个文件）。
+
+    \b
+    mingzheng verify cert.pdf --trust trust --trust-fingerprint 947b…
+    mingzheng verify uploads --trust trust --at 2026-11-21 --policy bid --json > report.ndjson
+    echo 2612… | mingzheng verify - --trust trust --policy site --lang en
+
+    Exit status: 0 all pass, 1 some do not, 3 some cannot be decided, 4 something could not be read.
+    退出码：0 全部通过，1 有不通过，3 有无法判定，4 有读不到的文件。
+    """
+    context = _context(trust, settings)
+    reader = _Reader(context)
+    reports = mark_run([report for path in _files(paths) for report in reader.reports(path)])
+    if not reports and not reader.failed:
+        raise click.UsageError("没有找到文件 (no files found)", ctx)
+    chosen = lang or _locale()
+    for row, report in enumerate(reports):
+        if as_json:
+            click.echo(json.dumps(report_to_json(report), ensure_ascii=False))
+        else:
+            click.echo(("\n" if row else "") + report_to_text(report, chosen), nl=False)
+    if len(reports) > 1:
+        counts = count_verdicts(reports)
+        click.echo("  ".join(f"{code} {count}" for code, count in counts.items()), err=True)
+    ctx.exit(EXIT_IO if reader.failed else exit_status(report.verdict for report in reports))
+
+
+def _context(trust: Path, settings: dict[str, str | int | None]) -> VerifyContext:
+    stored = load_store(trust)
+    at, purpose, specialty = settings["at"], settings["expect_purpose"], settings["expect_specialty"]
+    fingerprint = settings["trust_fingerprint"]
+    return build_context(
+        TrustSource(data=stored.data, fingerprint=stored.fingerprint, signed=stored.signed_by_tuf),
+        judging=Judging(
+            now=int(time.time()),
+            at=at if isinstance(at, int) else None,
+            policy=select_policy(load_policies(), str(settings["policy"])),
+        ),
+        expect=Expectations(
+            purpose=None if purpose is None else str(purpose),
+            specialty=None if specialty is None else str(specialty),
+            trust_fingerprint=None if fingerprint is None else str(fingerprint),
+        ),
+        messages=load_messages(),
+    )
+
+
+def _locale() -> Lang:
+    """English if the locale says so, else Chinese."""
+    names = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    return "en" if next(filter(None, names), "").lower().startswith("en") else "zh"
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files named, and those below directories in the order of their names."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(each for each in path.rglob("*") if each.is_file())
+        else:
+            yield path
+
+
+class _Reader:
+    """Reads one file after the other; what cannot be read is named on stderr and remembered."""
+
+    def __init__(self, context: VerifyContext) -> None:
+        self.context = context
+        self.failed = False
+
+    def reports(self, path: Path) -> Sequence[Report]:
+        """The rows of one file; none if the system refuses to give it."""
+        try:
+            data = _read(path)
+        except OSError as error:
+            self.failed = True
+            click.echo(f"错误 error [io] {printable(str(path))}: {error.strerror}", err=True)
+            return ()
+        name = str(path)
+        texts = _lines(data) if name == STDIN else None
+        if texts is not None:
+            return [verify_text(text, self.context, file=name) for text in texts]
+        from mingzheng.formats.extract import extract  # pictures and PDF: slow to load
+
+        try:
+            return verify_extracted(extract(data, limits=LIMITS_DEFAULT), self.context, name)
+        except FormatError as error:
+            return [refuse(error, self.context, name)]
+
+
+def _read(path: Path) -> bytes:
+    """At most one byte more than any file may have."""
+    most = LIMITS_DEFAULT.file_bytes + 1
+    if str(path) == STDIN:
+        return sys.stdin.buffer.read(most)
+    with path.open("rb") as file:
+        return file.read(most)
+
+
+def _lines(data: bytes) -> list[str] | None:
+    """QR texts, one a line; None if it is the bytes of a file."""
+    if data.startswith(_FILE_BEGINNINGS):
+        return None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return [line for line in text.splitlines() if line] or [""]
+
+
+@click.command("inspect")
+@click.argument("path", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object. 输出 JSON。")
+@click.pass_context
+def inspect(ctx: click.Context, path: Path, as_json: bool) -> None:
+    """Show what a file or a code contains; nothing is trusted. 查看文件或码的内容，不作信任判断。
+
+    \b
+    mingzheng inspect cert.pdf
+    mingzheng inspect photo.jpg --json
+
+    Exit status: 0 a credential was found, 1 none. 退出码：0 有证书数据，1 没有。
+    """
+    from mingzheng.formats.extract import extract
+    from mingzheng.verifier.inspection import flatten, holds_credential, inspect_extracted
+
+    found = inspect_extracted(extract(_read(path), limits=LIMITS_DEFAULT), str(path))
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        click.echo("以下内容未经任何核验 (nothing below was verified)", err=True)
+        for name, value in flatten(found):
+            click.echo(f"{name}: {printable(value)}")
+    ctx.exit(0 if holds_credential(found) else EXIT_NOTHING)

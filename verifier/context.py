@@ -1,0 +1,230 @@
+"""Everything a verification believes, frozen and built once: trust data, status lists, clock, policy.
+
+Source: docs/spec/verdicts.md, "Context". The caller reads the store and the clock; this module checks
+what the trust data says about itself. A status list is believed only if the issuer's status key signed it
+and a log entry with its hash is included under a head that the origin's checkpoint key signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from mingzheng.formats.civil import day_of_time
+from mingzheng.formats.errors import FormatError
+from mingzheng.formats.profile import Citation, ProfileSet, parse_profiles
+from mingzheng.keys.errors import KeysError
+from mingzheng.keys.note import parse_note
+from mingzheng.keys.trust import KeyRecord, OriginRecord, Role, TrustData
+from mingzheng.keys.vkey import VerifierKey, vkey_for
+from mingzheng.log.entry import encode_entry
+from mingzheng.log.errors import LogError
+from mingzheng.log.hashing import Hash, leaf_hash
+from mingzheng.log.receipt import parse_tlog_proof, verify_full_receipt
+from mingzheng.log.status import StatusBody, StatusIndex, open_status_list, status_entry
+from mingzheng.verifier.errors import (
+    QuorumUnsupportedError,
+    SettingError,
+    StatusRefusedError,
+    TableError,
+    TrustUnusableError,
+    UnknownHeadError,
+    VerifierError,
+)
+from mingzheng.verifier.findings import Code, Finding
+from mingzheng.verifier.forms import FORMS_BLOB, OldForm, parse_forms
+from mingzheng.verifier.messages import Messages
+from mingzheng.verifier.policy import Policy
+
+PROFILE_BLOBS: Final = "profiles/"
+CACHED_BLOCKS: Final = 65_536  # verified block signatures kept, then forgotten all at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """The clock (unix seconds, read once), the judging day if one is given, and the use."""
+
+    now: int
+    at: int | None
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectations:
+    """What the reader expects to see; None: no expectation."""
+
+    purpose: str | None = None
+    specialty: str | None = None  # number, official code or Chinese name
+    trust_fingerprint: str | None = None  # 64 hexadecimal digits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustSource:
+    """Trust data as a store holds it, and how it came there."""
+
+    data: TrustData
+    fingerprint: str
+    signed: bool  # imported through TUF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadKey:
+    """Who signs the checkpoints of an origin; `sound` is false once that key is compromised."""
+
+    origin: OriginRecord
+    vkey: VerifierKey
+    sound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyContext:
+    """What every check reads. Only `build_context` makes it."""
+
+    trust: TrustData
+    fingerprint: str
+    signed: bool
+    statuses: Mapping[int, StatusIndex]  # by issuer, each checked in full
+    refused: Mapping[int, str]  # issuer -> why its list was refused (a stable code)
+    profiles: ProfileSet
+    forms: Mapping[tuple[int, int, int], OldForm]
+    messages: Messages
+    now: int
+    at: int | None
+    day: int  # the judging day
+    policy: Policy
+    expect: Expectations
+    clock_floor: int  # no clock may be behind this
+    prefixes: tuple[str, ...]  # QR prefixes of all issuers
+    heads: Mapping[str, HeadKey]  # by origin name
+    blocks_seen: set[tuple[object, ...]] = field(repr=False, compare=False)  # a cache, see `checks`
+
+    def finding(self, code: Code, *, cites: Citation | None = None, **evidence: str | int) -> Finding:
+        """A finding with the severity of this policy and the code's own rule, or the clause it cites."""
+        rule = self.messages.of(code).rule
+        return Finding(
+            code=code,
+            severity=self.policy.severity(code),
+            rule=rule if cites is None else f"{rule}; {cites.text_zh()}",
+            rule_en=rule if cites is None else f"{rule}; {cites.text_en()}",
+            evidence=evidence,
+        )
+
+
+def build_context(source: TrustSource, *, judging: Judging, expect: Expectations, messages: Messages) -> VerifyContext:
+    """Check the trust data's own parts and freeze everything.
+
+    A status list that fails is left out and named in `refused`. Raises TrustUnusableError for profiles or
+    forms that cannot be read, SettingError for a fingerprint that is none.
+    """
+    trust = source.data
+    if expect.trust_fingerprint is not None and not _is_fingerprint(expect.trust_fingerprint):
+        raise SettingError("a trust fingerprint is 64 hexadecimal digits")
+    heads = _heads(trust)
+    statuses, refused = _statuses(trust, heads)
+    floor = max([trust.made_at, *(index.body.this_update for index in statuses.values())])
+    profiles, forms = _rules(trust)
+    return VerifyContext(
+        trust=trust,
+        fingerprint=source.fingerprint,
+        signed=source.signed,
+        statuses=MappingProxyType(statuses),
+        refused=MappingProxyType(refused),
+        profiles=profiles,
+        forms=forms,
+        messages=messages,
+        now=judging.now,
+        at=judging.at,
+        day=day_of_time(judging.now) if judging.at is None else judging.at,
+        policy=judging.policy,
+        expect=expect,
+        clock_floor=floor,
+        prefixes=tuple(prefix for issuer in trust.issuers.values() for prefix in issuer.prefixes),
+        heads=MappingProxyType(heads),
+        blocks_seen=set(),
+    )
+
+
+def included(proof_bytes: bytes, leaf: Hash, heads: Mapping[str, HeadKey]) -> tuple[HeadKey, int]:
+    """The origin and index at which a full receipt proves `leaf`, under the origin's own checkpoint key.
+
+    The caller looks at `sound`. Raises LogError, KeysError, UnknownHeadError.
+    """
+    proof = parse_tlog_proof(proof_bytes)
+    name = parse_note(proof.checkpoint_note).text.split("\n", 1)[0]
+    head = heads.get(name)
+    if head is None:
+        raise UnknownHeadError("the checkpoint is of no origin in the trust data")
+    verify_full_receipt(proof, leaf, vkey=head.vkey, origin=name)
+    return head, proof.index
+
+
+def _is_fingerprint(text: str) -> bool:
+    return len(text) == 64 and all(char in "0123456789abcdef" for char in text)
+
+
+def _heads(trust: TrustData) -> dict[str, HeadKey]:
+    heads = {}
+    for origin in trust.origins.values():
+        key = trust.checkpoint_key(origin.number)
+        if key is not None:
+            vkey = vkey_for(key.name, key.public_key)
+            heads[origin.name] = HeadKey(origin=origin, vkey=vkey, sound=key.compromised is None)
+    return heads
+
+
+def _statuses(trust: TrustData, heads: Mapping[str, HeadKey]) -> tuple[dict[int, StatusIndex], dict[int, str]]:
+    statuses: dict[int, StatusIndex] = {}
+    refused: dict[int, str] = {}
+    for issuer in trust.issuers:
+        listed = trust.blobs.get(f"status/{issuer}.cbor")
+        if listed is None:
+            continue
+        try:
+            statuses[issuer] = StatusIndex(_open_status(trust, issuer, listed, heads))
+        except (LogError, KeysError, VerifierError) as error:
+            refused[issuer] = error.code
+    return statuses, refused
+
+
+def _open_status(trust: TrustData, issuer: int, listed: bytes, heads: Mapping[str, HeadKey]) -> StatusBody:
+    """The body of an issuer's list, or an error that says which link of the chain is missing."""
+    body, key = _signed_status(trust, issuer, listed)
+    if body.issuer != issuer:
+        raise StatusRefusedError("the list is another issuer's")
+    proof = trust.blobs.get(f"status/{issuer}.tlog-proof")
+    if proof is None:
+        raise StatusRefusedError("no full receipt of the list's log entry")
+    leaf = leaf_hash(encode_entry(status_entry(body)))
+    head, _index = included(proof, leaf, heads)
+    if not head.sound or not key.may_log(head.origin.number):
+        raise StatusRefusedError("the log that holds the entry is compromised or not one of the status key's")
+    if trust.quorum is not None:
+        raise QuorumUnsupportedError("witness cosignatures are demanded and cannot be counted")
+    return body
+
+
+def _signed_status(trust: TrustData, issuer: int, listed: bytes) -> tuple[StatusBody, KeyRecord]:
+    refusal: LogError | VerifierError = StatusRefusedError("the issuer has no status key that is sound")
+    for key in trust.keys_of(Role.STATUS, issuer):
+        if key.compromised is not None:
+            continue
+        try:
+            body = open_status_list(listed, key.public_key)
+        except LogError as error:
+            refusal = error
+            continue
+        if not key.allows_day(day_of_time(body.this_update)):
+            raise StatusRefusedError("the list was made outside the status key's days")
+        return body, key
+    raise refusal
+
+
+def _rules(trust: TrustData) -> tuple[ProfileSet, Mapping[tuple[int, int, int], OldForm]]:
+    try:
+        profiles = parse_profiles(data for name, data in trust.blobs.items() if name.startswith(PROFILE_BLOBS))
+        forms = parse_forms(trust.blobs[FORMS_BLOB]) if FORMS_BLOB in trust.blobs else {}
+    except (FormatError, TableError) as error:
+        raise TrustUnusableError(f"rules in the trust data cannot be read: {error}") from error
+    return profiles, forms
