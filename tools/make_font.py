@@ -103,4 +103,4 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: make_font.py SOURCE.ttf")
     count = make(Path(sys.argv[1]), TARGET)
-    print(f"{TARGET.name}: {count} characters, {TARGET.stat().st_size} bytes")
+    sys.stdout.write(f"{TARGET.name}: {count} characters, {TARGET.stat().st_size} bytes\n")

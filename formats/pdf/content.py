@@ -11,7 +11,6 @@ from typing import Final
 
 from mingzheng.formats.ornament import ellipse, rectangle
 from mingzheng.formats.page import QR_QUIET, Colour, Path, QrSlot, Rect, Role, SealShape, SealSlot
-
 from mingzheng.formats.pdf.objects import number
 
 __all__ = ["POINTS_PER_MM", "colour_operands", "image", "path", "qr", "seal", "text", "to_points"]

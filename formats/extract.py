@@ -1,0 +1,77 @@
+"""Read a file of any kind this program knows: the only place that looks at the kind of a file.
+
+Kinds by their first bytes (`sniff`); limits before anything is decoded; typed errors only. Libraries for PDF
+and pictures are loaded when such a file comes, so the check of a text starts without them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
+from mingzheng.formats.errors import ResourceLimitError, UnreadableError
+from mingzheng.formats.sniff import FileKind, sniff
+
+if TYPE_CHECKING:
+    from mingzheng.formats.limits import Limits
+
+__all__ = ["UnsupportedKindError", "extract"]
+
+
+class UnsupportedKindError(UnreadableError):
+    """A file of a kind this program knows by name but does not read."""
+
+    code: ClassVar[str] = "file.unsupported_kind"
+
+    def __init__(self, kind: FileKind) -> None:
+        super().__init__(f"{kind.upper()} 文件暂不支持 / {kind.upper()} files are not read yet")
+        self.kind = kind
+
+
+def extract(data: bytes, *, limits: Limits) -> Extracted:
+    """Everything in a file that may be a credential.
+
+    Raises UnreadableError (empty, damaged, encrypted, of no known kind), UnsupportedKindError (OFD, ZIP),
+    ResourceLimitError. A file without any code is no error: it has no candidates.
+    """
+    if len(data) > limits.file_bytes:
+        raise ResourceLimitError("file_bytes", limit=limits.file_bytes, got=len(data))
+    if not data:
+        raise UnreadableError("an empty file / 空文件")
+    kind = sniff(data)
+    match kind:
+        case FileKind.PDF:
+            from mingzheng.formats.pdf.extract import extract_pdf
+
+            return extract_pdf(data, limits=limits)
+        case FileKind.PNG | FileKind.JPEG:
+            return _image(data, kind, limits)
+        case FileKind.TEXT:
+            return _text(data, limits)
+        case FileKind.OFD | FileKind.ZIP:
+            raise UnsupportedKindError(kind)
+        case FileKind.UNKNOWN:
+            raise UnreadableError("a file of no known kind / 无法识别的文件")
+
+
+def _image(data: bytes, kind: FileKind, limits: Limits) -> Extracted:
+    from mingzheng.formats.qrimage import read_qr
+
+    candidates = []
+    for place, symbol in enumerate(read_qr(data, limits=limits), start=1):
+        text, body = (symbol.text, None) if isinstance(symbol.text, str) else (None, symbol.text)
+        candidates.append(Candidate(source=Source.QR, page=None, text=text, data=body, where=f"image:code:{place}"))
+    return Extracted(kind=kind, candidates=tuple(candidates), facts=_facts(kind), problems=())
+
+
+def _text(data: bytes, limits: Limits) -> Extracted:
+    """The text of a QR code in a file; the line end that editors add is no part of it."""
+    if len(data) > limits.text_bytes:
+        raise ResourceLimitError("text_bytes", limit=limits.text_bytes, got=len(data))
+    text = data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    candidate = Candidate(source=Source.TEXT, page=None, text=text, data=None, where="text")
+    return Extracted(kind=FileKind.TEXT, candidates=(candidate,), facts=_facts(FileKind.TEXT), problems=())
+
+
+def _facts(kind: FileKind) -> FileFacts:
+    return FileFacts(kind=kind, pages=0, attachments=(), full_receipts=(), seals=0)
