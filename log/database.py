@@ -102,7 +102,11 @@ class RoundRows:
 class Database:
     """One connection. Every method is one transaction, durable on return."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        if read_only:
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
+            return
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
@@ -260,6 +264,27 @@ class Database:
     def issuers(self) -> list[int]:
         """Every issuer with an entry in this log."""
         return [row[0] for row in self._connection.execute("SELECT issuer FROM issuer ORDER BY issuer")]
+
+    def first_indexes(self, issuer: int, serials: Iterable[int]) -> dict[int, int]:
+        """Serial → index of the first entry that names it."""
+        found: dict[int, int] = {}
+        for chunk in _chunks(list(serials)):
+            marks = ",".join("?" * len(chunk))
+            query = f"SELECT serial, idx FROM serial WHERE issuer = ? AND serial IN ({marks})"  # noqa: S608 as above
+            found.update(self._connection.execute(query, [issuer, *chunk]))
+        return found
+
+    def all_serials(self) -> Iterable[tuple[int, int, int]]:
+        """Every (issuer, serial, state)."""
+        return self._connection.execute("SELECT issuer, serial, state FROM serial ORDER BY issuer, serial")
+
+    def all_rounds(self) -> Iterable[tuple[int, int]]:
+        """Every round [start, stop), rising."""
+        return self._connection.execute("SELECT start, stop FROM round ORDER BY start")
+
+    def all_submissions(self) -> Iterable[int]:
+        """The index of every idempotency key, rising."""
+        return (row[0] for row in self._connection.execute("SELECT idx FROM submission ORDER BY idx"))
 
     def integrity_faults(self) -> list[str]:
         """SQLite's own check of the file; empty when sound."""

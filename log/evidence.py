@@ -1,0 +1,224 @@
+"""Proof of a log's misconduct that a third party checks without the log: two signed statements that exclude each other.
+
+Pure. Three kinds, as JSON (one spelling is not needed: it is checked, not hashed):
+- `split_view`: two checkpoints of one size with different roots.
+- `history_changed`: an older checkpoint, a newer one, and the newer tree's consistency proof for the older size, whose
+  root is not the one signed.
+- `receipt_against_checkpoint`: a compact receipt with its leaf, and the inclusion proof of the block's first leaf under
+  a checkpoint, which gives the block another root.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias, assert_never
+
+from mingzheng.keys.alg import PublicKey
+from mingzheng.keys.errors import KeysError
+from mingzheng.keys.vkey import VerifierKey
+from mingzheng.log.checkpoint import Checkpoint, open_foreign_checkpoint
+from mingzheng.log.errors import LogError, ProofError
+from mingzheng.log.hashing import Hash, parse_hash
+from mingzheng.log.proof import (
+    ConsistencyProof,
+    InclusionProof,
+    root_from_inclusion,
+    verify_consistency,
+    verify_inclusion,
+)
+from mingzheng.log.receipt import parse_compact_receipt, receipt_root, verify_compact_receipt
+
+MAX_BYTES = 1 << 20
+
+SPLIT_VIEW = "split_view"
+HISTORY_CHANGED = "history_changed"
+RECEIPT_AGAINST_CHECKPOINT = "receipt_against_checkpoint"
+
+
+class EvidenceError(LogError):
+    """The file proves nothing."""
+
+    code: ClassVar[str] = "evidence.proves_nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitView:
+    """Two signed notes of one origin."""
+
+    first: bytes
+    second: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryChanged:
+    """`root`: what the newer tree has at the older size, shown by `hashes`."""
+
+    older: bytes
+    newer: bytes
+    root: Hash
+    hashes: tuple[Hash, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptAgainstCheckpoint:
+    """`leaf`: what the receipt vouches for; `first_leaf` and `hashes`: the block's first leaf in the tree of `note`."""
+
+    receipt: bytes
+    leaf: Hash
+    note: bytes
+    first_leaf: Hash
+    hashes: tuple[Hash, ...]
+
+
+Evidence: TypeAlias = SplitView | HistoryChanged | ReceiptAgainstCheckpoint
+
+
+def format_evidence(evidence: Evidence) -> bytes:
+    """The evidence as a JSON file."""
+    match evidence:
+        case SplitView():
+            value: dict[str, object] = {
+                "kind": SPLIT_VIEW,
+                "first": _64(evidence.first),
+                "second": _64(evidence.second),
+            }
+        case HistoryChanged():
+            value = {"kind": HISTORY_CHANGED, "older": _64(evidence.older), "newer": _64(evidence.newer)}
+            value |= {"root": _64(evidence.root), "hashes": [_64(item) for item in evidence.hashes]}
+        case ReceiptAgainstCheckpoint():
+            value = {"kind": RECEIPT_AGAINST_CHECKPOINT, "receipt": _64(evidence.receipt), "leaf": _64(evidence.leaf)}
+            value |= {"note": _64(evidence.note), "first_leaf": _64(evidence.first_leaf)}
+            value |= {"hashes": [_64(item) for item in evidence.hashes]}
+        case _:
+            assert_never(evidence)
+    return json.dumps(value, indent=1).encode() + b"\n"
+
+
+def parse_evidence(data: bytes) -> Evidence:
+    """Read an evidence file; raises EvidenceError."""
+    if len(data) > MAX_BYTES:
+        raise EvidenceError(f"over {MAX_BYTES} bytes")
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise EvidenceError("not JSON") from error
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if kind == SPLIT_VIEW:
+        return SplitView(first=_take(value, "first"), second=_take(value, "second"))
+    if kind == HISTORY_CHANGED:
+        root, hashes = _take_hash(value, "root"), _take_hashes(value)
+        return HistoryChanged(older=_take(value, "older"), newer=_take(value, "newer"), root=root, hashes=hashes)
+    if kind == RECEIPT_AGAINST_CHECKPOINT:
+        return ReceiptAgainstCheckpoint(
+            receipt=_take(value, "receipt"),
+            leaf=_take_hash(value, "leaf"),
+            note=_take(value, "note"),
+            first_leaf=_take_hash(value, "first_leaf"),
+            hashes=_take_hashes(value),
+        )
+    raise EvidenceError("not a kind of evidence that is known")
+
+
+def check_evidence(
+    evidence: Evidence, *, vkey: VerifierKey, origin: str, receipt_key: PublicKey | None = None, block_height: int = 8
+) -> str:
+    """Which misconduct of the log with these keys is proved; raises EvidenceError if none is.
+
+    `receipt_key` and `block_height` serve receipts only; `origin` numbers are inside the receipt's signature.
+    """
+    try:
+        match evidence:
+            case SplitView():
+                return _check_split(evidence, vkey, origin)
+            case HistoryChanged():
+                return _check_history(evidence, vkey, origin)
+            case ReceiptAgainstCheckpoint():
+                if receipt_key is None:
+                    raise EvidenceError("the origin's receipt key is needed")
+                return _check_receipt(evidence, vkey, origin, receipt_key, block_height)
+    except (KeysError, ProofError) as error:
+        raise EvidenceError(f"a part of it does not verify: {error}") from error
+    assert_never(evidence)
+
+
+def _check_split(evidence: SplitView, vkey: VerifierKey, origin: str) -> str:
+    first, second = _open(evidence.first, vkey, origin), _open(evidence.second, vkey, origin)
+    if first.size != second.size or first.root == second.root:
+        raise EvidenceError("the two heads do not contradict each other")
+    return SPLIT_VIEW
+
+
+def _check_history(evidence: HistoryChanged, vkey: VerifierKey, origin: str) -> str:
+    older, newer = _open(evidence.older, vkey, origin), _open(evidence.newer, vkey, origin)
+    proof = ConsistencyProof(old=older.size, new=newer.size, hashes=evidence.hashes)
+    verify_consistency(proof, evidence.root, newer.root)
+    if evidence.root == older.root:
+        raise EvidenceError("the older head is a prefix of the newer")
+    return HISTORY_CHANGED
+
+
+def _check_receipt(
+    evidence: ReceiptAgainstCheckpoint, vkey: VerifierKey, origin: str, key: PublicKey, height: int
+) -> str:
+    head = _open(evidence.note, vkey, origin)
+    try:
+        receipt = parse_compact_receipt(evidence.receipt)
+        verify_compact_receipt(receipt, evidence.leaf, key=key, block_height=height)
+    except LogError as error:
+        raise EvidenceError(f"the receipt does not verify: {error}") from error
+    if receipt.end > head.size:
+        raise EvidenceError("the block lies beyond the checkpoint")
+    proof = InclusionProof(index=receipt.start, size=head.size, hashes=evidence.hashes)
+    verify_inclusion(proof, evidence.first_leaf, head.root)
+    inner = InclusionProof(
+        index=0,
+        size=receipt.end - receipt.start,
+        hashes=evidence.hashes[: (receipt.end - receipt.start).bit_length() - 1],
+    )
+    if root_from_inclusion(inner, evidence.first_leaf) == receipt_root(receipt, evidence.leaf):
+        raise EvidenceError("the receipt agrees with the checkpoint")
+    return RECEIPT_AGAINST_CHECKPOINT
+
+
+def _open(note: bytes, vkey: VerifierKey, origin: str) -> Checkpoint:
+    try:
+        return open_foreign_checkpoint(note, vkeys=[vkey], origin=origin)
+    except (KeysError, LogError) as error:
+        raise EvidenceError(f"a checkpoint does not verify: {error}") from error
+
+
+def _64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _take(value: Mapping[str, object], name: str) -> bytes:
+    text = value.get(name)
+    if not isinstance(text, str):
+        raise EvidenceError(f"{name} is missing")
+    return _decode(text)
+
+
+def _take_hash(value: Mapping[str, object], name: str) -> Hash:
+    try:
+        return parse_hash(_take(value, name))
+    except ProofError as error:
+        raise EvidenceError(f"{name} is no hash") from error
+
+
+def _take_hashes(value: Mapping[str, object]) -> tuple[Hash, ...]:
+    items = value.get("hashes")
+    if not isinstance(items, list) or len(items) > 130:
+        raise EvidenceError("hashes are no short list")
+    try:
+        return tuple(parse_hash(_decode(item)) for item in items if isinstance(item, str))
+    except ProofError as error:
+        raise EvidenceError("hashes are no hashes") from error
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise EvidenceError("not base64") from error

@@ -1,0 +1,262 @@
+"""Check a log's entries in order against its rules: the auditor's half of docs/spec/log.md.
+
+Pure: entries in, alarms out; it never stops at a fault. Memory: a byte per serial, the sets of the status lists, and
+a journal of the last changes, so that a status entry can be drawn again as of the size it names.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import NamedTuple
+
+from mingzheng.formats.civil import day_of_time
+from mingzheng.log.acts import SerialState
+from mingzheng.log.book import CODE_OF, Book, IssuerBook, RootAt
+from mingzheng.log.entry import (
+    ActEntry,
+    Entry,
+    FillerEntry,
+    IssueEntry,
+    KeyEventEntry,
+    KeyEventType,
+    LandmarkEntry,
+    NoticeEntry,
+    StatusEntry,
+    TimeEntry,
+    parse_entry,
+)
+from mingzheng.log.errors import EntryError, StatusMalformedError
+from mingzheng.log.rounds import DAY_TOLERANCE
+from mingzheng.log.status import StatusBody, encode_body
+
+JOURNAL = 200_000
+_DENSE_SLACK = 65_536
+_UNKNOWN = CODE_OF[SerialState.UNKNOWN]
+_LIVE = CODE_OF[SerialState.LIVE]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Something the log must not do. `code` is stable; `index` is the entry's, None for the log as a whole."""
+
+    code: str
+    index: int | None
+    detail: str
+    evidence: Mapping[str, str | int] = field(default_factory=dict)
+
+
+class DenseStates(MutableMapping[int, int]):
+    """Serial → state, a byte each while serials are dense; a hostile log's outliers go to a dictionary."""
+
+    __slots__ = ("_dense", "_sparse")
+
+    def __init__(self) -> None:
+        self._dense = bytearray()
+        self._sparse: dict[int, int] = {}
+
+    def __getitem__(self, serial: int) -> int:
+        if serial < len(self._dense):
+            state = self._dense[serial] or self._sparse.get(serial, _UNKNOWN)
+        else:
+            state = self._sparse.get(serial, _UNKNOWN)
+        if state == _UNKNOWN:
+            raise KeyError(serial)
+        return state
+
+    def __setitem__(self, serial: int, state: int) -> None:
+        dense = self._dense
+        if serial >= len(dense):
+            if serial > 2 * len(dense) + _DENSE_SLACK:
+                self._sparse[serial] = state
+                return
+            dense.extend(bytes(max(serial + 1, 2 * len(dense)) - len(dense)))
+        dense[serial] = state
+
+    def __delitem__(self, serial: int) -> None:
+        self[serial] = _UNKNOWN
+        self._sparse.pop(serial, None)
+
+    def __iter__(self) -> Iterator[int]:
+        yield from (serial for serial, state in enumerate(self._dense) if state)
+        yield from self._sparse
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _Change(NamedTuple):
+    at: int
+    issuer: int
+    serial: int
+    state: int  # before
+    next_serial: int  # before
+
+
+class RuleCheck:
+    """Feed every entry in order to `take`, then call `finish`."""
+
+    def __init__(self, book: Book, root_at: RootAt) -> None:
+        self.counts: dict[int, dict[str, int]] = {}
+        self.unchecked: list[int] = []
+        self.compromises: list[tuple[int, KeyEventEntry]] = []
+        self._book, self._root_at = book, root_at
+        self._journal: deque[_Change] = deque()
+        self._forgotten = 0  # changes below this index are out of the journal
+        self._sets: dict[int, dict[int, set[int]]] = {}
+        self._round: list[tuple[int, IssueEntry]] = []
+        self._length = 0  # entries of the round so far, time included
+        self._timed = False
+        self._last_time = 0
+
+    def take(self, index: int, data: bytes) -> Iterator[Alarm]:
+        """Alarms of the entry at `index`."""
+        try:
+            entry = parse_entry(data)
+        except EntryError as error:
+            yield Alarm(code=error.code, index=index, detail=str(error))
+            self._length += 1
+            return
+        yield from self._shape(index, entry)
+        if isinstance(entry, TimeEntry | FillerEntry):
+            return
+        if isinstance(entry, StatusEntry):
+            yield from self._redraw(index, entry)
+        before = self._before(index, entry)
+        for fault in self._book.apply(entry, index, self._root_at):
+            yield Alarm(code=fault.code, index=index, detail=str(fault))
+        self._after(before)
+        self._count(entry)
+        if isinstance(entry, IssueEntry):
+            self._round.append((index, entry))
+        elif isinstance(entry, KeyEventEntry) and entry.event == KeyEventType.COMPROMISED:
+            self.compromises.append((index, entry))
+
+    def finish(self, size: int) -> Iterator[Alarm]:
+        """Alarms that only the end shows: the head must stand between two rounds."""
+        if self._timed and size % 2:
+            yield Alarm(code="audit.round_shape", index=size - 1, detail="the last round lacks its filler")
+        elif self._length and not self._timed:
+            yield Alarm(
+                code="audit.round_shape", index=size - 1, detail="the head stands inside a round: no time entry"
+            )
+
+    def _shape(self, index: int, entry: Entry) -> Iterator[Alarm]:
+        """Entries, one time entry, a filler if the count would be odd; times never go back; days fit the time."""
+        if isinstance(entry, FillerEntry):
+            if not (self._timed and index % 2):
+                yield Alarm(code="audit.round_shape", index=index, detail="a filler where none is needed")
+            self._timed, self._length = False, 0
+            return
+        if self._timed:
+            if index % 2:
+                yield Alarm(code="audit.round_shape", index=index, detail="the round before lacks its filler")
+            self._timed, self._length = False, 0
+        self._length += 1
+        if isinstance(entry, TimeEntry):
+            if self._length == 1:
+                yield Alarm(code="audit.round_shape", index=index, detail="a round of a time entry alone")
+            if entry.seconds < self._last_time:
+                detail = f"time {entry.seconds} after {self._last_time}"
+                yield Alarm(code="audit.time_backwards", index=index, detail=detail)
+            yield from self._days(entry.seconds)
+            self._last_time, self._timed = entry.seconds, True
+
+    def _days(self, seconds: int) -> Iterator[Alarm]:
+        day = day_of_time(seconds)
+        for index, entry in self._round:
+            if abs(entry.issued_day - day) > DAY_TOLERANCE:
+                detail = f"issued on day {entry.issued_day}, logged on day {day}"
+                evidence = {"issued_day": entry.issued_day, "logged_day": day}
+                yield Alarm(code="audit.backdated", index=index, detail=detail, evidence=evidence)
+        self._round.clear()
+
+    def _before(self, index: int, entry: Entry) -> list[_Change]:
+        if isinstance(entry, IssueEntry):
+            serials: tuple[int, ...] = (entry.serial,)
+        elif isinstance(entry, ActEntry):
+            serials = entry.serials
+        else:
+            return []
+        issuer = entry.issuer
+        book = self._book.issuers.get(issuer)
+        if book is None:
+            book = self._book.issuers[issuer] = IssuerBook(states=DenseStates())
+        states, next_serial = book.states, book.next_serial
+        return [_Change(index, issuer, serial, states.get(serial, _UNKNOWN), next_serial) for serial in serials]
+
+    def _after(self, changes: list[_Change]) -> None:
+        for change in changes:
+            state = self._book.issuers[change.issuer].states.get(change.serial, _UNKNOWN)
+            if state != change.state and (state > _LIVE or change.state > _LIVE):
+                sets = self._sets.setdefault(change.issuer, {})
+                sets.setdefault(change.state, set()).discard(change.serial)
+                if state > _LIVE:
+                    sets.setdefault(state, set()).add(change.serial)
+            self._journal.append(change)
+        while len(self._journal) > JOURNAL:
+            self._forgotten = self._journal.popleft().at + 1
+
+    def _redraw(self, index: int, entry: StatusEntry) -> Iterator[Alarm]:
+        """Draw the body again as of the size the entry names and compare its hash."""
+        ours = [head for head in entry.origins if head.origin == self._book.origin]
+        if len(entry.origins) != 1 or not ours:
+            self.unchecked.append(index)  # other logs are needed too
+            return
+        size = ours[0].size
+        if size < self._forgotten:
+            yield Alarm(code="audit.status_too_old", index=index, detail=f"drawn at size {size}, logged at {index}")
+            return
+        body = self._body_at(entry, size)
+        try:
+            got = sha256(encode_body(body)).digest()
+        except StatusMalformedError as error:
+            yield Alarm(code="audit.status_mismatch", index=index, detail=f"no such list can be drawn: {error}")
+            return
+        if got != entry.sha256:
+            detail = f"the entries below {size} give a list with hash {got.hex()}, logged is {entry.sha256.hex()}"
+            evidence: dict[str, str | int] = {"recomputed": got.hex(), "logged": entry.sha256.hex(), "size": size}
+            yield Alarm(code="audit.status_mismatch", index=index, detail=detail, evidence=evidence)
+
+    def _body_at(self, entry: StatusEntry, size: int) -> StatusBody:
+        book = self._book.issuer(entry.issuer)
+        next_serial = book.next_serial
+        then: dict[int, int] = {}
+        for change in reversed(self._journal):
+            if change.at < size:
+                break
+            if change.issuer == entry.issuer:
+                then[change.serial] = change.state
+                next_serial = change.next_serial
+        now = self._sets.get(entry.issuer, {})
+
+        def members(state: SerialState) -> tuple[int, ...]:
+            code = CODE_OF[state]
+            kept = now.get(code, set()).difference(then)
+            return tuple(sorted(kept.union(serial for serial, before in then.items() if before == code)))
+
+        return StatusBody(
+            issuer=entry.issuer,
+            next_serial=next_serial,
+            this_update=entry.this_update,
+            next_update=entry.next_update,
+            origins=entry.origins,
+            revoked=members(SerialState.REVOKED),
+            superseded=members(SerialState.SUPERSEDED),
+            void=members(SerialState.VOID),
+            suspended=members(SerialState.SUSPENDED),
+        )
+
+    def _count(self, entry: Entry) -> None:
+        if isinstance(entry, IssueEntry):
+            day, label = entry.issued_day, f"issue.{entry.kind}"
+        elif isinstance(entry, ActEntry):
+            day, label = entry.day, entry.act.name.lower()
+        elif isinstance(entry, NoticeEntry | KeyEventEntry):
+            day, label = entry.day, "notice" if isinstance(entry, NoticeEntry) else "key_event"
+        elif isinstance(entry, StatusEntry | LandmarkEntry):
+            day, label = day_of_time(entry.this_update), "status" if isinstance(entry, StatusEntry) else "landmark"
+        else:
+            return
+        counts = self.counts.setdefault(day, {})
+        counts[label] = counts.get(label, 0) + (len(entry.serials) if isinstance(entry, ActEntry) else 1)
