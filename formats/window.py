@@ -5,7 +5,7 @@ Spec: docs/profiles.md, "Usage window"; the rules come from the notices that eac
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, assert_never
 
 from mingzheng.formats.civil import birthday, format_day
 from mingzheng.formats.profile_model import Cap, CapVerb, Citation, Profile, SpecialtyPick, UsageWindow
@@ -142,3 +142,5 @@ def _cap_candidate(profile: Profile, rule: UsageWindow, cap: Cap, facts: WindowF
                 raise MissingFactError("birth", profile_id=profile.id)
             years = cap.years or 0  # parse_profile sets it with this verb
             return f"AGE{years}", birthday(facts.birth, years), cap.citation
+        case _ as unknown:
+            assert_never(unknown)

@@ -38,7 +38,7 @@ PROVINCES: Final = frozenset(
     for code in line.split()
 )
 # Dots that people type inside names such as 买买提·艾力; all become U+00B7.
-INTERPUNCTS: Final = dict.fromkeys(map(ord, "•‧∙⋅・･·᛫⸱"), "\u00b7")
+INTERPUNCTS: Final = dict.fromkeys(map(ord, "\u2022\u2027\u2219\u22c5\u30fb\uff65\u0387\u16eb\u2e31"), "\u00b7")
 
 _DATES: Final = (
     re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})"),

@@ -403,7 +403,7 @@ def test_no_profiles_is_a_set_that_governs_nothing() -> None:
 
 
 def test_bytes_that_are_no_toml() -> None:
-    for data in (b"\x00", b"= 1", "id = 'cn.x".encode()):
+    for data in (b"\x00", b"= 1", b"id = 'cn.x"):
         with pytest.raises(ProfileSyntaxError):
             parse_profile(data)
     with pytest.raises(ProfileError):

@@ -1,5 +1,7 @@
 """Strict TOML tables: exact types, known keys, named places."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,6 @@ from hypothesis import strategies as st
 from mingzheng.formats.strict_toml import (
     MAX_DOCUMENT_BYTES,
     MAX_TEXT_CHARS,
-    ProfileError,
     ProfileSyntaxError,
     ProfileValueError,
     Table,
@@ -114,7 +115,5 @@ def test_document_at_its_limit() -> None:
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_any_bytes_read_or_refused_with_a_typed_error(data: bytes) -> None:
-    try:
+    with contextlib.suppress(ProfileSyntaxError):
         assert isinstance(read_document(data), dict)
-    except ProfileError as error:
-        assert error.code == "profile.syntax"
