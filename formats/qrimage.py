@@ -160,9 +160,10 @@ def _grey(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
         return image.point(lambda level: level * (1 / 256)).convert("L")
     if "A" in image.mode or "transparency" in image.info:
-        layered = image.convert("RGBA")
-        paper = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-        return Image.alpha_composite(paper, layered).convert("L")
+        layered = image.convert("RGBA" if image.mode == "P" else "LA")
+        paper = Image.new("L", layered.size, 255)
+        paper.paste(layered.convert("L"), mask=layered.getchannel("A"))
+        return paper
     return image.convert("L")
 
 
