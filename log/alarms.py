@@ -1,0 +1,103 @@
+"""What the auditor's alarms and `fsck` mean for people, in Chinese and English: one sentence a code."""
+
+from typing import Literal, TypeAlias
+
+Lang: TypeAlias = Literal["zh", "en"]
+
+_SENTENCES: dict[str, tuple[str, str]] = {
+    "audit.split_view": (
+        "日志对同一大小签署了两个不同的树头：这是分叉，请保存证据文件并公开。",
+        "The log signed two different heads of one size: a fork. Keep the evidence file and make it public.",
+    ),
+    "audit.rollback": (
+        "日志现在比它签署过的更短：有条目被撤下。",
+        "The log now shows fewer entries than it has signed: entries were withdrawn.",
+    ),
+    "audit.history_changed": (
+        "以前签署过的条目被改动。",
+        "Entries that were signed before have been changed.",
+    ),
+    "audit.backdated": (
+        "签发日期与写入日志的日期相差超过一天。",
+        "The day of issue is more than a day away from the day of logging.",
+    ),
+    "audit.time_backwards": ("日志时间倒退。", "The log's time goes back."),
+    "audit.round_shape": (
+        "轮次格式不对：缺少或多出时间、填充条目。",
+        "A round is not entries, one time, and a filler where needed.",
+    ),
+    "audit.status_mismatch": (
+        "状态列表与日志条目重算的结果不一致。",
+        "A status list is not the one that the entries give.",
+    ),
+    "audit.status_too_old": (
+        "状态列表所依据的树头太旧，无法重算。",
+        "A status list was drawn from a head too old to draw it again.",
+    ),
+    "audit.compromised_key_used": (
+        "已泄露的密钥在最后可信位置之后仍有条目：这些证书不算数。",
+        "A compromised key has entries at or above its last good size: those certificates do not count.",
+    ),
+    "audit.receipt_fork": (
+        "收集到的回执与日志不符：这是分叉证据。",
+        "A collected receipt contradicts the log: proof of a fork.",
+    ),
+    "audit.receipt_invalid": ("收集到的回执无效。", "A collected receipt does not verify."),
+    "audit.receipt_unproven": (
+        "回执与日志不符，但缺少所属凭证，不能证明分叉。",
+        "A receipt does not fit the log; without its credential this proves no fork.",
+    ),
+    "audit.receipt_beyond_head": (
+        "回执所指位置超出日志现有大小。",
+        "A receipt vouches for an entry beyond the log's head.",
+    ),
+    "audit.receipt_absent": ("凭证不带回执。", "A credential carries no receipt."),
+    "audit.receipt_unreadable": ("文件不是回执。", "A file is no receipt."),
+    "audit.receipt_unchecked": (
+        "信任数据里没有该日志的回执密钥。",
+        "The trust data hold no receipt key of this origin.",
+    ),
+    "audit.receipt_too_many": ("回执文件太多，其余未读。", "Too many receipt files: the rest is unread."),
+    "client.fetch_failed": (
+        "日志缺少文件，或不能读取。",
+        "A file of the log is missing or cannot be read.",
+    ),
+    "client.tile_untrue": (
+        "日志给出的数据与签署的树头不符。",
+        "The log serves something that its signed head does not cover.",
+    ),
+    "rule.unknown_key": (
+        "条目使用了不属于该机构的密钥。",
+        "An entry uses a key that is not that issuer's for this purpose.",
+    ),
+    "rule.key_retired": ("条目使用了已停用的密钥。", "An entry uses a key that was retired before."),
+    "rule.serial_order": (
+        "序号重复，或状态变更顺序不对。",
+        "A serial comes twice, or an act may not follow its state.",
+    ),
+    "rule.act_number": ("行为号不连续：有重复或缺失。", "Act numbers are not dense: one is repeated or missing."),
+    "rule.act_signature": ("行为条目的签名不对。", "The signature of an act is not good."),
+    "rule.wrong_head": ("条目引用的树头不属于本日志。", "An entry names a head that this log never had."),
+    "rule.status_time": ("状态列表的时间倒退。", "Status lists go back in time."),
+    "rule.origin_missing": ("状态列表没有覆盖本日志。", "A status list does not cover this log."),
+    "note.untrusted": ("检查点没有受信任的签名。", "The checkpoint carries no trusted signature."),
+}
+
+_FAMILIES: dict[str, tuple[str, str]] = {
+    "entry.": ("条目格式不对。", "An entry is malformed."),
+    "note.": ("检查点签名或格式不对。", "The checkpoint's note or signature is not good."),
+    "checkpoint.": ("检查点内容不对。", "The checkpoint is not good."),
+}
+
+
+def sentence(code: str, lang: Lang) -> str:
+    """What the code means; the code's family for one that has no sentence of its own."""
+    found = _SENTENCES.get(code)
+    if found is None:
+        found = next((text for start, text in _FAMILIES.items() if code.startswith(start)), (code, code))
+    return found[0] if lang == "zh" else found[1]
+
+
+def codes() -> tuple[str, ...]:
+    """Every code with a sentence of its own."""
+    return tuple(_SENTENCES)
