@@ -20,6 +20,7 @@ __all__ = ["normalise_photo", "normalise_signature"]
 What = Literal["photo", "signature"]
 
 PNG_MAGIC: Final = b"\x89PNG\r\n\x1a\n"
+PNG_END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 JPEG_MAGIC: Final = b"\xff\xd8\xff"
 MAX_PIXELS: Final = LIMITS_DEFAULT.image_pixels
 MAX_BYTES: Final = LIMITS_DEFAULT.image_bytes
@@ -39,6 +40,18 @@ SIGNATURE_GREYS: Final = 16
 _FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})
 _OTHER_FRAMES: Final = frozenset(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE: Final = frozenset({0x01, *range(0xD0, 0xD8)})
+# What Pillow raises on hostile input, found by fuzzing and in its issue threads.
+_DECODER_FAILURES: Final = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 _NAMES: Final = (
     (b"RIFF", "WebP"),
     (b"GIF8", "GIF"),
@@ -95,9 +108,7 @@ def _decode(data: bytes, what: What) -> Image.Image:
                 return _flatten(ImageOps.exif_transpose(opened))
     except ImageError:
         raise
-    except (OSError, ValueError, SyntaxError, EOFError, ArithmeticError, LookupError, TypeError) as error:
-        raise _damaged(what) from error
-    except (struct.error, Image.DecompressionBombError) as error:
+    except _DECODER_FAILURES as error:
         raise _damaged(what) from error
 
 
@@ -108,7 +119,7 @@ def _header(data: bytes, what: What) -> tuple[int, int]:
     if len(data) > MAX_BYTES:
         raise ImageTooLargeError(what, f"文件超过 {MAX_BYTES} 字节", f"the file has more than {MAX_BYTES} bytes")
     if data.startswith(PNG_MAGIC):
-        if len(data) < 33 or data[12:16] != b"IHDR":
+        if len(data) < 33 or data[12:16] != b"IHDR" or PNG_END not in data:
             raise _damaged(what)
         width, height = struct.unpack(">II", data[16:24])
     elif data.startswith(JPEG_MAGIC):

@@ -12,6 +12,7 @@ from typing import Final
 from mingzheng.formats.claims import Claims, Copy, Specialty, check_claims
 from mingzheng.formats.errors import ClaimsError
 from mingzheng.formats.profile import (
+    MissingFactError,
     NumberForm,
     Profile,
     ProfileSet,
@@ -122,7 +123,7 @@ def plan_window(record: ApplicationRecord, profile: Profile, *, order: CopyOrder
     """Apply the rules of the day; None for an approval copy. The window may itself have no end (no rule for one).
 
     Raises WrongProfileError, RegistrationEndedError, SpecialtiesEndedError, CopyBeforeCertificateError,
-    BirthAfterIssueError, PurposeError or WindowRefusedError.
+    BirthAfterIssueError, PurposeError, WindowRefusedError, or RecordFaultyError (a specialty is missing).
     """
     if profile.id != record.kind or profile.jurisdiction not in (0, record.jurisdiction):
         raise WrongProfileError(profile.id)
@@ -151,6 +152,8 @@ def plan_window(record: ApplicationRecord, profile: Profile, *, order: CopyOrder
         return usage_window(profile, facts)
     except WindowClosedError as error:
         raise WindowRefusedError(error.window.binding, error.last_day) from error
+    except MissingFactError as error:  # birth and registration end are always there
+        raise RecordFaultyError(record.row, ("record.specialty_missing",)) from error
 
 
 def plan_copy(
@@ -165,9 +168,9 @@ def plan_copy(
 
     Raises RecordFaultyError, RequiredImageError, what `plan_window` raises, or ClaimsRefusedError.
     """
-    window = plan_window(record, profile, order=order)
     if faults := record_faults(record, profile, issuer):
         raise RecordFaultyError(record.row, tuple(fault.code for fault in faults))
+    window = plan_window(record, profile, order=order)
     for what, present, rule in (
         ("photo", allotment.has_photo, profile.photo),
         ("signature", allotment.has_signature_image, profile.signature_image),
@@ -226,6 +229,8 @@ def _all_faults(record: ApplicationRecord, profiles: ProfileSet, issuer: IssuerR
         found.append(make_fault(record.row, "signature_image", "record.signature_image_missing"))
     try:
         plan_window(record, profile, order=order)
+    except RecordFaultyError:
+        pass  # already among those of record_faults
     except PlanError as error:
         found.append(_of_error(record.row, error))
     return found

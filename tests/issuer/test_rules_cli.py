@@ -1,0 +1,135 @@
+"""`mingzheng rules`: the cases through the command, its schema, its sentences, its refusals."""
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mingzheng.issuer.errors import NoProfileError, WindowRefusedError
+from mingzheng.issuer.record import parse_csv
+from mingzheng.issuer.rules_cli import rules_group
+
+CASES = json.loads((Path(__file__).parent.parent / "vectors/rules/cases.json").read_text("utf-8"))["usage"]
+SCHEMA = json.loads((files("mingzheng.issuer") / "rules-window.schema.json").read_text("utf-8"))
+FULL = [
+    *("--kind", "cn.constructor.1"),
+    *("--download", "2022-06-27"),
+    *("--specialty-until", "2025-01-01"),
+    *("--birth", "1957-09-01"),
+]
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(rules_group, list(arguments))
+
+
+def check_schema(value: object) -> None:
+    """The part of JSON Schema 2020-12 that our schema uses."""
+    assert isinstance(value, dict)
+    assert SCHEMA["additionalProperties"] is False
+    assert set(value) == set(SCHEMA["required"]) == set(SCHEMA["properties"])
+    until, binding = value["usage_until"], value["binding"]
+    assert until is None or re.search(SCHEMA["properties"]["usage_until"]["pattern"], until)
+    items = SCHEMA["properties"]["binding"]
+    assert len(binding) <= items["maxItems"]
+    assert len(set(binding)) == len(binding)
+    assert all(re.search(items["items"]["pattern"], name) for name in binding)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["id"]))
+def test_cases_as_json(case: dict[str, str]) -> None:
+    architect = case["scheme"] == "architect"
+    result = run(
+        "window",
+        *("--kind", "cn.architect.1" if architect else "cn.constructor.1"),
+        *("--download", case["download"]),
+        *("--registered-until" if architect else "--specialty-until", case["specialty_until"]),
+        *("--birth", case["birth"]),
+        "--json",
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    check_schema(found)
+    assert found["usage_until"] == case["expect_until"]
+    named = [name.replace("REGISTRATION", "SPECIALTY") if architect else name for name in found["binding"]]
+    assert named == case["binding"]
+
+
+def test_trace_for_people_in_both_languages() -> None:
+    zh, en = run("window", *FULL), run("window", *FULL, "--lang", "en")
+    assert zh.stdout.splitlines()[0] == "一级建造师：使用时限 2022年6月27日 至 2022年9月1日（含首尾两日）"
+    assert en.stdout.splitlines()[0] == (
+        "First-class constructor: usable from 2022-06-27 to 2022-09-01, both days included"
+    )
+    for text in (zh.stdout, en.stdout):
+        assert text.count("三（二）") == 3
+        assert [line.split()[1] for line in text.splitlines() if line.startswith("*")] == ["2022-09-01"]
+    assert "持证人满 65 周岁当日" in zh.stdout
+    assert "the day the holder turns 65" in en.stdout
+
+
+def test_other_kinds_and_jurisdictions() -> None:
+    base = ("window", "--kind", "cn.constructor.2", "--download", "2022-07-01")
+    none = run(*base, "--jurisdiction", "61", "--json")
+    assert json.loads(none.stdout) == {"usage_until": None, "binding": []}
+    check_schema(json.loads(none.stdout))
+    assert "无使用时限" in run(*base, "--jurisdiction", "61").stdout
+    assert "no usage window" in run(*base, "--jurisdiction", "61", "--lang", "en").stdout
+    two = ("--specialty-until", "2022-08-01", "--specialty-until", "2022-09-01")
+    assert json.loads(run(*base, *two, "--jurisdiction", "21", "--json").stdout) == {
+        "usage_until": "2022-09-01",
+        "binding": ["SPECIALTY"],
+    }
+    safety = ("window", "--kind", "cn.safety", "--download", "2022-07-01", "--registered-until", "2022-07-01")
+    assert "类推" in run(*safety).stdout
+    assert "by analogy" in run(*safety, "--lang", "en").stdout
+    assert "end of the registration" in run(*safety, "--lang", "en").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--kind", "cn.nobody", "--download", "2022-06-27"],
+        FULL[:-2],
+        [*FULL[:4], *FULL[6:]],
+        [*FULL[:2], "--download", "2022-6-27"],
+        [*FULL[:2], "--download", "2101-01-01"],
+        [*FULL[:-1], "2022-06-28"],
+        [*FULL, "--lang", "fr"],
+        [*FULL, "--jurisdiction", "x"],
+        [],
+    ],
+)
+def test_wrong_use(arguments: list[str]) -> None:
+    result = run("window", *arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr
+
+
+def test_the_nearest_kind_is_named() -> None:
+    assert "cn.architect.1" in run("window", "--kind", "cn.architect", "--download", "2022-06-27").stderr
+
+
+def test_nothing_to_issue_and_no_rule() -> None:
+    closed = run("window", *FULL[:-1], "1950-01-01")
+    assert isinstance(closed.exception, WindowRefusedError)
+    assert closed.exception.exit_code == 1
+    assert closed.exception.rules == ("AGE65",)
+    early = run("window", *FULL[:2], "--download", "2021-01-31")
+    assert isinstance(early.exception, NoProfileError)
+    assert closed.stdout == early.stdout == ""
+
+
+def test_template() -> None:
+    result = run("template", "--kind", "cn.architect.1")
+    assert parse_csv(result.stdout_bytes).faults == ()
+    assert run("template", "--kind", "cn.x").exit_code == 2
+
+
+def test_help_has_an_example() -> None:
+    for arguments in (["--help"], ["window", "--help"], ["template", "--help"]):
+        assert "mingzheng rules" in run(*arguments).stdout
