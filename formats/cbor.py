@@ -79,10 +79,14 @@ def _item(data: bytes, pos: int, depth: int, allow_null: bool) -> tuple[Value, i
     first = data[pos]
     argument = first & 31
     pos += 1
-    if first >= 0xC0:
-        return _simple(first, pos, allow_null)
     if argument > 23:
-        argument, pos = _long_argument(data, pos, argument)
+        if first >= 0xC0:
+            return _simple(first, pos, allow_null)
+        if argument == 24 and data[pos] > 23:
+            argument = data[pos]
+            pos += 1
+        else:
+            argument, pos = _long_argument(data, pos, argument)
     if first < 0x40:  # major types 0 and 1
         return (argument if first < 0x20 else -1 - argument), pos
     if first < 0x80:  # major types 2 and 3
@@ -90,41 +94,60 @@ def _item(data: bytes, pos: int, depth: int, allow_null: bool) -> tuple[Value, i
         if end > len(data):
             raise CborTruncatedError("string goes on beyond the end of the input", offset=pos)
         return (data[pos:end] if first < 0x60 else _text(data, pos, end)), end
+    if first >= 0xC0:
+        return _simple(first, pos, allow_null)
     # Two bytes a pair, one a member, is the least: a huge count is refused before any work.
     if (argument if first < 0xA0 else 2 * argument) > len(data) - pos:
         raise CborTruncatedError("array or map goes on beyond the end of the input", offset=pos)
     if depth == 0:
         raise CborTooDeepError("arrays and maps nested too deep", offset=pos - 1)
     if first < 0xA0:
-        members = []
-        for _ in range(argument):
-            member, pos = _item(data, pos, depth - 1, allow_null)
-            members.append(member)
-        return tuple(members), pos
+        return _array(data, pos, argument, depth - 1, allow_null)
     return _map(data, pos, argument, depth - 1, allow_null)
 
 
+def _array(data: bytes, pos: int, count: int, depth: int, allow_null: bool) -> tuple[Value, int]:
+    members: list[Value] = []
+    for _ in range(count):
+        first = data[pos]
+        if first < 24:
+            members.append(first)
+            pos += 1
+        elif first == 0x19 and data[pos + 1]:  # an integer of two bytes: a day
+            members.append(data[pos + 1] << 8 | data[pos + 2])
+            pos += 3
+        else:
+            member, pos = _item(data, pos, depth, allow_null)
+            members.append(member)
+    return tuple(members), pos
+
+
 def _map(data: bytes, pos: int, pairs: int, depth: int, allow_null: bool) -> tuple[Value, int]:
+    """The map of `pairs` pairs at `pos`. The heads our own maps are made of are read in place."""
     result: dict[Key, Value] = {}
-    previous = b""
+    before = last = pos  # where the spelling of the previous key begins and ends
     for _ in range(pairs):
         start = pos
         first = data[pos]
-        if first < 24:  # the keys of our own maps
+        if first < 24:
             key: Value = first
             pos += 1
+            rising = last == before or data[before] < first
         elif first < 0x80:
             key, pos = _item(data, pos, 0, False)
+            rising = data[before:last] < data[start:pos]
         else:
             raise CborTypeError("a map key must be an integer or a string", offset=pos)
-        spelling = data[start:pos]
-        if spelling <= previous:  # also catches duplicates: equal keys have equal spellings
+        if not rising:  # also catches duplicates: equal keys have equal spellings
             raise CborKeyOrderError("map keys not strictly rising", offset=start)
-        previous = spelling
+        before, last = start, pos
         first = data[pos]
         if first < 24:
             result[key] = first  # type: ignore[index]
             pos += 1
+        elif first == 0x19 and data[pos + 1]:
+            result[key] = data[pos + 1] << 8 | data[pos + 2]  # type: ignore[index]
+            pos += 3
         else:
             result[key], pos = _item(data, pos, depth, allow_null)  # type: ignore[index]
     return result, pos

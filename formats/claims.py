@@ -9,13 +9,14 @@ what a key may sign; those are the verifier's rules.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, TypeVar
+from typing import Any, Final
 
 from mingzheng.formats import cbor
-from mingzheng.formats.civil import MAX_DAY, MIN_DAY, SECONDS_PER_DAY, day_of_time, day_start
+from mingzheng.formats.civil import MAX_DAY, MIN_DAY, SECONDS_PER_DAY, UTC_OFFSET, day_start
 from mingzheng.formats.errors import (
     ClaimsError,
     ClaimTextError,
@@ -144,8 +145,7 @@ def parse_claims(payload: bytes) -> Claims:
         raise UnknownVersionError(version)
     if not _OUTER_REQUIRED <= outer.keys() <= _OUTER_ALLOWED:
         raise ClaimsError("", "claims other than exp, iat and -65537, or iat missing")
-    if not _FIELDS_REQUIRED <= fields.keys() <= _FIELDS_ALLOWED:
-        raise ClaimsError("", "unknown or missing key in the private map")
+    _check_types(fields)
     claims = _from_maps(outer, fields)
     check_claims(claims)
     return claims
@@ -186,67 +186,100 @@ def check_claims(claims: Claims) -> None:
 
 _OUTER_REQUIRED: Final = frozenset((IAT, FIELDS))
 _OUTER_ALLOWED: Final = _OUTER_REQUIRED | {EXP}
-_FIELDS_ALLOWED: Final = frozenset(range(19))
-_FIELDS_REQUIRED: Final = _FIELDS_ALLOWED - {7, 9, 12}
-_T = TypeVar("_T", int, str, bytes)
-
-
-def _from_maps(outer: Mapping[cbor.Key, cbor.Value], fields: Mapping[cbor.Key, cbor.Value]) -> Claims:
-    exp = outer.get(EXP)
-    copy, sex = _typed(int, "copy", fields[11]), _typed(int, "sex", fields[2])
-    if not (1 <= copy <= 2 and 1 <= sex <= 2):
-        raise ClaimsError("copy" if 1 <= sex <= 2 else "sex", "must be 1 or 2")
-    return Claims(
-        name=_typed(str, "name", fields[1]),
-        sex=_SEXES[sex],
-        birth=_typed(int, "birth", fields[3]),
-        kind=_typed(int, "kind", fields[4]),
-        jurisdiction=_typed(int, "jurisdiction", fields[5]),
-        registration_no=_typed(str, "registration_no", fields[6]),
-        specialties=_specialties(fields[7]) if 7 in fields else (),
-        certificate_issued_on=_typed(int, "certificate_issued_on", fields[8]),
-        employer=_typed(str, "employer", fields[9]) if 9 in fields else None,
-        registered_until=_typed(int, "registered_until", fields[10]),
-        copy=_COPIES[copy],
-        purpose=_typed(str, "purpose", fields[12]) if 12 in fields else None,
-        issuing_body=_typed(int, "issuing_body", fields[13]),
-        sealing_body=_typed(int, "sealing_body", fields[14]),
-        serial=_typed(int, "serial", fields[15]),
-        salt=_typed(bytes, "salt", fields[16]),
-        image_digest=_typed(bytes, "image_digest", fields[17]),
-        template=_typed(int, "template", fields[18]),
-        copy_issued_on=_day_of_start("iat", outer[IAT]),
-        usage_until=None if EXP not in outer else _day_of_start("exp", exp) - 1,
-    )
-
-
+# Field keys to name and type; those of _OPTIONAL may be absent.
+_FIELDS: Final[Mapping[int, tuple[str, type]]] = {
+    0: ("version", int),
+    1: ("name", str),
+    2: ("sex", int),
+    3: ("birth", int),
+    4: ("kind", int),
+    5: ("jurisdiction", int),
+    6: ("registration_no", str),
+    7: ("specialties", tuple),
+    8: ("certificate_issued_on", int),
+    9: ("employer", str),
+    10: ("registered_until", int),
+    11: ("copy", int),
+    12: ("purpose", str),
+    13: ("issuing_body", int),
+    14: ("sealing_body", int),
+    15: ("serial", int),
+    16: ("salt", bytes),
+    17: ("image_digest", bytes),
+    18: ("template", int),
+}
+_OPTIONAL: Final = (7, 9, 12)
 _SEXES: Final = {1: Sex.MALE, 2: Sex.FEMALE}
 _COPIES: Final = {1: Copy.APPROVAL, 2: Copy.USAGE}
 
 
-def _typed(kind: type[_T], field: str, value: cbor.Value) -> _T:
-    if type(value) is not kind:
+def _shapes() -> dict[tuple[object, ...], tuple[type, ...]]:
+    """For each set of keys a fields map may have, in the order the decoder gives them, the types."""
+    shapes: dict[tuple[object, ...], tuple[type, ...]] = {}
+    for absent in itertools.product((True, False), repeat=len(_OPTIONAL)):
+        missing = {key for key, gone in zip(_OPTIONAL, absent, strict=True) if gone}
+        keys = tuple(key for key in _FIELDS if key not in missing)
+        shapes[keys] = tuple(_FIELDS[key][1] for key in keys)
+    return shapes
+
+
+_SHAPES: Final = _shapes()
+
+
+def _check_types(fields: Mapping[cbor.Key, cbor.Value]) -> None:
+    """Refuse unknown and missing keys and values of another type, in two comparisons where all is well."""
+    shape = _SHAPES.get(tuple(fields))
+    if shape is None:
+        raise ClaimsError("", "unknown or missing key in the private map")
+    if tuple(map(type, fields.values())) != shape:
+        wrong = next(key for key, value in fields.items() if type(value) is not _FIELDS[key][1])  # type: ignore[index]
+        field, kind = _FIELDS[wrong]  # type: ignore[index]
         raise ClaimsError(field, f"must be of type {kind.__name__}")
-    return value
+
+
+def _from_maps(outer: Mapping[cbor.Key, cbor.Value], fields: Mapping[Any, Any]) -> Claims:
+    sex, copy = _SEXES.get(fields[2]), _COPIES.get(fields[11])
+    if sex is None or copy is None:
+        raise ClaimsError("copy" if sex else "sex", "must be 1 or 2")
+    return Claims(
+        name=fields[1],
+        sex=sex,
+        birth=fields[3],
+        kind=fields[4],
+        jurisdiction=fields[5],
+        registration_no=fields[6],
+        specialties=_specialties(fields[7]) if 7 in fields else (),
+        certificate_issued_on=fields[8],
+        employer=fields.get(9),
+        registered_until=fields[10],
+        copy=copy,
+        purpose=fields.get(12),
+        issuing_body=fields[13],
+        sealing_body=fields[14],
+        serial=fields[15],
+        salt=fields[16],
+        image_digest=fields[17],
+        template=fields[18],
+        copy_issued_on=_day_of_start("iat", outer[IAT]),
+        usage_until=_day_of_start("exp", outer[EXP]) - 1 if EXP in outer else None,
+    )
 
 
 def _day_of_start(field: str, value: cbor.Value) -> int:
     """The day that begins at the instant `value`; an instant within a day is refused."""
-    seconds = _typed(int, field, value)
-    if (seconds - day_start(0)) % SECONDS_PER_DAY:
-        raise ClaimsError(field, "must be 00:00 at UTC+08:00")
-    return day_of_time(seconds)
+    if type(value) is not int or (value + UTC_OFFSET) % SECONDS_PER_DAY:
+        raise ClaimsError(field, "must be the instant 00:00 at UTC+08:00 of a day")
+    return (value + UTC_OFFSET) // SECONDS_PER_DAY
 
 
-def _specialties(value: cbor.Value) -> tuple[Specialty, ...]:
-    if type(value) is not tuple or not value:
+def _specialties(value: tuple[Any, ...]) -> tuple[Specialty, ...]:
+    if not value:
         raise ClaimsError("specialties", "must be a non-empty array")
     result = []
     for item in value:
-        if type(item) is not tuple or len(item) != 3:
+        if type(item) is not tuple or tuple(map(type, item)) != (int, int, int):
             raise ClaimsError("specialties", "each must be [code, first day, last day]")
-        code, first, last = (_typed(int, "specialties", member) for member in item)
-        result.append(Specialty(code=code, first_day=first, last_day=last))
+        result.append(Specialty(code=item[0], first_day=item[1], last_day=item[2]))
     return tuple(result)
 
 
