@@ -7,6 +7,7 @@ index only. What revocation is keyed by (issuer, serial) stands inside the leaf,
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,21 @@ MAX_PATH_HASHES = 63
 MAX_EXTRA_BYTES = 4_096
 
 _LIMITS = CborLimits(max_bytes=MAX_RECEIPT_BYTES, max_depth=4)
+
+# The whole spelling of a receipt but for the three lengths, which `_match_fast` compares: strict CBOR with fixed labels
+# is a regular language.
+_UINT = (
+    rb"([\x00-\x17]|\x18[\x18-\xff]|\x19(?!\x00)[\x00-\xff]{2}"
+    rb"|\x1a(?!\x00{2})[\x00-\xff]{4}|\x1b(?!\x00{4})[\x00-\xff]{8})"
+)
+_LABELS = rb"\x19\x01\x8b\x01\x3a\x00\x01\x00\x01"
+_FAST = re.compile(
+    rb"\xd2\x84(?:[\x50-\x57]|\x58[\x18-\x22])(\xa3\x01([\x26\x27])" + _LABELS + rb"\x83" + _UINT * 3 + rb")"
+    rb"\xa1\x19\x01\x8c\xa1\x20\x81(?:\x58[\x18-\xff]|\x59\x01[\x00-\xff])(\x83"
+    + _UINT * 2
+    + rb"([\x80-\x88])((?:\x58\x20[\x00-\xff]{32}){1,8}))\xf6\x58\x40([\x00-\xff]{64})"
+)
+_HASH_ITEM = 34
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,22 +168,37 @@ def encode_compact_receipt(receipt: CompactReceipt) -> bytes:
 
 
 def parse_compact_receipt(data: bytes) -> CompactReceipt:
-    """Read a receipt. Raises ReceiptMalformedError, or ReceiptBlockError if its numbers are no block's."""
+    """Read a receipt. Raises ReceiptMalformedError, or ReceiptBlockError if its numbers are no block's.
+
+    One match for a receipt in its one spelling, the general reader for all else: it says what is wrong.
+    """
+    match = _FAST.fullmatch(data)
+    if match is None or not _lengths_agree(match):
+        return parse_compact_receipt_generic(data)
+    _protected, alg, origin, start, end, _proof, tree_size, leaf_index, _count, path, signature = match.groups()
+    return _checked(
+        CompactReceipt(
+            alg=-1 - (alg[0] & 0x1F),
+            origin=_uint(origin),
+            start=_uint(start),
+            end=_uint(end),
+            leaf_index=_uint(leaf_index),
+            hashes=tuple(Hash(path[at : at + HASH_BYTES]) for at in range(2, len(path), _HASH_ITEM)),
+            signature=signature,
+        ),
+        _uint(tree_size),
+    )
+
+
+def parse_compact_receipt_generic(data: bytes) -> CompactReceipt:
+    """The same as `parse_compact_receipt` through strict CBOR item by item; errors name the part."""
     try:
         sign1 = cose.parse_sign1(data, limits=_LIMITS, detached=True)
         alg, origin, start, end = _parse_protected(sign1.protected)
         tree_size, leaf_index, hashes = _parse_unprotected(sign1.unprotected)
     except FormatError as error:
         raise ReceiptMalformedError(f"{error.code}", field="receipt", offset=error.offset) from error
-    _check_block(origin, start, end)
-    width = end - start
-    if tree_size != width:
-        raise ReceiptBlockError(f"tree size {tree_size} of a block {width} wide")
-    if not 0 <= leaf_index < width:
-        raise ReceiptBlockError(f"leaf index {leaf_index} in a block {width} wide")
-    if len(hashes) != width.bit_length() - 1:
-        raise ReceiptBlockError(f"{len(hashes)} hashes for a block {width} wide")
-    return CompactReceipt(
+    receipt = CompactReceipt(
         alg=alg,
         origin=origin,
         start=start,
@@ -176,6 +207,7 @@ def parse_compact_receipt(data: bytes) -> CompactReceipt:
         hashes=hashes,
         signature=sign1.signature,
     )
+    return _checked(receipt, tree_size)
 
 
 def receipt_root(receipt: CompactReceipt, leaf: Hash) -> Hash:
@@ -286,7 +318,38 @@ def _path_proof(receipt: CompactReceipt) -> InclusionProof:
 
 
 def _protected(alg: int, origin: int, start: int, end: int) -> bytes:
-    return cbor.encode({ALG_LABEL: alg, VDS_LABEL: VDS_RFC9162_SHA256, BLOCK_LABEL: (origin, start, end)})
+    """`{1: alg, 395: 1, -65538: [origin, start, end]}` in its one spelling."""
+    numbers = cbor.head(0, origin) + cbor.head(0, start) + cbor.head(0, end)
+    return b"\xa3\x01" + cbor.head(1, -1 - alg) + b"\x19\x01\x8b\x01\x3a\x00\x01\x00\x01\x83" + numbers
+
+
+def _lengths_agree(match: re.Match[bytes]) -> bool:
+    """Whether the lengths before header, proof and path are those of what follows."""
+    data, protected, proof = match.string, match[1], match[6]
+    at = match.start(6)
+    head = cbor.head(2, len(proof))
+    return (
+        data[2 : match.start(1)] == cbor.head(2, len(protected))
+        and data[at - len(head) : at] == head
+        and match[9][0] & 0x1F == len(match[10]) // _HASH_ITEM
+    )
+
+
+def _uint(item: bytes) -> int:
+    return int.from_bytes(item[1:]) if len(item) > 1 else item[0]
+
+
+def _checked(receipt: CompactReceipt, tree_size: int) -> CompactReceipt:
+    """The receipt, if its numbers fit together; raises ReceiptBlockError."""
+    _check_block(receipt.origin, receipt.start, receipt.end)
+    width, hashes = receipt.end - receipt.start, receipt.hashes
+    if tree_size != width:
+        raise ReceiptBlockError(f"tree size {tree_size} of a block {width} wide")
+    if not 0 <= receipt.leaf_index < width:
+        raise ReceiptBlockError(f"leaf index {receipt.leaf_index} in a block {width} wide")
+    if len(hashes) != width.bit_length() - 1:
+        raise ReceiptBlockError(f"{len(hashes)} hashes for a block {width} wide")
+    return receipt
 
 
 def _parse_protected(protected: bytes) -> tuple[int, int, int, int]:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +41,7 @@ from mingzheng.log.receipt import (
     find_fork,
     format_tlog_proof,
     parse_compact_receipt,
+    parse_compact_receipt_generic,
     parse_tlog_proof,
     receipt_root,
     sign_block,
@@ -140,6 +142,53 @@ def test_every_other_byte_of_a_receipts_numbers_is_refused() -> None:
         for value in set(range(256)) - {data[at]}:
             with pytest.raises(ReceiptInvalidError):
                 check(parse_compact_receipt(data[:at] + bytes([value]) + data[at + 1 :]), leaf)
+
+
+def outcome(parse: Callable[[bytes], CompactReceipt], data: bytes) -> object:
+    try:
+        return parse(data)
+    except ReceiptInvalidError as error:
+        return error.code
+
+
+def test_the_fast_reader_and_the_general_one_always_agree() -> None:
+    """Every flipped bit, every doubled and every dropped byte, of every width."""
+    samples = [bytes.fromhex(case["hex"]) for case in (*CASES["good"], *CASES["bad"])]
+    leaves = [leaf_of(serial) for serial in range(256)]
+    samples += [encode_compact_receipt(receipt_in(leaves[: 1 << h], 2**40 + 1, start=2**40)) for h in range(1, 9)]
+    accepted = 0
+    for data in samples:
+        for at in range(min(len(data), 90)):
+            changed = [data[:at] + bytes([data[at] ^ (1 << bit)]) + data[at + 1 :] for bit in range(8)]
+            changed += [data, data[:at] + data[at + 1 :], data[:at] + data[at : at + 1] + data[at:], data[:at]]
+            for item in changed:
+                got = outcome(parse_compact_receipt, item)
+                assert got == outcome(parse_compact_receipt_generic, item)
+                if isinstance(got, CompactReceipt):
+                    accepted += 1
+                    assert encode_compact_receipt(got) == item
+    assert accepted > 1000
+
+
+def number(value: int, spelling: int) -> bytes:
+    """An unsigned integer at one of five head lengths, minimal or not, or cut off."""
+    size = (0, 1, 2, 4, 8)[spelling]
+    if size == 0:
+        return bytes([value % 24])
+    return bytes([(0x18, 0x19, 0x1A, 0x1B)[spelling - 1]]) + (value % 256**size).to_bytes(size)
+
+
+numbers = st.builds(number, st.integers(0, 300) | st.integers(0, 2**64 - 1), st.integers(0, 4))
+
+
+@given(st.lists(numbers, min_size=5, max_size=5), st.integers(0, 9), st.integers(0, 9), st.sampled_from([0, 0, 1, -1]))
+def test_both_readers_agree_on_numbers_in_every_spelling(items: list[bytes], told: int, count: int, off: int) -> None:
+    protected = b"\xa3\x01\x27\x19\x01\x8b\x01\x3a\x00\x01\x00\x01\x83" + b"".join(items[:3])
+    proof = b"\x83" + b"".join(items[3:]) + bytes([0x80 + told]) + (b"\x58\x20" + bytes(32)) * count
+    lengths = cbor.head(2, len(protected) + off), cbor.head(2, len(proof))
+    data = b"\xd2\x84" + lengths[0] + protected + b"\xa1\x19\x01\x8c\xa1\x20\x81" + lengths[1] + proof
+    data += b"\xf6\x58\x40" + bytes(64)
+    assert outcome(parse_compact_receipt, data) == outcome(parse_compact_receipt_generic, data)
 
 
 def test_every_truncation_is_refused() -> None:
