@@ -17,9 +17,10 @@ from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.errors import StoreMissingError
 from mingzheng.keys.snapshot import load_store, save_store
 from mingzheng.keys.trust import Role, TrustData, fingerprint, format_trust
+from mingzheng.log.status import StatusBody, open_status_list
 from mingzheng.log.statusmaker import STATUS_INTERVAL, make_status
 
-__all__ = ["Exported", "export_trust", "refresh_status", "trust_files"]
+__all__ = ["Exported", "export_trust", "read_status", "refresh_status", "trust_files"]
 
 PROFILE_BLOB: Final = "profiles/{name}"
 STATUS_BLOB: Final = "status/{issuer}.cbor"
@@ -68,6 +69,15 @@ def refresh_status(workspace: Workspace, issuer: int, *, now: int) -> bool:
         )
     )
     return True
+
+
+def read_status(workspace: Workspace, issuer: int) -> StatusBody | None:
+    """What the issuer's last list says; None if none was made."""
+    row = workspace.ledger.status(issuer)
+    if row is None:
+        return None
+    key = workspace.signer(Role.STATUS, issuer, day_of_time(row.this_update)).public_key
+    return open_status_list(row.list, key)
 
 
 def trust_files(workspace: Workspace, *, generation: int, now: int) -> dict[str, bytes]:

@@ -1,0 +1,200 @@
+"""What the issuing commands print: one dictionary per line for programs, one sentence per line for people. Pure.
+
+Registration numbers and names are not printed; a row number, an issuer and a serial say which copy is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal
+
+from mingzheng.formats.civil import format_day
+from mingzheng.formats.profile import Window
+from mingzheng.issuer.faults import Fault
+from mingzheng.log.status import StatusBody
+
+if TYPE_CHECKING:
+    from mingzheng.issuer.exporting import Exported
+    from mingzheng.issuer.issue import Issued, Job
+    from mingzheng.issuer.lifecycle import ActPlan
+
+Json = dict[str, object]
+Lang = Literal["zh", "en"]
+
+_ACTS_ZH: Final[Mapping[str, str]] = {
+    "REVOKE": "撤销",
+    "SUSPEND": "暂停",
+    "REINSTATE": "恢复",
+    "VOID": "作废",
+}
+
+
+def fault_json(fault: Fault) -> Json:
+    """A fault of a row."""
+    return {
+        "type": "fault",
+        "row": fault.row,
+        "field": fault.field,
+        "code": fault.code,
+        "message_zh": fault.message_zh,
+        "message_en": fault.message_en,
+        "remedy_zh": fault.remedy_zh,
+        "remedy_en": fault.remedy_en,
+    }
+
+
+def fault_text(fault: Fault, lang: Lang) -> str:
+    """Row, field, what is wrong, what to do."""
+    where = f" {fault.field}" if fault.field else ""
+    if lang == "zh":
+        return f"第 {fault.row} 行{where}：{fault.message_zh}。{fault.remedy_zh}。[{fault.code}]"
+    return f"row {fault.row}{where}: {fault.message_en}; {fault.remedy_en}. [{fault.code}]"
+
+
+def job_json(job: Job) -> Json:
+    """What a copy would be: the dry run."""
+    return {
+        "type": "plan",
+        "row": job.row,
+        "kind": job.profile.id,
+        "issuer": job.issuer.number,
+        **_window_json(job.preview.window),
+        "trace": [
+            {
+                "rule": step.rule,
+                "day": format_day(step.day),
+                "binding": step.binding,
+                "by_analogy": step.by_analogy,
+                "citation_zh": step.citation.text_zh(),
+            }
+            for step in job.preview.trace
+        ],
+        "existing_serial": None if job.existing is None else job.existing.serial,
+        "supersedes": list(job.supersedes),
+    }
+
+
+def job_text(job: Job, lang: Lang) -> str:
+    """The dry run for people: window, the rule behind every date, what is there, what is superseded."""
+    zh = lang == "zh"
+    head = f"第 {job.row} 行 {job.profile.id}" if zh else f"row {job.row} {job.profile.id}"
+    lines = [f"{head}: {_window_text(job.preview.window, lang)}"]
+    for step in job.preview.trace:
+        mark = "*" if step.binding else " "
+        lines.append(f"  {mark} {step.rule} {format_day(step.day)} {step.citation.text_zh()}")
+    if job.existing is not None:
+        serial = job.existing.serial
+        lines.append(f"  已有序号 {serial}，不会再占用新号" if zh else f"  serial {serial} exists: no new one is used")
+    if job.supersedes:
+        serials = ", ".join(map(str, job.supersedes))
+        lines.append(f"  将被取代的序号：{serials}" if zh else f"  supersedes serials {serials}")
+    return "\n".join(lines)
+
+
+def issued_json(issued: Issued) -> Json:
+    """A delivered copy."""
+    job, row = issued.job, issued.row
+    return {
+        "type": "copy",
+        "row": job.row,
+        "kind": job.profile.id,
+        "issuer": row.issuer,
+        "serial": row.serial,
+        "index": row.leaf_index,
+        "issued_on": format_day(row.day),
+        **_window_json(job.preview.window),
+        "file": str(issued.path),
+        "sha256": None if row.file_sha256 is None else row.file_sha256.hex(),
+        "superseded": list(job.supersedes),
+    }
+
+
+def issued_text(issued: Issued, lang: Lang) -> str:
+    """A delivered copy for people."""
+    serial, window = issued.row.serial, _window_text(issued.job.preview.window, lang)
+    if lang == "zh":
+        return f"{issued.path}  序号 {serial}  日志序 {issued.row.leaf_index}  {window}"
+    return f"{issued.path}  serial {serial}  log index {issued.row.leaf_index}  {window}"
+
+
+def act_json(plan: ActPlan, *, done: bool) -> Json:
+    """An act: planned (dry run) or done."""
+    return {
+        "type": "act" if done else "plan",
+        "act": plan.act.name.lower(),
+        "issuer": plan.target.registration.issuer,
+        "serials": list(plan.serials),
+        "registration_state": None if plan.state is None else str(plan.state),
+    }
+
+
+def act_text(plan: ActPlan, lang: Lang, *, done: bool) -> str:
+    """An act for people."""
+    serials = ", ".join(map(str, plan.serials))
+    name = plan.act.name
+    if plan.is_done:
+        return "已是该状态，无需处理" if lang == "zh" else "already so: nothing to do"
+    if lang == "zh":
+        verb = f"已{_ACTS_ZH[name]}" if done else f"将{_ACTS_ZH[name]}"
+        return f"{verb} {len(plan.serials)} 份：{serials or '（无在用副本，仅改变注册状态）'}"
+    verb = f"{name.lower()}: done for" if done else f"{name.lower()}: would apply to"
+    return f"{verb} {len(plan.serials)} copies: {serials or '(no copy in force, only the registration changes)'}"
+
+
+def exported_json(exported: Exported) -> Json:
+    """A trust export."""
+    return {
+        "type": "trust",
+        "generation": exported.generation,
+        "fingerprint": exported.fingerprint,
+        "status_lists": exported.status_lists,
+    }
+
+
+def exported_text(exported: Exported, lang: Lang) -> str:
+    """A trust export for people."""
+    if lang == "zh":
+        return f"第 {exported.generation} 代信任数据，指纹 {exported.fingerprint}"
+    return f"trust data generation {exported.generation}, fingerprint {exported.fingerprint}"
+
+
+def status_json(body: StatusBody, *, made: bool) -> Json:
+    """An issuer's status list in force."""
+    return {
+        "type": "status",
+        "issuer": body.issuer,
+        "made": made,
+        "this_update": body.this_update,
+        "next_update": body.next_update,
+        "next_serial": body.next_serial,
+        "revoked": len(body.revoked),
+        "superseded": len(body.superseded),
+        "void": len(body.void),
+        "suspended": len(body.suspended),
+    }
+
+
+def status_text(body: StatusBody, lang: Lang, *, made: bool) -> str:
+    """An issuer's status list for people."""
+    counts = (body.next_serial, len(body.revoked), len(body.superseded), len(body.void), len(body.suspended))
+    if lang == "zh":
+        words = "机构 {} {}：序号 {} 以下，撤销 {}，被取代 {}，作废 {}，暂停 {}"
+        return words.format(body.issuer, "新清单" if made else "现行清单", *counts)
+    words = "issuer {} {}: serials below {}, {} revoked, {} superseded, {} void, {} suspended"
+    return words.format(body.issuer, "new list" if made else "list in force", *counts)
+
+
+def _window_json(window: Window | None) -> Json:
+    until = None if window is None else window.usage_until
+    return {
+        "usage_until": None if until is None else format_day(until),
+        "binding": [] if window is None else list(window.binding),
+    }
+
+
+def _window_text(window: Window | None, lang: Lang) -> str:
+    if window is None or window.usage_until is None:
+        return "无使用时限" if lang == "zh" else "no usage window"
+    binding = "、".join(window.binding) if lang == "zh" else ", ".join(window.binding)
+    until = format_day(window.usage_until)
+    return f"使用至 {until}（{binding}）" if lang == "zh" else f"usable until {until} ({binding})"
