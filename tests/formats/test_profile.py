@@ -3,11 +3,12 @@
 import copy
 import tomllib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mingzheng.formats.civil import parse_day
+from mingzheng.formats.civil import format_day, parse_day
 from mingzheng.formats.library import (
     load_shipped_profiles,
     read_shipped_profiles,
@@ -234,7 +235,8 @@ def test_every_key_is_needed_typed_and_alone() -> None:
             inner = reach(doc, path)
             (inner if isinstance(inner, dict) else reach(doc, path[:-1]))["surplus"] = 1
 
-        optional = (path[0] == "notices" and path[-1] in OPTIONAL) or path[-1] in {"official_code"}
+        optional = (path[0] == "notices" and path[-1] in OPTIONAL) or path[-1] == "official_code"
+        optional |= path[-1] == "by_analogy" and "notice" in reach(document, path[:-1])
         if not optional:
             with pytest.raises(ProfileValueError):
                 parse_profile(changed(FULL, remove))
@@ -408,3 +410,42 @@ def test_bytes_that_are_no_toml() -> None:
             parse_profile(data)
     with pytest.raises(ProfileError):
         parse_profile(b"")
+
+
+# The page about them
+
+PAGE = (Path(__file__).parent.parent.parent / "docs/profiles.md").read_text("utf-8")
+
+
+def rows(item: Profile) -> Iterator[str]:
+    """The lines of docs/profiles.md about one profile."""
+    cited: list[tuple[str, object, Citation]] = [("effective.from", format_day(item.effective_from), item.effective)]
+    plain: list[tuple[str, Cited[Any] | None]] = [("specialty", item.specialty), ("employer", item.employer)]
+    plain += [("registration_no", item.registration_no), ("photo", item.photo)]
+    plain += [("signature_image", item.signature_image), ("handwriting", item.handwriting)]
+    if window := item.usage_window:
+        for name in ("starts", "days", "last_day", "several_specialties", "leap_birthday"):
+            plain.append((f"usage_window.{name}", getattr(window, name)))
+        for cap in window.caps:
+            cited.append(("usage_window.caps", cap.verb + (f":{cap.years}" if cap.years else ""), cap.citation))
+    cited += [(key, value.value, value.citation) for key, value in plain if value is not None]
+    for slot in item.seals:
+        words = f"{slot.name}（{slot.kind}，{format_day(slot.first_day)} 起）"
+        cited.append(("seals", words, slot.citation))
+    if item.no_usage_window is not None:
+        cited.append(("no_usage_window", "—", item.no_usage_window))
+    for key, value, citation in cited:
+        yield f"| `{key}` | {value} | {citation.text_zh()} |"
+
+
+@pytest.mark.parametrize("item", load_shipped_profiles().profiles, ids=lambda item: f"{item.id}.{item.jurisdiction}")
+def test_the_page_states_every_value_with_its_source(item: Profile) -> None:
+    for row in rows(item):
+        assert row in PAGE
+    assert f"`{item.id}.{item.jurisdiction}`" in PAGE
+    assert all(f"`{key}`" in PAGE for key in item.notices)
+
+
+def test_the_page_names_every_verb() -> None:
+    for closed in (Requirement, Handwriting, NumberForm, SealKind, FieldName, CapVerb):
+        assert all(f"`{member}" in PAGE for member in closed)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -373,3 +374,10 @@ def test_every_fault_speaks_both_languages_and_offers_a_remedy() -> None:
             assert text
             assert "{" not in text
         assert not fault.message_zh.isascii()
+
+
+def test_the_page_about_records_names_every_column_and_fault() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs/records.md").read_text("utf-8")
+    assert all(f"`{column}`" in page for column in COLUMNS)
+    for code, text in FAULTS.items():
+        assert f"| `{code}` | {text.message_zh} | {text.message_en} |" in page
