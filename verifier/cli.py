@@ -18,6 +18,7 @@ import click
 from mingzheng.formats.civil import parse_day
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.limits import LIMITS_DEFAULT
+from mingzheng.formats.sniff import FileKind, sniff
 from mingzheng.keys.snapshot import load_store
 from mingzheng.verifier.context import Expectations, Judging, TrustSource, VerifyContext, build_context
 from mingzheng.verifier.library import load_messages, load_policies
@@ -33,7 +34,6 @@ __all__ = ["inspect", "verify"]
 EXIT_NOTHING: Final = 1
 EXIT_IO: Final = 4
 STDIN: Final = "-"
-_FILE_BEGINNINGS: Final = (b"%PDF-", b"\x89PNG", b"\xff\xd8\xff")
 
 
 def _day(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
@@ -77,9 +77,7 @@ def _fingerprint(ctx: click.Context, param: click.Parameter, text: str | None) -
 )
 @click.option("--lang", type=click.Choice(["zh", "en"]), help="Language; by default the locale's. 语言。")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line (NDJSON). 输出 NDJSON。")
-@click.pass_context
 def verify(
-    ctx: click.Context,
     paths: tuple[Path, ...],
     trust: Path,
     lang: Lang | None,
@@ -103,7 +101,7 @@ def verify(
     reader = _Reader(context)
     reports = mark_run([report for path in _files(paths) for report in reader.reports(path)])
     if not reports and not reader.failed:
-        raise click.UsageError("没有找到文件 (no files found)", ctx)
+        raise click.UsageError("没有找到文件 (no files found)")
     chosen = lang or _locale()
     for row, report in enumerate(reports):
         if as_json:
@@ -113,7 +111,7 @@ def verify(
     if len(reports) > 1:
         counts = count_verdicts(reports)
         click.echo("  ".join(f"{code} {count}" for code, count in counts.items()), err=True)
-    ctx.exit(EXIT_IO if reader.failed else exit_status(report.verdict for report in reports))
+    click.get_current_context().exit(EXIT_IO if reader.failed else exit_status(report.verdict for report in reports))
 
 
 def _context(trust: Path, settings: dict[str, str | int | None]) -> VerifyContext:
@@ -188,21 +186,16 @@ def _read(path: Path) -> bytes:
 
 
 def _lines(data: bytes) -> list[str] | None:
-    """QR texts, one a line; None if it is the bytes of a file."""
-    if data.startswith(_FILE_BEGINNINGS):
+    """QR texts, one a line; None if it is the bytes of a file of another kind."""
+    if sniff(data) is not FileKind.TEXT:
         return None
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    return [line for line in text.splitlines() if line] or [""]
+    return [line for line in data.decode("utf-8").splitlines() if line]
 
 
 @click.command("inspect")
 @click.argument("path", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object. 输出 JSON。")
-@click.pass_context
-def inspect(ctx: click.Context, path: Path, as_json: bool) -> None:
+def inspect(path: Path, as_json: bool) -> None:
     """Show what a file or a code contains; nothing is trusted. 查看文件或码的内容，不作信任判断。
 
     \b
@@ -221,4 +214,4 @@ def inspect(ctx: click.Context, path: Path, as_json: bool) -> None:
         click.echo("以下内容未经任何核验 (nothing below was verified)", err=True)
         for name, value in flatten(found):
             click.echo(f"{name}: {printable(value)}")
-    ctx.exit(0 if holds_credential(found) else EXIT_NOTHING)
+    click.get_current_context().exit(0 if holds_credential(found) else EXIT_NOTHING)

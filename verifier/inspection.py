@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from mingzheng.formats.candidate import Candidate, Extracted
+from mingzheng.formats.candidate import Candidate, Extracted, Source
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.claims import Claims, parse_claims
 from mingzheng.formats.credential import parse_credential
@@ -32,7 +32,7 @@ def inspect_extracted(extracted: Extracted, file: str) -> dict[str, Json]:
     return {
         "schema_version": SCHEMA_VERSION,
         "file": file,
-        "kind": extracted.kind,
+        "kind": extracted.kind.value,
         "trusted": False,
         "remark": UNTRUSTED,
         "items": items,
@@ -60,9 +60,9 @@ def flatten(value: Json, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _candidate(candidate: Candidate) -> Json:
-    found: dict[str, Json] = {"source": candidate.source, "page": candidate.page, "where": candidate.where}
+    found: dict[str, Json] = {"source": candidate.source.value, "page": candidate.page, "where": candidate.where}
     data, prefix = candidate.data, None
-    if data is None:
+    if data is None or candidate.source is not Source.ATTACHMENT:
         text = candidate.text or ""
         prefix = _prefix_of(text)
         try:

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mingzheng.formats.candidate import Candidate, Extracted
-
+from mingzheng.formats.candidate import Candidate, Extracted, Source
 from mingzheng.formats.credential import Credential, UnverifiedCredential, open_credential, parse_credential
 from mingzheng.formats.errors import (
     CredentialForgedError,
@@ -22,6 +21,7 @@ from mingzheng.formats.errors import (
     UnknownVersionError,
 )
 from mingzheng.formats.qrtext import parse_qr_text
+from mingzheng.formats.sniff import FileKind
 from mingzheng.keys.trust import KeyRecord, Role
 from mingzheng.verifier import checks
 from mingzheng.verifier.checks import Inclusion, Subject
@@ -60,7 +60,7 @@ class Judged:
 
 def verify_text(text: str, ctx: VerifyContext, *, file: str = "") -> Report:
     """The report on one QR text, as a scanner returned it."""
-    candidate = Candidate(source="text", page=None, text=text, data=None, where="")
+    candidate = Candidate(source=Source.TEXT, page=None, text=text, data=None, where="text")
     outcome = _token(candidate, ctx)
     if isinstance(outcome, NotOurFormatError):
         return _foreign_report([outcome], ctx, file)
@@ -138,8 +138,9 @@ def _rules(ctx: VerifyContext, subject: Subject, inclusion: Inclusion) -> Iterat
 
 
 def _token(candidate: Candidate, ctx: VerifyContext) -> Token | NotOurFormatError:
+    """Attachments are bytes, codes are digits: a code that holds raw bytes is not one of ours."""
     prefix = None
-    data = candidate.data
+    data = candidate.data if candidate.source is Source.ATTACHMENT else None
     if data is None:
         try:
             read = parse_qr_text(candidate.text or "", prefixes=ctx.prefixes)
@@ -193,13 +194,13 @@ def _clash(
     outcomes: Sequence[tuple[Candidate, Token | NotOurFormatError]],
 ) -> str | None:
     """§ambiguous: why the file contradicts itself, or None."""
-    attached = {token.identity for token in tokens if token.candidate.source == "attachment"}
-    visible = {token.identity for token in tokens if token.candidate.source != "attachment"}
+    attached = {token.identity for token in tokens if token.candidate.source is Source.ATTACHMENT}
+    visible = {token.identity for token in tokens if token.candidate.source is not Source.ATTACHMENT}
     if len(attached) > 1:
         return "two_attachments"
     if attached and (visible - attached or (foreign and not visible)):
         return "attachment_is_not_the_visible_code"
-    slots: dict[tuple[str, int | None, str], set[bytes]] = {}
+    slots: dict[tuple[Source, int | None, str], set[bytes]] = {}
     for candidate, outcome in outcomes:
         slot = (candidate.source, candidate.page, candidate.where)
         slots.setdefault(slot, set()).add(outcome.identity if isinstance(outcome, Token) else b"")
@@ -212,14 +213,14 @@ def _notes(
     extracted: Extracted, tokens: Sequence[Token], foreign: Sequence[NotOurFormatError], ctx: VerifyContext
 ) -> Iterator[Finding]:
     """What the file itself adds to the report of every credential in it."""
-    document = extracted.kind == "pdf"
+    document = extracted.kind is FileKind.PDF
     if document:
         yield ctx.finding(Code.PAGE_NOT_COMPARED)
     if document and extracted.facts.seals:
         yield ctx.finding(Code.SEAL_NOT_CHECKED, seals=extracted.facts.seals)
     else:
         yield ctx.finding(Code.SEAL_ABSENT)
-    if document and all(token.candidate.source == "attachment" for token in tokens):
+    if document and all(token.candidate.source is Source.ATTACHMENT for token in tokens):
         yield ctx.finding(Code.CODE_NOT_VISIBLE)
     if foreign:
         yield ctx.finding(Code.FOREIGN_CODE, count=len(foreign))
@@ -266,7 +267,7 @@ def _report(
     hidden = any(item.code is Code.NOT_OUR_FORMAT for item in findings)
     return Report(
         file=file,
-        source="" if place is None else place.source,
+        source="" if place is None else place.source.value,
         page=None if place is None else place.page,
         verdict=verdict_for(findings, ctx),
         grade=judged.inclusion.grade,

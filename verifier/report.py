@@ -1,6 +1,6 @@
 """A report: one verdict, every finding, the credential's fields, and what the answer rests on.
 
-Source: docs/spec/verdicts.md, "Report"; JSON by `schemas/verify.schema.json`. The words for people are in
+Source: docs/spec/verdicts.md, "Report"; JSON by `verify.schema.json`. The words for people are in
 `reporttext`. Nothing here depends on the clock but the verdict itself, so that a second run with the same
 data gives the same bytes.
 """
