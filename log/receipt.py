@@ -42,7 +42,7 @@ INCLUSION_LABEL = -1
 BLOCK_LABEL = -65_538  # private use: [origin, start, end]
 
 TLOG_PROOF_HEADER = "c2sp.org/tlog-proof@v1"
-MAX_TLOG_PROOF_BYTES = 16_384
+MAX_TLOG_PROOF_BYTES = 73_728  # a note of 64 KiB with its witnesses, 63 hashes, the extra line
 MAX_PATH_HASHES = 63
 MAX_EXTRA_BYTES = 4_096
 

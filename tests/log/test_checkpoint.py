@@ -137,6 +137,22 @@ def test_refuses_to_write_a_head_without_spelling(head: Checkpoint) -> None:
         format_checkpoint(head)
 
 
+def test_heads_at_their_caps() -> None:
+    for head in (
+        Checkpoint(origin="o" * 256, size=1, root=ROOT),
+        Checkpoint(origin="o", size=2**63 - 1, root=ROOT),
+        Checkpoint(origin="o", size=0, root=EMPTY_ROOT),
+    ):
+        assert parse_checkpoint(format_checkpoint(head)) == head
+    lines = ["x" * 200] * 15
+    text = f"o\n5\n{ROOT64}\n" + "".join(f"{line}\n" for line in lines)
+    padded = text + "y" * (4096 - len(text) - 1) + "\n"
+    assert len(padded) == 4096
+    assert len(parse_foreign_checkpoint(padded)[1]) == 16
+    with pytest.raises(CheckpointError, match="4096 characters"):
+        parse_foreign_checkpoint(padded[:-1] + "y\n")
+
+
 @given(st.text(max_size=60))
 def test_what_parses_is_spelled_as_it_was(text: str) -> None:
     for body in (text, f"o\n{text}\n{ROOT64}\n", f"o\n7\n{text}\n"):

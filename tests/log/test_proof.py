@@ -246,6 +246,16 @@ def test_equal_sizes_need_equal_roots_and_no_hashes() -> None:
     assert (caught.value.want, caught.value.got) == (0, 1)
 
 
+def test_a_node_cannot_pose_as_a_leaf() -> None:
+    """The forgery that works where leaves and nodes are hashed alike: an inner node's two children as one entry."""
+    forged = leaf_hash(root(0, 2) + root(2, 4))
+    with pytest.raises(RootMismatchError):
+        verify_inclusion(InclusionProof(index=0, size=1, hashes=()), forged, root(0, 4))
+    forged = leaf_hash(LEAVES[0] + LEAVES[1])
+    with pytest.raises(RootMismatchError):
+        verify_inclusion(InclusionProof(index=0, size=2, hashes=(root(2, 4),)), forged, root(0, 4))
+
+
 def test_a_fork_is_not_consistent() -> None:
     proof = build_consistency(5, 9, stored)
     with pytest.raises(RootMismatchError) as caught:

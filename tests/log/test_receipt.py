@@ -34,6 +34,7 @@ from mingzheng.log.hashing import Hash, leaf_hash
 from mingzheng.log.merkle import root_of
 from mingzheng.log.proof import InclusionProof, build_block_inclusion, root_from_inclusion
 from mingzheng.log.receipt import (
+    MAX_TLOG_PROOF_BYTES,
     CompactReceipt,
     TlogProof,
     compact_receipt,
@@ -525,12 +526,24 @@ def test_extra_data_is_carried() -> None:
         HEADER + "extra YR==\nindex 0\n\nnote", HEADER + "extra !\nindex 0\n\nnote",
         HEADER + "index 0\nindex 0\n\nnote", HEADER + "index 0\nextra YQ==\n\nnote", "﻿" + HEADER + "index 0\n\nnote",
         HEADER + "extra " + base64.b64encode(bytes(4097)).decode() + "\nindex 0\n\nnote",
-        HEADER + "index 0\r\n\r\nnote", HEADER + "index 0\n\n" + "n" * 20_000,
+        HEADER + "index 0\r\n\r\nnote", HEADER + "index 0\n\n" + "n" * 80_000,
     ],
 )  # fmt: skip
 def test_refuses_every_other_spelling_of_a_full_receipt(text: str) -> None:
     with pytest.raises(ReceiptMalformedError):
         parse_tlog_proof(text.encode())
+
+
+def test_full_receipts_at_their_caps() -> None:
+    hashes = (Hash(bytes(32)),) * 63
+    proof = TlogProof(index=2**63 - 2, hashes=hashes, checkpoint_note=b"", extra=bytes(4096))
+    bare = len(format_tlog_proof(replace(proof, checkpoint_note=b"n"))) - 1
+    full = replace(proof, checkpoint_note=b"n" * (MAX_TLOG_PROOF_BYTES - bare))
+    raw = format_tlog_proof(full)
+    assert len(raw) == MAX_TLOG_PROOF_BYTES
+    assert parse_tlog_proof(raw) == full
+    with pytest.raises(ReceiptMalformedError, match="bytes"):
+        parse_tlog_proof(raw + b"n")
 
 
 @pytest.mark.parametrize(
