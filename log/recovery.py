@@ -78,7 +78,22 @@ def is_restored(row: LogRow, instance: Path) -> StorageError | None:
     )
 
 
-def check_memory(head: HeadRow, note: bytes | None, identity: LogIdentity, store: Store) -> StorageError | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What can be compared with: the row, and the tiles, complete up to `disk_size` (less while a round is queued)."""
+
+    head: HeadRow
+    disk_size: int
+    store: Store
+
+
+def stored_state(database: Database, store: Store) -> Stored:
+    """The state before any roll forward."""
+    head, staged = database.head(), database.staged()
+    return Stored(head=head, disk_size=staged[0][0] if staged else head.size, store=store)
+
+
+def check_memory(stored: Stored, note: bytes | None, identity: LogIdentity) -> StorageError | None:
     """Compare with the highest head signed on this machine; BehindMemoryError is returned.
 
     Raises ForkedHeadError if that head is no prefix of ours, DiskDisagreesError if the memory is unreadable.
@@ -86,29 +101,35 @@ def check_memory(head: HeadRow, note: bytes | None, identity: LogIdentity, store
     if note is None:
         return None
     remembered = _open_own(note, identity, "the memory of signed heads")
-    if remembered.size > head.size:
-        return BehindMemoryError(size=head.size, remembered=remembered.size)
-    check_prefix(remembered, note, head, store)
+    if remembered.size > stored.head.size:
+        return BehindMemoryError(size=stored.head.size, remembered=remembered.size)
+    check_prefix(remembered, note, stored)
     return None
 
 
-def check_published(head: HeadRow, identity: LogIdentity, store: Store) -> None:
+def check_published(stored: Stored, identity: LogIdentity) -> None:
     """The published checkpoint must be a head of ours, not after the database's. Raises StorageError leaves."""
-    note = store.read_checkpoint()
+    note = stored.store.read_checkpoint()
     if note is None:
         return
     published = _open_own(note, identity, "the published checkpoint")
-    if published.size > head.size:
+    if published.size > stored.head.size:
         raise DiskDisagreesError(
-            f"the published checkpoint has {published.size} entries, the database {head.size}: "
+            f"the published checkpoint has {published.size} entries, the database {stored.head.size}: "
             "an older database was put back"
         )
-    check_prefix(published, note, head, store)
+    check_prefix(published, note, stored)
 
 
-def check_prefix(older: Checkpoint, note: bytes, head: HeadRow, store: Store) -> None:
+def check_prefix(older: Checkpoint, note: bytes, stored: Stored) -> None:
     """Raise ForkedHeadError unless our tree had this root at this size."""
-    root = head.root if older.size == head.size else root_at(older.size, head.size, store)
+    head = stored.head
+    if older.size == head.size:
+        root = head.root
+    elif older.size <= stored.disk_size:
+        root = root_at(older.size, stored.disk_size, stored.store)
+    else:
+        raise DiskDisagreesError(f"a head of {older.size} entries was signed, the tiles end at {stored.disk_size}")
     if older.root != root:
         raise ForkedHeadError(older.size, ours=head.note or b"", theirs=note)
 

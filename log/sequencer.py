@@ -43,6 +43,7 @@ from mingzheng.log.recovery import (
     remember,
     roll_forward,
     root_at,
+    stored_state,
 )
 from mingzheng.log.refusal import (
     ClockBackwardsError,
@@ -261,7 +262,8 @@ class EmbeddedLog:
             return
         database, row = self._db(), self._row()
         check_anchor(checkpoint_note, row, self._identity)
-        behind = check_memory(row, None if self._memory is None else self._memory.read(), self._identity, self._store)
+        remembered = None if self._memory is None else self._memory.read()
+        behind = check_memory(stored_state(database, self._store), remembered, self._identity)
         if behind is not None:
             raise behind
         instance = self._directory / INSTANCE
@@ -310,13 +312,14 @@ class EmbeddedLog:
 
     def _open(self) -> None:
         self._database = database = Database(self._directory / DATABASE)
-        row, head = database.log_row(), database.head()
+        row = database.log_row()
         check_identity(row, self._identity)
-        self._head = head
+        stored = stored_state(database, self._store)
+        self._head = head = stored.head
         self._read_only = is_restored(row, self._directory / INSTANCE)
-        check_published(head, self._identity, self._store)
+        check_published(stored, self._identity)
         if self._memory is not None:
-            behind = check_memory(head, self._memory.read(), self._identity, self._store)
+            behind = check_memory(stored, self._memory.read(), self._identity)
             self._read_only = self._read_only or behind
         if self._read_only is None:
             self._recover()

@@ -1,0 +1,219 @@
+"""One embedded log on disk with its keys and an issuer's, all from fixed seeds: for log, fault and Go tests."""
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mingzheng.formats.civil import day_of_time
+from mingzheng.keys.alg import Alg, PublicKey
+from mingzheng.keys.kid import Kid
+from mingzheng.keys.signer import InMemorySigner
+from mingzheng.keys.trust import IssuerRecord, KeyRecord, OriginRecord, Role, TrustData
+from mingzheng.log.acts import ActType
+from mingzheng.log.collected import OriginKeys
+from mingzheng.log.entry import (
+    ActEntry,
+    IssueEntry,
+    KeyEventEntry,
+    KeyEventType,
+    NoticeEntry,
+    NoticeType,
+    OriginSize,
+    SignedEntry,
+    act_message,
+    encode_entry,
+)
+from mingzheng.log.sequencer import EmbeddedLog, LogIdentity, Submission
+
+NOW = 1_790_000_000
+DAY = day_of_time(NOW)
+NAME = "log.example.cn/1"
+KINDS = frozenset({1, 2, 3})
+
+
+def signer(name: str, alg: Alg = Alg.ED25519) -> InMemorySigner:
+    """The key of that name, the same in every run."""
+    return InMemorySigner.from_private_bytes(alg, hashlib.sha256(f"logworld {name}".encode()).digest())
+
+
+CREDENTIAL, ACT, AUTHORITY, STATUS = (signer(name) for name in ("credential", "act", "authority", "status"))
+CHECKPOINT, RECEIPT = signer("checkpoint"), signer("receipt", Alg.EDDSA)
+
+
+class Keys:
+    """ActKeys of issuers 1 and 2, which share keys here."""
+
+    def act_key(self, issuer: int, kid: Kid, role: str) -> PublicKey | None:
+        found = {"act": ACT, "authority": AUTHORITY}.get(role)
+        if issuer not in (1, 2) or found is None or found.public_key.kid != kid:
+            return None
+        return found.public_key
+
+    def issues_for(self, issuer: int, kid: Kid) -> bool:
+        return issuer in (1, 2) and kid == CREDENTIAL.public_key.kid
+
+
+IDENTITY = LogIdentity(
+    origin_number=7, origin_name=NAME, block_height=4, checkpoint_signer=CHECKPOINT, receipt_signer=RECEIPT
+)
+ORIGIN_KEYS = OriginKeys(number=7, name=NAME, block_height=4, vkey=IDENTITY.vkey(), receipt_key=RECEIPT.public_key)
+
+
+def trust() -> TrustData:
+    """Trust data that name this log and issuer 1."""
+
+    def record(key: InMemorySigner, role: Role, issuer: int, name: str = "") -> KeyRecord:
+        ours = issuer > 0
+        return KeyRecord(
+            kid=key.public_key.kid,
+            role=role,
+            public_key=key.public_key,
+            issuer=issuer,
+            jurisdictions=frozenset({0}) if ours else frozenset(),
+            kinds=KINDS if ours else frozenset(),
+            valid_from=DAY - 1000,
+            valid_until=DAY + 1000,
+            origins=frozenset({7}),
+            name=name,
+        )
+
+    records = [
+        record(CREDENTIAL, Role.CREDENTIAL, 1),
+        record(ACT, Role.ACT, 1),
+        record(AUTHORITY, Role.AUTHORITY, 1),
+        record(STATUS, Role.STATUS, 1),
+        record(CHECKPOINT, Role.CHECKPOINT, 0, NAME),
+        record(RECEIPT, Role.RECEIPT, 0),
+    ]
+    return TrustData(
+        generation=1,
+        made_at=NOW,
+        issuers={1: IssuerRecord(number=1, name="某省厅", name_en="Dept", bodies={1: "某省厅"}, prefixes=())},
+        origins={7: OriginRecord(number=7, name=NAME, block_height=4)},
+        keys={item.kid: item for item in records},
+        quorum=None,
+        blobs={},
+    )
+
+
+def issue(serial: int, *, issuer: int = 1, day: int = DAY, kind: int = 1, kid: Kid | None = None) -> bytes:
+    """An issue entry; its identity is a function of the serial."""
+    return encode_entry(
+        IssueEntry(
+            issuer=issuer,
+            kid=CREDENTIAL.public_key.kid if kid is None else kid,
+            kind=kind,
+            serial=serial,
+            identity=hashlib.sha256(b"identity %d" % serial).digest(),
+            issued_day=day,
+        )
+    )
+
+
+def signed(entry: SignedEntry, *, origin: str = NAME, key: InMemorySigner | None = None) -> bytes:
+    """An act, notice or key event under its right key, or another."""
+    if key is None:
+        key = AUTHORITY if isinstance(entry, KeyEventEntry) else ACT
+    return encode_entry(replace(entry, signature=key.sign(act_message(entry, origin))))
+
+
+def act(number: int, kind: ActType, serials: Sequence[int], **changes: object) -> bytes:
+    """A signed act of issuer 1."""
+    issuer = changes.pop("issuer", 1)
+    assert isinstance(issuer, int)
+    entry = ActEntry(
+        issuer=issuer,
+        kid=ACT.public_key.kid,
+        act_number=number,
+        act=kind,
+        serials=tuple(serials),
+        day=DAY,
+        signature=bytes(64),
+    )
+    return signed(entry, **changes)  # type: ignore[arg-type]
+
+
+def notice(number: int, body: bytes = b"notice") -> bytes:
+    """A signed notice of issuer 1."""
+    return signed(
+        NoticeEntry(
+            issuer=1,
+            kid=ACT.public_key.kid,
+            act_number=number,
+            notice=NoticeType.BLANKET_EXTENSION,
+            day=DAY,
+            body=body,
+            signature=bytes(64),
+        )
+    )
+
+
+def key_event(number: int, event: KeyEventType, subject: Kid, size: int | None = None) -> bytes:
+    """A signed key event of issuer 1."""
+    return signed(
+        KeyEventEntry(
+            issuer=1,
+            kid=AUTHORITY.public_key.kid,
+            act_number=number,
+            event=event,
+            subject_kid=subject,
+            day=DAY,
+            sizes=() if size is None else (OriginSize(7, size),),
+            signature=bytes(64),
+        )
+    )
+
+
+def keyed(entries: Iterable[bytes]) -> list[Submission]:
+    """Each entry under a key of its own (its hash)."""
+    return [Submission(key=hashlib.sha256(entry).digest(), entry=entry) for entry in entries]
+
+
+@dataclass
+class LogWorld:
+    """A directory with a log in it, and the machine's memory of heads beside it."""
+
+    root: Path
+    now: int = NOW
+    opened: list[EmbeddedLog] = field(default_factory=list)
+    maker: type[EmbeddedLog] = EmbeddedLog
+
+    @property
+    def directory(self) -> Path:
+        return self.root / "log"
+
+    @property
+    def public(self) -> Path:
+        return self.directory / "public"
+
+    @property
+    def memory(self) -> Path:
+        return self.root / "memory"
+
+    def create(self, *, identity: LogIdentity = IDENTITY) -> EmbeddedLog:
+        log = self.maker.create(self.directory, identity, act_keys=Keys(), memory_dir=self.memory)
+        self.opened.append(log)
+        return log
+
+    def open(self, *, identity: LogIdentity = IDENTITY, remember: bool = True) -> EmbeddedLog:
+        memory = self.memory if remember else None
+        log = self.maker.open(self.directory, identity, act_keys=Keys(), memory_dir=memory)
+        self.opened.append(log)
+        return log
+
+    def submit(self, log: EmbeddedLog, *entries: bytes) -> tuple[int, ...]:
+        self.now += 1
+        return log.submit(keyed(entries), now=self.now)
+
+    def close(self) -> None:
+        for log in self.opened:
+            log.close()
+        self.opened.clear()
+
+    def backup(self, name: str) -> Path:
+        """A copy of the log directory as a backup program makes it: contents, not inodes."""
+        target = self.root / name
+        shutil.copytree(self.directory, target)
+        return target
