@@ -185,13 +185,16 @@ def _read_private(path: Path, *, cap: int, follow: bool = False) -> bytes:
         descriptor = os.open(path, flags)
     except OSError as error:
         raise KeyFileUnreadableError(f"{path.name}: {error.strerror}") from error
-    with open(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise NotPrivateError(f"{path.name}: not a regular file")
         if os.name == "posix" and mode & 0o077:
             raise NotPrivateError(f"{path.name}: others may read it: chmod 600")
-        data = file.read(cap + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(cap + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > cap:
         raise KeyFileDamagedError(f"{path.name}: over {cap} bytes")
     return data

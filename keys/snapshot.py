@@ -303,13 +303,16 @@ def _read_file(path: Path, *, cap: int) -> bytes:
     except OSError as error:
         what = "a symbolic link" if error.errno == errno.ELOOP else "not readable"
         raise StoreDamagedError(f"{path.name}: {what}") from error
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise StoreDamagedError(f"{path.name}: not a regular file")
         if status.st_size > cap:
             raise TrustTooLargeError(f"{path.name}: {status.st_size} bytes, cap is {cap}")
-        data = file.read(cap + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(cap + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > cap:
         raise TrustTooLargeError(f"{path.name}: grew over its cap of {cap} bytes while it was read")
     return data

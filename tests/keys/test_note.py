@@ -162,6 +162,13 @@ def test_a_note_needs_a_signature() -> None:
         join_note(TEXT, [])
 
 
+@pytest.mark.parametrize("text", ["\ud800\n", "a\n\n— n.example AAAAAAA="])
+def test_joins_only_what_reads_back(text: str) -> None:
+    """The second text is a note itself but for its last newline: its end would turn into a signature."""
+    with pytest.raises(NoteMalformedError):
+        join_note(text, [line(signed())])
+
+
 @pytest.mark.parametrize(("name", "alg"), [("a b", Alg.ED25519), ("", Alg.ED25519), ("a", Alg.ESP256)])
 def test_refuses_signers_that_sign_no_notes(name: str, alg: Alg) -> None:
     made = InMemorySigner.from_private_bytes(alg, b"\x01" * 32)
