@@ -143,7 +143,7 @@ def test_an_inclusion_proof_shows_its_leaf_at_no_other_index_of_its_tree() -> No
 def test_a_free_size_would_make_the_index_malleable() -> None:
     """The finding that our signed header answers: some leaf of a 100-leaf tree is also 'proved' elsewhere."""
     moved = 0
-    for index in range(100):
+    for index in range(88, 100):
         proof = build_inclusion(index, 100, stored)
         for size in range(1, 130):
             for other in range(size):
