@@ -7,6 +7,7 @@ import hashlib
 import json
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +74,12 @@ def test_round_trip(world: TrustData) -> None:
     assert format_trust(parse_trust(files)) == files
     assert next(iter(files)) == "trust.json"
     assert "某省住房和城乡建设厅" in files["trust.json"].decode()
+
+
+def test_the_published_example_is_what_is_written(world: TrustData) -> None:
+    example = (Path(__file__).parent.parent / "vectors" / "trust" / "trust.json").read_bytes()
+    assert format_trust(world)["trust.json"] == example
+    assert parse_trust({"trust.json": example, **world.blobs}) == world
 
 
 def test_order_of_input_does_not_matter(world: TrustData) -> None:
