@@ -28,15 +28,14 @@ __all__ = [
     "read_text",
 ]
 
-# GB/T 2260 codes of the provinces; 0 is national.
-PROVINCES: Final = frozenset(
-    int(code)
-    for line in (
-        "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37",
-        "41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82",
-    )
-    for code in line.split()
-)
+# GB/T 2260: letters and digits of the provinces; 0 and CN are national.
+PROVINCES: Final = {
+    "BJ": 11, "TJ": 12, "HE": 13, "SX": 14, "NM": 15, "LN": 21, "JL": 22, "HL": 23, "SH": 31, "JS": 32, "ZJ": 33,
+    "AH": 34, "FJ": 35, "JX": 36, "SD": 37, "HA": 41, "HB": 42, "HN": 43, "GD": 44, "GX": 45, "HI": 46, "CQ": 50,
+    "SC": 51, "GZ": 52, "YN": 53, "XZ": 54, "SN": 61, "GS": 62, "QH": 63, "NX": 64, "XJ": 65, "TW": 71, "HK": 81,
+    "MO": 82,
+}  # fmt: skip
+_JURISDICTIONS: Final = {"0": 0, "CN": 0} | PROVINCES | {str(code): code for code in PROVINCES.values()}
 # Dots that people type inside names such as 买买提·艾力; all become U+00B7.
 INTERPUNCTS: Final = dict.fromkeys(map(ord, "\u2022\u2027\u2219\u22c5\u30fb\uff65\u0387\u16eb\u2e31"), "\u00b7")
 
@@ -111,12 +110,11 @@ def read_sex(cell: str) -> Sex:
 
 
 def read_jurisdiction(cell: str) -> int:
-    """Read 0 or a two-digit province code."""
-    if cell == "0":
-        return 0
-    if re.fullmatch(r"[0-9]{2}", cell) is None or int(cell) not in PROVINCES:
+    """Read 0 or cn (national), or a province by its two digits or two letters (GB/T 2260), such as 31 or sh."""
+    found = _JURISDICTIONS.get(cell.upper()) if cell.isascii() else None
+    if found is None:
         raise CellError("record.bad_jurisdiction")
-    return int(cell)
+    return found
 
 
 def read_path(cell: str) -> str:

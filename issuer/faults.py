@@ -145,8 +145,8 @@ FAULTS: Final[Mapping[str, FaultText]] = {
     "record.bad_jurisdiction": FaultText(
         "不是地区代码",
         "not a code of a jurisdiction",
-        "全国写 0，省级写 GB/T 2260 两位代码，如上海 31",
-        "0 for national, else the two-digit GB/T 2260 code, such as 31 for Shanghai",
+        "全国写 0，省级写 GB/T 2260 的两位数字或字母代码，如上海 31 或 sh",
+        "0 for national, else two digits or letters of GB/T 2260, such as 31 or sh for Shanghai",
     ),
     "record.bad_path": FaultText(
         "图片路径只能是本文件所在目录下的相对路径",

@@ -20,7 +20,9 @@ from mingzheng.formats.profile import (
     WindowFacts,
     usage_window,
 )
+from mingzheng.issuer.cells import CellError, read_jurisdiction
 from mingzheng.issuer.errors import NoProfileError, WindowRefusedError
+from mingzheng.issuer.faults import make_fault
 from mingzheng.issuer.record import nearest, records_template
 
 __all__ = ["rules_group"]
@@ -48,6 +50,13 @@ def _days(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) ->
     return tuple(_day(ctx, param, text) for text in texts)
 
 
+def _place(ctx: click.Context, param: click.Parameter, text: str) -> int:
+    try:
+        return read_jurisdiction(text)
+    except CellError as error:
+        raise click.BadParameter(_remedy(error.code), ctx, param) from None
+
+
 @click.group("rules")
 def rules_group() -> None:
     """Ask the rules of the notices. 查询通知规则。
@@ -66,7 +75,9 @@ def rules_group() -> None:
 )
 @click.option("--registered-until", callback=_optional_day, help="End of the registration. 注册有效期截止日。")
 @click.option("--birth", callback=_optional_day, help="Date of birth of the holder. 出生日期。")
-@click.option("--jurisdiction", type=int, default=0, show_default=True, help="GB/T 2260 code. 地区代码。")
+@click.option(
+    "--jurisdiction", callback=_place, default="0", show_default=True, help="GB/T 2260 code, 31 or sh. 地区代码。"
+)
 @click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="语言。")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object. 输出 JSON。")
 def window(
@@ -155,6 +166,11 @@ def _facts(download: int, facts: dict[str, int | tuple[int, ...] | None]) -> Win
     if birth is not None and birth > min(download, BIRTH_MAX):
         raise click.UsageError("--birth 晚于 --download (the date of birth lies after the day of issue)")
     return WindowFacts(download=download, specialty_untils=ends, registered_until=until, birth=birth)
+
+
+def _remedy(code: str) -> str:
+    fault = make_fault(0, "", code)
+    return f"{fault.remedy_zh} ({fault.remedy_en})"
 
 
 def _profile(kind: str, jurisdiction: int, day: int) -> Profile:

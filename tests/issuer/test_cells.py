@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mingzheng.formats.civil import day_of, format_day, parse_day
 from mingzheng.formats.claims import Sex
 from mingzheng.issuer.cells import (
+    PROVINCES,
     CellError,
     check_id_number,
     read_date,
@@ -63,7 +64,9 @@ def test_sex_and_jurisdiction() -> None:
     assert [read_sex(text) for text in ("女", "2", "female")] == [Sex.FEMALE] * 3
     assert code_of(read_sex, "0") == "record.bad_sex"
     assert [read_jurisdiction(text) for text in ("0", "11", "31", "82")] == [0, 11, 31, 82]
-    for text in ("", "00", "1", "10", "16", "99", "310000", "３１", "-1", "+31", "沪"):
+    assert [read_jurisdiction(text) for text in ("cn", "CN", "sh", "Sn", "LN")] == [0, 0, 31, 61, 21]
+    assert len(PROVINCES) == len(set(PROVINCES.values())) == 34
+    for text in ("", "00", "1", "10", "16", "99", "310000", "３１", "-1", "+31", "沪", "zz", "ſh", "s"):
         assert code_of(read_jurisdiction, text) == "record.bad_jurisdiction"
 
 

@@ -76,7 +76,7 @@ def test_other_kinds_and_jurisdictions() -> None:
     none = run(*base, "--jurisdiction", "61", "--json")
     assert json.loads(none.stdout) == {"usage_until": None, "binding": []}
     check_schema(json.loads(none.stdout))
-    assert "无使用时限" in run(*base, "--jurisdiction", "61").stdout
+    assert "无使用时限" in run(*base, "--jurisdiction", "sn").stdout
     assert "no usage window" in run(*base, "--jurisdiction", "61", "--lang", "en").stdout
     two = ("--specialty-until", "2022-08-01", "--specialty-until", "2022-09-01")
     assert json.loads(run(*base, *two, "--jurisdiction", "21", "--json").stdout) == {
