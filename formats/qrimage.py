@@ -2,7 +2,7 @@
 
 Writer: zxing-cpp, chosen by `benchmarks/bench_qr.py`: it splits digits and prefix into the
 shortest segments by itself, reaches the same version as segno with hand-made segments, and takes
-a tenth of the time. Reader: zxing-cpp restricted to QR codes, pyzbar (if installed) only where
+a twelfth of the time. Reader: zxing-cpp restricted to QR codes, pyzbar (if installed) only where
 zxing-cpp finds nothing. Pictures are PNG or JPEG by their first bytes, never by name; the size
 in the header is checked before a pixel is decoded, and only the first frame is looked at.
 Needs the extra `mingzheng[scan]`.
@@ -14,6 +14,7 @@ import io
 import math
 import re
 import struct
+import warnings
 import zlib
 from dataclasses import dataclass
 from typing import Final
@@ -111,9 +112,11 @@ def open_picture(data: bytes, *, limits: Limits) -> Image.Image:
     kind, width, height = picture_size(data)
     _check_size(width, height, limits)
     try:
-        image = Image.open(io.BytesIO(data), formats=(kind,))
-        _check_size(*image.size, limits)  # what Pillow will allocate, should it read another header
-        image.load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd but readable files, as phones write them
+            image = Image.open(io.BytesIO(data), formats=(kind,))
+            _check_size(*image.size, limits)  # what Pillow will allocate, should it read another header
+            image.load()
     except Image.DecompressionBombError as error:
         raise ResourceLimitError("pixels", limit=limits.image_pixels) from error
     except _PILLOW_ERRORS as error:

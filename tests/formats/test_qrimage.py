@@ -407,6 +407,12 @@ def test_sixteen_bit_png_and_first_frame_only() -> None:
     assert [symbol.text for symbol in read_qr(out.getvalue(), limits=LIMITS_DEFAULT)] == ["123456789"]
 
 
+def test_odd_but_readable_file_is_read_without_a_warning() -> None:
+    """An animation chunk that promises no frames: Pillow warns and reads the picture."""
+    odd = SMALL_PNG[:33] + qrimage._chunk(b"acTL", struct.pack(">II", 0, 0)) + SMALL_PNG[33:]
+    assert read_qr(odd, limits=LIMITS_DEFAULT)[0].text == "123456789"
+
+
 # The second reader
 
 
