@@ -55,15 +55,6 @@ _SIZE_STEP_MM: Final = 0.1
 _LINE_MM: Final = 0.2
 _CAPTION_ZH: Final = 0.3  # of the caption's height
 _SEX: Final = {Sex.MALE: "男", Sex.FEMALE: "女"}
-_PLACED: Final = frozenset(
-    {
-        FieldName.USAGE_WINDOW,
-        FieldName.ISSUING_BODY,
-        FieldName.SIGNATURE,
-        FieldName.SIGNATURE_DATE,
-        FieldName.ISSUED_ON,
-    }
-)
 
 
 class PageDataError(PageError):
@@ -234,8 +225,6 @@ class _Layout:
     def _rows(self) -> list[_Row]:
         rows: list[_Row] = []
         for field in self.profile.fields:
-            if field.name in _PLACED:
-                continue
             for number, value in enumerate(self._values(field.name)):
                 rows.append(_Row(name=field.name, label="" if number else field.label_zh, value=value))
         return rows
@@ -262,7 +251,14 @@ class _Layout:
                     f"{self._specialty(item.code)}（有效期：{_day(item.first_day)}至{_day(item.last_day)}）"
                     for item in claims.specialties
                 ]
-        return []  # the other names have places of their own
+            case (
+                FieldName.USAGE_WINDOW
+                | FieldName.ISSUING_BODY
+                | FieldName.SIGNATURE
+                | FieldName.SIGNATURE_DATE
+                | FieldName.ISSUED_ON
+            ):
+                return []  # these have places of their own
 
     def _block(self, rows: list[_Row], place: TextPlace, gap_mm: float, labels_mm: float) -> Iterator[Box]:
         """Rows under each other in one size, the largest at which they all fit."""

@@ -38,7 +38,7 @@ def fit_line(text: str, *, width_mm: float, size_mm: float, floor_mm: float, mea
     full = measure.width(text, size_mm)
     if full <= width_mm:
         return size_mm
-    fitting = int(size_mm * width_mm / full / _STEP_MM) * _STEP_MM
+    fitting = int(size_mm * width_mm / full / _STEP_MM + 1e-6) * _STEP_MM
     return fitting if fitting >= floor_mm else None
 
 
