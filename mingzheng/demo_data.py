@@ -4,9 +4,10 @@ Every name, number and company is made up; identity numbers are valid in form on
 """
 
 import csv
+import datetime
 import io
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -32,81 +33,80 @@ class Person:
     sex: str
     birth_date: str
     registration_no: str
-    specialties: str
-    certificate_issued_on: str
+    specialties: tuple[str, ...]
     employer: str
-    registered_until: str
+    held_days: int = 800  # how long ago the certificate was issued
+    left_days: int = 720  # how long the registration still runs
 
 
 CONSTRUCTORS = (
     Person(
         kind="cn.constructor.1", jurisdiction="cn", name="欧阳明远", sex="男", birth_date="1985-03-03",
-        registration_no="沪1312015201600123",
-        specialties="建筑工程:2024-07-01:2027-06-30;市政公用工程:2025-01-01:2027-12-31",
-        certificate_issued_on="2024-07-01", employer="示范市第一建筑工程集团有限责任公司",
-        registered_until="2027-12-31",
+        registration_no="沪1312015201600123", specialties=("建筑工程", "市政公用工程"),
+        employer="示范市第一建筑工程集团有限责任公司",
     ),
     Person(
         kind="cn.constructor.1", jurisdiction="cn", name="李𠮷安", sex="女", birth_date="1990-11-20",
-        registration_no="京1112018201900456", specialties="机电工程:2024-09-01:2027-08-31",
-        certificate_issued_on="2024-09-01", employer="示范机电安装有限公司", registered_until="2027-08-31",
+        registration_no="京1112018201900456", specialties=("机电工程",), employer="示范机电安装有限公司",
     ),
     Person(
-        kind="cn.constructor.1", jurisdiction="cn", name="赵建国", sex="男", birth_date="1978-02-14",
-        registration_no="浙1332012201300789", specialties="公路工程:2024-05-01:2027-04-30",
-        certificate_issued_on="2024-05-01", employer="示范路桥建设股份有限公司", registered_until="2027-04-30",
+        kind="cn.constructor.1", jurisdiction="cn", name="赵建国", sex="男", birth_date="1988-02-14",
+        registration_no="浙1332012201300789", specialties=("公路工程",), employer="示范路桥建设股份有限公司",
     ),
 )  # fmt: skip
 ARCHITECTS = (
     Person(
         kind="cn.architect.1", jurisdiction="cn", name="林若溪", sex="女", birth_date="1982-08-08",
-        registration_no="20243100123", specialties="", certificate_issued_on="2024-08-01",
-        employer="示范建筑设计研究院有限公司", registered_until="2028-07-31",
+        registration_no="20243100123", specialties=(), employer="示范建筑设计研究院有限公司",
     ),
     Person(
-        kind="cn.architect.1", jurisdiction="cn", name="阿卜杜拉·买买提", sex="男", birth_date="1975-05-05",
-        registration_no="20246500077", specialties="", certificate_issued_on="2024-06-01",
-        employer="示范城市规划设计有限公司", registered_until="2028-05-31",
+        kind="cn.architect.1", jurisdiction="cn", name="阿卜杜拉·买买提", sex="男", birth_date="1985-05-05",
+        registration_no="20246500077", specialties=(), employer="示范城市规划设计有限公司",
     ),
 )  # fmt: skip
 SAFETY = (
     Person(
         kind="cn.safety", jurisdiction="sn", name="王喆", sex="男", birth_date="1988-12-01",
-        registration_no="陕建安B2024001234", specialties="", certificate_issued_on="2024-10-01",
-        employer="示范建设工程有限公司", registered_until="2027-09-30",
+        registration_no="陕建安B2024001234", specialties=(), employer="示范建设工程有限公司",
     ),
     Person(
         kind="cn.safety", jurisdiction="sn", name="陈淼", sex="女", birth_date="1993-04-18",
-        registration_no="陕建安C2024005678", specialties="", certificate_issued_on="2024-11-01",
-        employer="示范安全技术咨询有限公司", registered_until="2027-10-31",
+        registration_no="陕建安C2024005678", specialties=(), employer="示范安全技术咨询有限公司",
     ),
 )  # fmt: skip
 
 
-def identity_number(person: Person, order: int) -> str:
+def identity_number(person: Person) -> str:
     """A number of valid form (GB 11643 check character) in an area that does not exist."""
-    sequence = 2 * order + (1 if person.sex == "男" else 2)
+    sequence = 2 * (int(person.registration_no[-3:]) % 400) + (1 if person.sex == "男" else 2)
     digits = "990000" + person.birth_date.replace("-", "") + f"{sequence:03d}"
     weights = [2 ** (17 - i) % 11 for i in range(17)]
     return digits + "10X98765432"[sum(int(d) * w for d, w in zip(digits, weights, strict=True)) % 11]
 
 
-def write_records(folder: Path, name: str, people: Sequence[Person], *, bodies: Mapping[str, str]) -> Path:
-    """A CSV with its picture files beside it; `bodies` gives issuing_body and sealing_body as the columns want them."""
-    folder.mkdir(parents=True, exist_ok=True)
+def row_of(person: Person, today: datetime.date) -> dict[str, str]:
+    """The columns of a record, all dates relative to today so that the demo works in any year."""
+    begin = today - datetime.timedelta(days=person.held_days)
+    end = today + datetime.timedelta(days=person.left_days)
+    row = {column: getattr(person, column, "") for column in COLUMNS}
+    row["specialties"] = ";".join(f"{name}:{begin}:{end}" for name in person.specialties)
+    return row | {"certificate_issued_on": str(begin), "registered_until": str(end)}
+
+
+def write_records(path: Path, people: Sequence[Person], *, body: str, today: datetime.date) -> None:
+    """A CSV with its picture files beside it; `body` is the number of the issuing and sealing body."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for order, person in enumerate(people):
-        photo, signature = f"{name}-{order}-photo.jpg", f"{name}-{order}-signature.png"
-        (folder / photo).write_bytes(draw_photo(f"{name}{order}", woman=person.sex == "女"))
-        (folder / signature).write_bytes(draw_signature(person.name))
-        row = {column: getattr(person, column, "") for column in COLUMNS}
-        row |= {"id_number": identity_number(person, order), "photo": photo, "signature_image": signature, **bodies}
+    for person in people:
+        photo, signature = f"{person.registration_no}.jpg", f"{person.registration_no}.png"
+        (path.parent / photo).write_bytes(draw_photo(person.name, woman=person.sex == "女"))
+        (path.parent / signature).write_bytes(draw_signature(person.name))
+        row = row_of(person, today) | {"id_number": identity_number(person)}
+        row |= {"photo": photo, "signature_image": signature, "issuing_body": body, "sealing_body": body}
         writer.writerow(row)
-    path = folder / f"{name}.csv"
     path.write_text(text.getvalue(), encoding="utf-8")
-    return path
 
 
 def draw_photo(seed: str, *, woman: bool) -> bytes:
