@@ -7,25 +7,26 @@ files and no second serial. Nothing is issued while any row has a fault.
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from mingzheng.formats.civil import day_of_time
 from mingzheng.formats.claims import Copy, encode_claims
+from mingzheng.formats.errors import FormatError
 from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.profile import Profile, ProfileSet
 from mingzheng.issuer.errors import ImageError, PlanError
 from mingzheng.issuer.faults import Fault
 from mingzheng.issuer.intake import normalise_photo, normalise_signature
-from mingzheng.issuer.kept import KeptRecord, copy_key, format_kept, image_digest_of, parse_kept, request_key
+from mingzheng.issuer.kept import KeptRecord, batch_key, copy_key, format_kept, image_digest_of, parse_kept, request_key
 from mingzheng.issuer.ledger import Randomness, SystemRandomness
 from mingzheng.issuer.plan import Allotment, CopyOrder, Plan, check_records, plan_copy, profile_of
 from mingzheng.issuer.publish import check_agreement, settle
 from mingzheng.issuer.record import ApplicationRecord, ParsedRecords, parse_csv, parse_json
 from mingzheng.issuer.refusals import FaultyRecordsError, UnknownIssuerError
-from mingzheng.issuer.render import Renderer
+from mingzheng.issuer.render import Press, Renderer
 from mingzheng.issuer.rows import CopyRow, Order, Registration
 from mingzheng.issuer.schema import CopyStatus, RegistrationState
 from mingzheng.issuer.workspace import Workspace
@@ -91,6 +92,19 @@ class Issued:
     path: Path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checks:
+    """What every record of a file is checked against."""
+
+    profiles: ProfileSet
+    issuers: Mapping[int, IssuerRecord]  # by row
+    wanted: CopyOrder
+    images: Path
+    keep: Callable[[bytes], bytes]  # stores an image or not, gives its digest
+    press: Press
+    batch: bytes
+
+
 def prepare(workspace: Workspace, request: Request, *, now: int, store_images: bool) -> Prepared:
     """Read and check a file of records against profiles, issuer, ledger and day; every fault at once.
 
@@ -100,10 +114,18 @@ def prepare(workspace: Workspace, request: Request, *, now: int, store_images: b
     profiles = workspace.profiles()
     wanted = CopyOrder(copy=request.copy, purpose=request.purpose, day=day_of_time(now))
     checked, issuers = _check(workspace, parsed, profiles, wanted, request.issuer)
-    keep = workspace.store_image if store_images else _digest_only
+    checks = _Checks(
+        profiles=profiles,
+        issuers=issuers,
+        wanted=wanted,
+        images=request.images,
+        keep=workspace.store_image if store_images else _digest_only,
+        press=Press(workspace),
+        batch=batch_key(request.data, copy=int(request.copy), purpose=request.purpose, issuer=request.issuer),
+    )
     jobs, faults = [], list(checked.faults)
     for record in checked.records:
-        job, found = _job(workspace, record, (profiles, issuers[record.row], wanted), (request.images, keep))
+        job, found = _job(workspace, record, checks)
         faults += found
         if job is not None:
             jobs.append(job)
@@ -153,8 +175,19 @@ def deliver_jobs(
     return tuple(issued)
 
 
-def job_for(workspace: Workspace, kept: KeptRecord, *, issuer: int, wanted: CopyOrder, reason: str) -> Job:
-    """The job of one copy from kept data. Raises a PlanError if no copy may be planned on that day."""
+def job_for(
+    workspace: Workspace,
+    kept: KeptRecord,
+    *,
+    issuer: int,
+    wanted: CopyOrder,
+    batch: bytes = b"",
+    reason: str = "",
+) -> Job:
+    """The job of one copy from kept data; `batch` empty: a command of its own.
+
+    Raises a PlanError if no copy may be planned on that day.
+    """
     record = kept.record
     profile = profile_of(record, workspace.profiles(), day=wanted.day)
     assert profile is not None  # its kind was issued before
@@ -165,6 +198,7 @@ def job_for(workspace: Workspace, kept: KeptRecord, *, issuer: int, wanted: Copy
     order = Order(
         key=copy_key(request=request, day=wanted.day),
         request=request,
+        batch=batch or request,
         registration=registration,
         record_digest=kept.digest,
         record_body=format_kept(kept),
@@ -245,31 +279,34 @@ def _check(
 _REMEDY_ISSUER: Final = ("检查种类、地区或 --issuer", "check kind, jurisdiction or --issuer")
 
 
-def _job(
-    workspace: Workspace,
-    record: ApplicationRecord,
-    rules: tuple[ProfileSet, IssuerRecord, CopyOrder],
-    images: tuple[Path, Callable[[bytes], bytes]],
-) -> tuple[Job | None, list[Fault]]:
-    profiles, issuer, wanted = rules
-    photo, faults = _image(record, "photo", images, normalise_photo)
-    signature, more = _image(record, "signature_image", images, normalise_signature)
-    faults += more
-    if faults:
+def _job(workspace: Workspace, record: ApplicationRecord, checks: _Checks) -> tuple[Job | None, list[Fault]]:
+    """The job of one record, or its faults: images, ledger, rules, and whether the page can be printed."""
+    issuer = checks.issuers[record.row]
+    photo, faults = _image(record, "photo", checks.images, normalise_photo)
+    signature, more = _image(record, "signature_image", checks.images, normalise_signature)
+    if faults := faults + more:
         return None, faults
-    kept = KeptRecord(record=record, photo=photo, signature_image=signature, reissued=0)
-    kind = profiles.code_of(record.kind)
+    kept = KeptRecord(
+        record=record,
+        photo=None if photo is None else checks.keep(photo),
+        signature_image=None if signature is None else checks.keep(signature),
+        reissued=0,
+    )
+    kind = checks.profiles.code_of(record.kind)
     assert kind is not None  # check_records
     registration = Registration(issuer=issuer.number, kind=kind, registration_no=record.registration_no)
     kept, fault = _against_ledger(workspace, registration, kept)
     if fault is not None:
         return None, [fault]
     try:
-        job = job_for(workspace, kept, issuer=issuer.number, wanted=wanted, reason="")
+        job = job_for(workspace, kept, issuer=issuer.number, wanted=checks.wanted, batch=checks.batch)
+        checks.press.check(job.preview.claims, job.profile, issuer.number, (photo, signature))
     except PlanError as error:
         return None, [_fault(record.row, "", error.code, (error.zh, error.en), _REMEDY_ROW)]
+    except FormatError as error:  # its text says both languages at once
+        return None, [_fault(record.row, "", error.code, (error.detail, error.detail), _REMEDY_ROW)]
     if job.existing is not None and job.existing.status is not CopyStatus.LIVE:
-        return None, [_outdated(record.row)]
+        return None, [_closed_copy(record.row, job.existing)]
     return job, []
 
 
@@ -308,6 +345,19 @@ def _outdated(row: int) -> Fault:
     )
 
 
+def _closed_copy(row: int, copy: CopyRow) -> Fault:
+    return _fault(
+        row,
+        "registration_no",
+        "record.copy_closed",
+        (
+            f"同一天的同一份（序号 {copy.serial}）状态为 {copy.status}",
+            f"today's copy (serial {copy.serial}) is {copy.status}",
+        ),
+        ("次日再签发，或用 reissue 换领", "issue it on another day, or use `reissue`"),
+    )
+
+
 def _superseded(workspace: Workspace, order: Order) -> tuple[int, ...]:
     """Serials of live copies of other data: what logging this copy will supersede."""
     return tuple(
@@ -318,20 +368,16 @@ def _superseded(workspace: Workspace, order: Order) -> tuple[int, ...]:
 
 
 def _image(
-    record: ApplicationRecord,
-    column: str,
-    images: tuple[Path, Callable[[bytes], bytes]],
-    normalise: Callable[[bytes], bytes],
+    record: ApplicationRecord, column: str, base: Path, normalise: Callable[[bytes], bytes]
 ) -> tuple[bytes | None, list[Fault]]:
-    """Digest of a normalised image; a fault if it cannot be had."""
+    """A normalised image; a fault if it cannot be had."""
     name = record.photo if column == "photo" else record.signature_image
     if name is None:
         return None, []
-    base, keep = images
     try:
         with (base / name).open("rb") as stream:
             data = stream.read(LIMITS_DEFAULT.image_bytes + 1)
-        return keep(normalise(data)), []
+        return normalise(data), []
     except OSError:
         words = ("图片文件读不到", "the image file cannot be read")
         remedy = ("检查路径（相对于记录文件）", "check the path: it starts at the records file")

@@ -12,7 +12,7 @@ from mingzheng.formats import cbor
 from mingzheng.issuer.record import ApplicationRecord, format_record, parse_json
 from mingzheng.issuer.refusals import LedgerCorruptError
 
-__all__ = ["KeptRecord", "copy_key", "format_kept", "image_digest_of", "parse_kept", "request_key"]
+__all__ = ["KeptRecord", "batch_key", "copy_key", "format_kept", "image_digest_of", "parse_kept", "request_key"]
 
 _NO_IMAGE: Final = bytes(32)
 _STORED: Final = "stored"  # stands for the path of an image that is in the workspace
@@ -71,6 +71,12 @@ def image_digest_of(photo: bytes | None, signature_image: bytes | None) -> bytes
 def request_key(*, record: bytes, copy: int, purpose: str | None, issuer: int) -> bytes:
     """Names what was asked for, whatever the day."""
     return hashlib.sha256(cbor.encode((record, copy, purpose or "", issuer))).digest()
+
+
+def batch_key(data: bytes, *, copy: int, purpose: str | None, issuer: int | None) -> bytes:
+    """Names a command: the bytes of its records file and what it asks for, whatever the day."""
+    file = hashlib.sha256(data).digest()
+    return hashlib.sha256(cbor.encode((file, copy, purpose or "", issuer or 0))).digest()
 
 
 def copy_key(*, request: bytes, day: int) -> bytes:

@@ -63,10 +63,16 @@ class SystemRandomness:
 
 
 _COPY_COLUMNS: Final = (
-    "issuer, serial, key, request, kind, registration_no, record, day, claims, reason, photo, signature_image, "
+    "issuer, serial, key, request, batch, kind, registration_no, record, day, claims, reason, photo, signature_image, "
     "state, status, signed, leaf_index, receipt, proof, file_name, file_sha256"
 )
 _COPY_FIELDS: Final = tuple(_COPY_COLUMNS.replace(" ", "").split(","))
+
+
+# A logged copy of any day that answers a request: it, or another copy of the same command, is still undelivered.
+_ANSWERS: Final = """request = ? AND status = 'live' AND (state IN ('logged', 'rendered') OR batch = ? AND EXISTS (
+    SELECT 1 FROM copy AS other WHERE other.batch = ? AND other.status = 'live'
+    AND other.state IN ('logged', 'rendered')))"""
 
 
 class Ledger:
@@ -115,7 +121,8 @@ class Ledger:
         """Fix serial, salt and claims of every order that has no copy yet; one transaction for all.
 
         New serials go to the orders in random order: a sorted input leaves no order behind. An order whose key has a
-        copy gets that copy; one whose request has an unfinished logged copy of an earlier day gets that one.
+        copy gets that copy. A logged copy of an earlier day answers its request as long as it, or any copy of the same
+        command, is undelivered: a command cut short is finished, not repeated.
 
         Returns the copies in the order of `orders`. Raises RegistrationClosedError; then nothing is planned.
         """
@@ -344,8 +351,7 @@ class Ledger:
     def _existing(self, order: Order) -> CopyRow | None:
         for row in self._copies("key = ? AND status <> 'void'", (order.key,)):
             return row
-        unfinished = "request = ? AND status = 'live' AND state IN ('logged', 'rendered')"
-        for row in self._copies(unfinished, (order.request,)):
+        for row in self._copies(_ANSWERS, (order.request, order.batch, order.batch)):
             return row
         return None
 
@@ -390,6 +396,7 @@ class Ledger:
                     serial,
                     order.key,
                     order.request,
+                    order.batch,
                     order.registration.kind,
                     order.registration.registration_no,
                     order.record_digest,
@@ -402,8 +409,9 @@ class Ledger:
             )
         self._db.execute("UPDATE counter SET next_serial = ? WHERE issuer = ?", (first + len(orders), issuer))
         self._db.executemany(
-            "INSERT INTO copy (issuer, serial, key, request, kind, registration_no, record, day, claims, reason, "
-            "photo, signature_image, state, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', 'live')",
+            "INSERT INTO copy (issuer, serial, key, request, batch, kind, registration_no, record, day, claims, "
+            "reason, photo, signature_image, state, status) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', 'live')",
             rows,
         )
 

@@ -8,28 +8,29 @@ File names hold kind, issuer and serial, nothing of the holder.
 
 import hashlib
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from mingzheng.formats.claims import Claims, parse_claims
-from mingzheng.formats.credential import open_credential, parse_credential
+from mingzheng.formats.credential import attach_receipt, open_credential, parse_credential, sign_credential
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.extract import extract
-from mingzheng.formats.fontfile import FontSet, load_fonts
+from mingzheng.formats.fontfile import load_fonts
 from mingzheng.formats.layout import PageMaterial, layout
 from mingzheng.formats.library import read_shipped_templates
 from mingzheng.formats.limits import LIMITS_DEFAULT
+from mingzheng.formats.page import PageSpec
 from mingzheng.formats.pdf.compose import PdfMetadata, compose_pdf
 from mingzheng.formats.profile import Profile
 from mingzheng.formats.qrimage import encode_qr
 from mingzheng.formats.qrtext import parse_qr_text, to_digits
-from mingzheng.formats.template import Template, parse_templates
+from mingzheng.formats.template import parse_templates
 from mingzheng.issuer.publish import entry_of, token_of
 from mingzheng.issuer.refusals import ReadBackError
 from mingzheng.issuer.rows import CopyRow
 from mingzheng.issuer.schema import CopyState
 from mingzheng.issuer.workspace import Workspace, log_vkey
+from mingzheng.keys.alg import Alg, parse_public_key
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.trust import Role
 from mingzheng.keys.vkey import parse_vkey
@@ -43,11 +44,68 @@ from mingzheng.log.receipt import (
     verify_full_receipt,
 )
 
-__all__ = ["Renderer", "check_read_back", "compose_copy", "file_name"]
+__all__ = ["Press", "Renderer", "check_read_back", "file_name"]
 
 PRODUCER: Final = "mingzheng"
+RECEIPT_ROOM: Final = 420  # bytes of the longest compact receipt: log.receipt
+SURE_BYTES: Final = 760  # tokens up to here fit the QR slot: 1,832 digits, version 23 at level M
 
 _logger = logging.getLogger(__name__)
+
+
+class Press:
+    """Templates and fonts of a workspace: what turns claims into a page."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._fonts = load_fonts(workspace.fallback_font())
+        self._templates = parse_templates(read_shipped_templates().values())
+
+    def page(self, claims: Claims, profile: Profile, material: PageMaterial) -> PageSpec:
+        """The page in millimetres. Raises MissingGlyphError, TextOverflowError and the like."""
+        return layout(claims, profile, self._templates[claims.template], material=material, measure=self._fonts)
+
+    def check(self, claims: Claims, profile: Profile, issuer: int, images: tuple[bytes | None, bytes | None]) -> None:
+        """Refuse before anything is logged what could not be printed: a missing glyph, a text or code too large.
+
+        Raises a FormatError.
+        """
+        token = attach_receipt(sign_credential(claims, _Stamp()), bytes(RECEIPT_ROOM))
+        rows = encode_qr(to_digits(token), self._prefix(issuer)).rows if len(token) > SURE_BYTES else None
+        self.page(claims, profile, self._material(issuer, images, (rows, bytes(32))))
+
+    def compose(self, row: CopyRow, profile: Profile) -> bytes:
+        """The PDF of a logged copy; the same bytes every time."""
+        claims, token = parse_claims(row.claims), token_of(row)
+        images = (self._workspace.read_image(row.photo), self._workspace.read_image(row.signature_image))
+        rows = encode_qr(to_digits(token), self._prefix(row.issuer)).rows
+        material = self._material(row.issuer, images, (rows, parse_credential(token).identity))
+        assert row.proof is not None  # schema: logged
+        author = self._workspace.config.issuer_records()[row.issuer].name
+        return compose_pdf(
+            self.page(claims, profile, material),
+            fonts=self._fonts,
+            attachments={"credential": token, "receipt": row.proof},
+            metadata=PdfMetadata(author=author, subject=f"{profile.id} {row.issuer}-{row.serial}", producer=PRODUCER),
+        )
+
+    def _prefix(self, issuer: int) -> str | None:
+        prefixes = self._workspace.config.issuer_records()[issuer].prefixes
+        return prefixes[0] if prefixes else None
+
+    def _material(
+        self,
+        issuer: int,
+        images: tuple[bytes | None, bytes | None],
+        code: tuple[tuple[bytes, ...] | None, bytes],
+    ) -> PageMaterial:
+        return PageMaterial(
+            bodies=self._workspace.config.issuer_records()[issuer].bodies,
+            photo=images[0],
+            signature=images[1],
+            qr_rows=code[0],
+            identity=code[1],
+        )
 
 
 class Renderer:
@@ -55,8 +113,7 @@ class Renderer:
 
     def __init__(self, workspace: Workspace, out: Path) -> None:
         self._workspace, self._out = workspace, out
-        self._fonts = load_fonts()
-        self._templates = parse_templates(read_shipped_templates().values())
+        self._press = Press(workspace)
         make_dirs(out)
 
     def deliver(self, row: CopyRow) -> Path:
@@ -68,7 +125,7 @@ class Renderer:
         path = self._out / file_name(profile.id, row)
         if row.state is CopyState.DELIVERED and _digest_of(path) == row.file_sha256:
             return path
-        data = compose_copy(self._workspace, row, profile, (self._templates, self._fonts))
+        data = self._press.compose(row, profile)
         publish(path, data, temporary=path.with_name(f".{path.name}.tmp"))
         digest = hashlib.sha256(data).digest()
         ledger = self._workspace.ledger
@@ -86,34 +143,21 @@ class Renderer:
         return profile
 
 
+class _Stamp:
+    """Signs nothing: 64 zero bytes under a key that is in no trust data, to measure a credential before it exists."""
+
+    public_key: Final = parse_public_key(
+        bytes.fromhex("302a300506032b6570032100") + b"\x58" + bytes([0x66]) * 31, alg=Alg.ED25519
+    )
+
+    def sign(self, message: bytes) -> bytes:
+        """64 zero bytes."""
+        return bytes(64)
+
+
 def file_name(kind: str, row: CopyRow) -> str:
     """`<kind>-<issuer>-<serial>.pdf`."""
     return f"{kind}-{row.issuer}-{row.serial:06d}.pdf"
-
-
-def compose_copy(
-    workspace: Workspace, row: CopyRow, profile: Profile, kit: tuple[Mapping[int, Template], FontSet]
-) -> bytes:
-    """The PDF of a logged copy; the same bytes every time."""
-    templates, fonts = kit
-    claims, token = parse_claims(row.claims), token_of(row)
-    issuer = workspace.config.issuer_records()[row.issuer]
-    prefix = issuer.prefixes[0] if issuer.prefixes else None
-    material = PageMaterial(
-        bodies=issuer.bodies,
-        photo=workspace.read_image(row.photo),
-        signature=workspace.read_image(row.signature_image),
-        qr_rows=encode_qr(to_digits(token), prefix).rows,
-        identity=parse_credential(token).identity,
-    )
-    page = layout(claims, profile, templates[claims.template], material=material, measure=fonts)
-    assert row.proof is not None  # schema: logged
-    return compose_pdf(
-        page,
-        fonts=fonts,
-        attachments={"credential": token, "receipt": row.proof},
-        metadata=PdfMetadata(author=issuer.name, subject=f"{profile.id} {row.issuer}-{row.serial}", producer=PRODUCER),
-    )
 
 
 def check_read_back(workspace: Workspace, row: CopyRow, data: bytes) -> None:

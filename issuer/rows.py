@@ -21,10 +21,11 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One copy asked for. `key` names it with its day, `request` without; both are 32 bytes."""
+    """One copy asked for. `key` names it with its day, `request` without, `batch` the command; each is 32 bytes."""
 
     key: bytes
     request: bytes
+    batch: bytes
     registration: Registration
     record_digest: bytes
     record_body: bytes  # canonical; holds the identity number
@@ -42,6 +43,7 @@ class CopyRow:
     serial: int
     key: bytes
     request: bytes
+    batch: bytes
     kind: int
     registration_no: str
     record: bytes

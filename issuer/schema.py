@@ -56,7 +56,7 @@ _VERSION_1: Final = (
         PRIMARY KEY (issuer, kind, registration_no)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE copy (
         issuer INTEGER NOT NULL, serial INTEGER NOT NULL,
-        key BLOB NOT NULL, request BLOB NOT NULL,
+        key BLOB NOT NULL, request BLOB NOT NULL, batch BLOB NOT NULL,
         kind INTEGER NOT NULL, registration_no TEXT NOT NULL, record BLOB NOT NULL REFERENCES record (digest),
         day INTEGER NOT NULL, claims BLOB NOT NULL, reason TEXT NOT NULL, photo BLOB, signature_image BLOB,
         state TEXT NOT NULL CHECK (state IN ('planned', 'signed', 'logged', 'rendered', 'delivered')),
@@ -70,6 +70,7 @@ _VERSION_1: Final = (
     # idempotency: one copy per key; a voided copy (burnt serial) gives its key back
     "CREATE UNIQUE INDEX copy_key ON copy (key) WHERE status <> 'void'",
     "CREATE INDEX copy_request ON copy (request)",
+    "CREATE INDEX copy_batch ON copy (batch)",
     "CREATE INDEX copy_registration ON copy (issuer, kind, registration_no)",
     "CREATE INDEX copy_unlogged ON copy (state) WHERE state IN ('planned', 'signed')",
     # entry: the signed act exactly as it is submitted; reason stays here

@@ -1,5 +1,5 @@
 """The issuing workspace on disk: `mingzheng.toml`, `keys/`, `ledger.sqlite`, `log/`, `images/`, `lock`;
-`profiles/` may hold rules of the authority's own.
+`profiles/` may hold rules of the authority's own, `fonts/fallback.ttf` a font for rare characters.
 
 Source: DESIGN §3–§6. One command at a time: the file `lock` is held from `open` to `close`. `create` builds everything
 in a directory beside the target and renames it, so a workspace is there whole or not at all. Keys are loaded when they
@@ -60,6 +60,7 @@ LOG: Final = "log"
 KEYS: Final = "keys"
 IMAGES: Final = "images"
 PROFILES: Final = "profiles"
+FALLBACK_FONT: Final = "fonts/fallback.ttf"
 LOCK: Final = "lock"
 DEMO_PREFIXES: Final = ("demo.", "test.")
 _PRIVATE_DIR: Final = 0o700
@@ -283,6 +284,11 @@ class Workspace:
         if self._profiles is None:
             self._profiles = parse_profiles(self.profile_files().values())
         return self._profiles
+
+    def fallback_font(self) -> Path | None:
+        """The authority's own TrueType font for characters that the shipped one lacks: `fonts/fallback.ttf`."""
+        path = self.root / FALLBACK_FONT
+        return path if path.is_file() else None
 
     # within
 
