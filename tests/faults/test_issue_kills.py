@@ -1,0 +1,241 @@
+"""Kill the issuing command before every write of ledger, log and files; then run it again and look at everything.
+
+Write points are not listed by hand: `crashpoints` finds every call that changes a file and every SQLite statement that
+is not a query, and kills the child process by SIGKILL before the n-th. By default every seventh point is taken, all of
+them with MINGZHENG_FULL=1.
+"""
+
+import hashlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import FULL
+from crashpoints import run
+from office import DAY, NOW, Office, person
+
+import mingzheng.issuer.issue as issue_module
+from mingzheng.formats.civil import day_start
+from mingzheng.issuer.lifecycle import find_registration, perform
+from mingzheng.issuer.publish import entry_of
+from mingzheng.issuer.refusals import LedgerBehindLogError
+from mingzheng.issuer.schema import CopyState, CopyStatus
+from mingzheng.issuer.workspace import log_vkey
+from mingzheng.keys.vkey import parse_vkey
+from mingzheng.log.acts import ActType
+from mingzheng.log.checkpoint import open_checkpoint
+from mingzheng.log.client import DirectoryFetcher, LogReader
+from mingzheng.log.entry import ActEntry, IssueEntry, parse_entry
+from mingzheng.log.refusal import BehindMemoryError, RestoredBackupError
+
+STEP = 1 if FULL else 7
+CHANGED = person(1, employer="上海示例建设有限公司")
+FIRST = [person(1), person(2)]
+SECOND = [CHANGED, person(2), person(3)]  # one with changed data, one known, one new
+
+
+class Scene:
+    """An office where `FIRST` is issued and `SECOND` is about to be."""
+
+    def __init__(self, base: Path) -> None:
+        base.mkdir()
+        self.office = Office(base).build()
+        self.office.issue(FIRST)
+
+    def work(self) -> None:
+        self.office.issue(SECOND, now=NOW + 60)
+
+    def notes(self) -> list[bytes]:
+        """Every signed head there is: published, remembered, in the log's database."""
+        found = [(self.office.root / "log" / "public" / "checkpoint").read_bytes()]
+        found += [path.read_bytes() for path in (self.office.base / "memory").glob("*.note")]
+        database = sqlite3.connect(self.office.root / "log" / "log.sqlite")
+        found += [row[0] for row in database.execute("SELECT note FROM head WHERE note IS NOT NULL")]
+        database.close()
+        return found
+
+
+def points_of(work: Callable[[], object]) -> int:
+    """How many write points the work has."""
+    outcome = run(lambda _report: (work(), None)[1])
+    assert not outcome.killed
+    return len(outcome.points)
+
+
+def kill(work: Callable[[], object], fatal: int) -> None:
+    assert run(lambda _report: (work(), None)[1], kill_at=fatal).killed
+
+
+def check_world(scene: Scene, old_notes: list[bytes], *, rows: int, serials: int, superseded: int) -> None:
+    """One live, logged, delivered credential per record; a clean log; every head ever signed is a prefix of it."""
+    office = scene.office
+    with office.open() as workspace:
+        vkey = parse_vkey(log_vkey(workspace.config))
+        copies = list(workspace.ledger.all_copies())
+        assert not workspace.ledger.unlogged()
+        assert not workspace.ledger.unlogged_acts()
+        assert workspace.ledger.counters(1)[0] == serials
+    live = [row for row in copies if row.status is CopyStatus.LIVE]
+    assert len(live) == len({row.key for row in live}) == len({row.record for row in live}) == rows
+    assert {row.state for row in live} <= {CopyState.DELIVERED}
+    assert sum(row.status is CopyStatus.SUPERSEDED for row in copies) == superseded
+    reader = LogReader(DirectoryFetcher(office.root / "log" / "public"), vkey)
+    reader.refresh()
+    raw = [entry for _, entry in reader.entries(0, reader.checkpoint().size)]
+    issued = {entry.serial: data for data in raw if isinstance(entry := parse_entry(data), IssueEntry)}
+    assert len(issued) == sum(isinstance(parse_entry(data), IssueEntry) for data in raw)
+    assert len(issued) == sum(row.leaf_index is not None for row in copies)
+    for row in copies:
+        if row.leaf_index is not None:
+            assert raw[row.leaf_index] == issued[row.serial] == entry_of(row)
+    acts = [entry for data in raw if isinstance(entry := parse_entry(data), ActEntry)]
+    assert [entry.act_number for entry in acts] == list(range(len(acts)))
+    for note in [*old_notes, *scene.notes()]:
+        head = open_checkpoint(note, vkeys=[vkey], origin=vkey.name)
+        assert head.size == 0 or reader.root_at(head.size) == head.root
+    assert office.fsck().faults == ()
+    for row in live:
+        assert row.file_name is not None
+        assert hashlib.sha256((office.out / row.file_name).read_bytes()).digest() == row.file_sha256
+    assert not list(office.out.glob(".*"))
+
+
+def kill_and_resume(base: Path, fatal: int) -> None:
+    """One point: kill, resume, check, run once more, check that nothing moved."""
+    scene = Scene(base)
+    kill(scene.work, fatal)
+    notes = scene.notes()
+    first = scene.office.issue(SECOND, now=NOW + 120)
+    check_world(scene, notes, rows=3, serials=4, superseded=1)
+    again = scene.office.issue(SECOND, now=NOW + 180)
+    assert [item.row for item in again] == [item.row for item in first]
+    shutil.rmtree(base)
+
+
+def test_killed_before_any_write_the_issuing_command_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points = points_of(Scene(tmp_path / "count").work)
+    for fatal in range(0, points, STEP):
+        kill_and_resume(tmp_path / str(fatal), fatal)
+    with capsys.disabled():
+        print(f"\nissuing command: {points} write points, killed before {len(range(0, points, STEP))}", end=" ")
+    assert points > 100
+
+
+def revoke_first(office: Office) -> tuple[int, ...]:
+    with office.open() as workspace:
+        number = person(1)["registration_no"]
+        target = find_registration(workspace, kind=1, registration_no=number, issuer=None)
+        return perform(workspace, ActType.REVOKE, target, reason="reason", now=NOW + 60).serials
+
+
+def test_killed_before_any_write_a_revocation_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    points = points_of(partial(revoke_first, Scene(tmp_path / "count").office))
+    for fatal in range(0, points, STEP):
+        scene = Scene(tmp_path / str(fatal))
+        kill(partial(revoke_first, scene.office), fatal)
+        notes = scene.notes()
+        revoke_first(scene.office)
+        assert revoke_first(scene.office) == ()
+        check_world(scene, notes, rows=1, serials=2, superseded=0)
+        with scene.office.open() as workspace:
+            assert [act.act for act in workspace.ledger.all_acts()] == [ActType.REVOKE]
+    with capsys.disabled():
+        print(f"\nrevocation: {points} write points, killed before {len(range(0, points, STEP))}", end=" ")
+
+
+def test_resumed_on_the_next_day_unlogged_serials_are_voided_and_logged_ones_kept(tmp_path: Path) -> None:
+    rows = [person(7), person(8)]
+
+    def work(office: Office) -> None:
+        office.issue(rows, now=NOW + 60)
+
+    points = points_of(partial(work, Scene(tmp_path / "count").office))
+    outcomes = set()
+    for fatal in range(0, points, 1 if FULL else 11):
+        scene = Scene(tmp_path / str(fatal))
+        kill(partial(work, scene.office), fatal)
+        notes = scene.notes()
+        issued = scene.office.issue(rows, now=day_start(DAY + 1) + 60)
+        with scene.office.open() as workspace:
+            copies = list(workspace.ledger.all_copies())
+        voided = sum(row.status is CopyStatus.VOID for row in copies)
+        assert voided in (0, 2)
+        assert voided == 0 or {item.row.day for item in issued} == {DAY + 1}
+        check_world(scene, notes, rows=4, serials=4 + voided, superseded=0)
+        outcomes.add(voided)
+    assert outcomes == {0, 2}
+
+
+def test_a_build_without_idempotency_fails_these_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = points_of(Scene(tmp_path / "count").work)
+    monkeypatch.setattr(issue_module, "copy_key", lambda **_: os.urandom(32))
+    monkeypatch.setattr(issue_module, "request_key", lambda **_: os.urandom(32))
+    with pytest.raises(AssertionError):
+        kill_and_resume(tmp_path / "point", points // 2)
+
+
+def spied(office: Office) -> tuple[Office, list[bytes]]:
+    """The same office with a list of every message its keys sign."""
+    messages: list[bytes] = []
+    vault = office.access.vault
+
+    class Spy:
+        def __init__(self, signer: Any) -> None:
+            self._signer = signer
+            self.public_key = signer.public_key
+
+        def sign(self, message: bytes) -> bytes:
+            messages.append(message)
+            signature: bytes = self._signer.sign(message)
+            return signature
+
+    class SpyVault:
+        generate, save = vault.generate, vault.save
+
+        def load(self, *args: Any) -> Any:
+            return Spy(vault.load(*args))
+
+    office.access = replace(office.access, vault=SpyVault())
+    return office, messages
+
+
+@pytest.mark.parametrize("what", ["whole", "log", "in place"])
+def test_a_restored_backup_signs_neither_a_block_nor_a_checkpoint(tmp_path: Path, what: str) -> None:
+    scene = Scene(tmp_path / "scene")
+    root = scene.office.root
+    part = root if what == "whole" else root / "log"
+    backup = tmp_path / "backup"
+    shutil.copytree(part, backup)
+    scene.work()
+    if what == "in place":  # a snapshot of the disk: the instance file keeps inode and change time
+        for path in sorted(backup.rglob("*")):
+            if path.is_file() and path.name != "instance":
+                (part / path.relative_to(backup)).write_bytes(path.read_bytes())
+    else:
+        shutil.rmtree(part)
+        shutil.copytree(backup, part)
+    office, messages = spied(scene.office)
+    before = (root / "log" / "public" / "checkpoint").read_bytes()
+    with pytest.raises((RestoredBackupError, BehindMemoryError)):
+        office.issue([person(9)], now=NOW + 600)
+    assert messages == []
+    assert (root / "log" / "public" / "checkpoint").read_bytes() == before
+
+
+def test_a_ledger_put_back_from_a_backup_issues_nothing(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "scene")
+    old = (scene.office.root / "ledger.sqlite").read_bytes()
+    scene.work()
+    (scene.office.root / "ledger.sqlite").write_bytes(old)
+    office, messages = spied(scene.office)
+    with pytest.raises(LedgerBehindLogError):
+        office.issue([person(9)], now=NOW + 600)
+    assert messages == []
