@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import pathlib
@@ -20,7 +21,8 @@ from mingzheng.keys.alg import Alg, PublicKey, parse_public_key, spki_of_raw, ve
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.kid import Kid
 
-VECTORS = json.loads((pathlib.Path(__file__).parents[1] / "vectors" / "cose" / "vectors.json").read_text("utf-8"))
+VECTOR_DIR = pathlib.Path(__file__).parents[1] / "vectors" / "cose"
+VECTORS = json.loads((VECTOR_DIR / "vectors.json").read_text("utf-8"))
 KID = Kid(b"12345678")
 
 
@@ -63,6 +65,43 @@ def test_hostile_vector(case: dict[str, Any]) -> None:
 def test_vectors_have_both_kinds() -> None:
     assert [case["expect"] for case in VECTORS["vectors"]].count("accept") == 2
     assert len(VECTORS["vectors"]) == 22
+
+
+# cose-wg examples of COSE_Sign1
+
+
+@pytest.mark.parametrize(
+    ("name", "expect"),
+    [
+        ("sign-pass-01", "signature"),  # header spelt h'A0', signed as h'': the profile has no empty header
+        ("sign-pass-02", "accept"),  # with external_aad
+        ("sign-pass-03", "shape"),  # untagged: the profile demands the tag
+        ("sign-fail-01", "shape"),  # tag 998
+        ("sign-fail-02", "signature"),
+    ],
+)
+def test_cose_wg_example(name: str, expect: str) -> None:
+    case = json.loads((VECTOR_DIR / "sign1-tests" / f"{name}.json").read_text("utf-8"))
+    data = bytes.fromhex(case["output"]["cbor"])
+    with pytest.raises(FormatError):
+        parse_credential(data)
+    if expect == "shape":
+        with pytest.raises(FormatError):
+            cose.parse_sign1(data)
+        return
+    parts = cose.parse_sign1(data)
+    assert parts.payload == b"This is the content."
+    point = b"\x04" + b"".join(
+        base64.urlsafe_b64decode(case["input"]["sign0"]["key"][name] + "=") for name in ("x", "y")
+    )
+    key = parse_public_key(spki_of_raw(point, alg=Alg.ES256), alg=Alg.ES256)
+    aad = bytes.fromhex(case["input"]["sign0"].get("external", ""))
+    message = cose.sig_structure(parts.protected, parts.payload, aad)
+    if expect == "accept":
+        verify(key, signature=parts.signature, message=message)
+    else:
+        with pytest.raises(KeysError):
+            verify(key, signature=parts.signature, message=message)
 
 
 # Shapes
