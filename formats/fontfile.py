@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 from struct import unpack_from
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -27,7 +28,7 @@ FONT_BYTES_MAX: Final = 64 * 1024 * 1024
 _SFNT: Final = (b"\x00\x01\x00\x00", b"true")
 _NOT_EMBEDDED: Final = ("name", "post", "OS/2", "GDEF", "GSUB", "GPOS", "BASE", "DSIG", "gasp", "vhea", "vmtx")
 _RESTRICTED: Final = 0x0002  # OS/2 fsType: may not be embedded
-_CACHED_WIDTHS: Final = 8192
+_KNOWN_MAX: Final = 8192  # characters whose width is kept
 
 
 class FontError(FormatError):
@@ -64,18 +65,11 @@ class Font:
         self.units_per_em: int = self._face.upem
         self.postscript_name = _plain(name)
         self.ascent, self.descent, self.box = _vertical(self._face)
-        self.advances: dict[str, float | None] = {}
 
     def advance(self, char: str) -> float | None:
         """Width of a character in em, None if the font lacks it."""
-        try:
-            return self.advances[char]
-        except KeyError:
-            glyph = self._font.get_nominal_glyph(ord(char))
-            found = self._font.get_glyph_h_advance(glyph) / self.units_per_em if glyph is not None else None
-            if len(self.advances) < _CACHED_WIDTHS:
-                self.advances[char] = found
-            return found
+        glyph = self._font.get_nominal_glyph(ord(char))
+        return None if glyph is None else self._font.get_glyph_h_advance(glyph) / self.units_per_em
 
     def subset(self, points: Iterable[int]) -> FontSubset:
         """The font with these characters only, as a TrueType file with a cmap."""
@@ -99,33 +93,34 @@ class FontSet:
 
     def __init__(self, fonts: tuple[Font, ...]) -> None:
         self.fonts = fonts
+        self._known = _Known(fonts)
 
     def width(self, text: str, size_mm: float) -> float:
         """Advance width of `text`; MissingGlyphError if no font has one of its characters."""
-        return sum(self._advance(char) for char in text) * size_mm
+        known = self._known
+        return sum([known[char][1] for char in text]) * size_mm
 
     def split(self, text: str) -> tuple[tuple[int, str], ...]:
         """`text` in stretches of one font each, as (index of the font, stretch)."""
-        stretches: list[tuple[int, str]] = []
-        for char in text:
-            index = self._index(char)
-            if stretches and stretches[-1][0] == index:
-                stretches[-1] = (index, stretches[-1][1] + char)
-            else:
-                stretches.append((index, char))
-        return tuple(stretches)
+        known = self._known
+        return tuple((index, "".join(stretch)) for index, stretch in groupby(text, key=lambda char: known[char][0]))
 
-    def _index(self, char: str) -> int:
-        for index, font in enumerate(self.fonts):
-            if font.advance(char) is not None:
-                return index
-        raise MissingGlyphError(char)
 
-    def _advance(self, char: str) -> float:
-        for font in self.fonts:
+class _Known(dict[str, tuple[int, float]]):
+    """Character -> (index of its font, advance in em), looked up once each."""
+
+    def __init__(self, fonts: tuple[Font, ...]) -> None:
+        super().__init__()
+        self._fonts = fonts
+
+    def __missing__(self, char: str) -> tuple[int, float]:
+        for index, font in enumerate(self._fonts):
             advance = font.advance(char)
             if advance is not None:
-                return advance
+                if len(self) >= _KNOWN_MAX:
+                    self.clear()
+                self[char] = (index, advance)
+                return index, advance
         raise MissingGlyphError(char)
 
 

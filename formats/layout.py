@@ -110,6 +110,7 @@ class _Layout:
         self.claims, self.profile, self.template = claims, profile, template
         self.material, self.measure = material, measure
         self.labels = {field.name: field.label_zh for field in profile.fields}
+        self._colon_mm = template.fields.beside.size_mm  # one em of the larger text
 
     def boxes(self) -> Iterator[Box]:
         """All boxes in reading order."""
@@ -264,7 +265,7 @@ class _Layout:
         """Rows under each other in one size, the largest at which they all fit."""
         size = place.size_mm
         while size >= place.floor_mm - 1e-6:
-            column = place.rect.width_mm - labels_mm - size  # the colon takes one em
+            column = place.rect.width_mm - labels_mm - self._colon_mm
             set_rows = self._set_rows(rows, column, size) if column > 0 else []
             free = place.rect.height_mm - sum(_height(lines, size) for lines in set_rows if lines)
             weights = [0.0] + [_JOINED if not row.label else 1.0 for row in rows[1:]]
@@ -309,7 +310,7 @@ class _Layout:
             yield self._run(f"{name}.colon", "：", x=x + labels_mm, y=base, size=size, colour=colour)
         for number, (line, line_size) in enumerate(lines):
             y = base + number * LINE_PITCH * size
-            yield self._run(f"{name}.value", line, x=x + labels_mm + size, y=y, size=line_size)
+            yield self._run(f"{name}.value", line, x=x + labels_mm + self._colon_mm, y=y, size=line_size)
 
     def _seals(self) -> Iterator[Box]:
         """Slots in the order of the profile's seals; without such rules one for the sealing body."""

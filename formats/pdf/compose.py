@@ -208,7 +208,7 @@ def _ground(boxes: tuple[Box, ...], width_mm: float, height_mm: float) -> bytes:
     """The leading decoration as a form object (ISO 32000-1 §8.10), the same for every copy of a template."""
     shapes = b"\n".join(content.path(box, height_mm) for box in boxes if isinstance(box, Path))
     size = array(number(mm * content.POINTS_PER_MM) for mm in (0, 0, width_mm, height_mm))
-    return stream(shapes, {"Type": b"/XObject", "Subtype": b"/Form", "BBox": size, "Resources": b"<<>>"})
+    return stream(shapes, {"Type": b"/XObject", "Subtype": b"/Form", "BBox": size, "Resources": b"<<>>"}, level=9)
 
 
 def _attach(objects: PdfObjects, label: str, data: bytes) -> int:

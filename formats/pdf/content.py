@@ -5,6 +5,7 @@ Millimetres with y downwards become points with y upwards here and nowhere else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
@@ -17,6 +18,7 @@ __all__ = ["POINTS_PER_MM", "colour_operands", "image", "path", "qr", "seal", "t
 
 POINTS_PER_MM: Final = 72 / 25.4
 _OPERATORS: Final = {"M": (b"m", 1), "L": (b"l", 1), "C": (b"c", 3), "Z": (b"h", 0)}
+_RUN: Final = re.compile(rb"\x01+")
 _SEAL_DASH_MM: Final = 1.2
 _SEAL_LINE_MM: Final = 0.25
 
@@ -91,31 +93,23 @@ def qr(box: QrSlot, page_height_mm: float) -> bytes:
     module = (right - left) / (len(box.rows) + 2 * QR_QUIET)
     ground = b" ".join(number(value) for value in (left, low, right - left, high - low))
     matrix = f"{module:.5f} 0 0 {-module:.5f} {left:.3f} {high:.3f} cm".encode()
-    cells = b"\n".join(
-        b"%d %d %d %d re" % (x + QR_QUIET, y + QR_QUIET, width, height) for x, y, width, height in _dark(box.rows)
-    )
+    cells = b"\n".join(_dark(box.rows))
     return b"q 1 g %b re f 0 g %b\n%b\nf Q" % (ground, matrix, cells)
 
 
-def _dark(rows: tuple[bytes, ...]) -> Iterator[tuple[int, int, int, int]]:
+def _dark(rows: tuple[bytes, ...]) -> list[bytes]:
     """Dark modules as rectangles: runs of a row, joined downwards while the next row has the same run."""
-    open_runs: dict[tuple[int, int], int] = {}
+    rectangles = []
+    above: dict[tuple[int, int], int] = {}  # run (first, behind the last) -> row in which it began
     for y, row in enumerate((*rows, b"")):
-        runs = set(_runs(row))
-        for run in [run for run in open_runs if run not in runs]:
-            top = open_runs.pop(run)
-            yield run[0], top, run[1], y - top
-        for run in sorted(runs):
-            open_runs.setdefault(run, y)
-
-
-def _runs(row: bytes) -> Iterator[tuple[int, int]]:
-    start = row.find(1)
-    while start >= 0:
-        end = row.find(0, start)
-        end = len(row) if end < 0 else end
-        yield start, end - start
-        start = row.find(1, end)
+        runs = {found.span(): y for found in _RUN.finditer(row)}
+        for run in runs.keys() & above.keys():
+            runs[run] = above.pop(run)
+        for (left, right), top in above.items():
+            cell = (left + QR_QUIET, top + QR_QUIET, right - left, y - top)
+            rectangles.append(b"%d %d %d %d re" % cell)
+        above = runs
+    return rectangles
 
 
 def _segments(data: str, page_height_mm: float) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ __all__ = ["PdfObjects", "array", "dictionary", "name", "number", "ref", "stream
 
 _HEADER: Final = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"  # §7.5.2: a comment of high bytes marks a binary file
 _NAME_ESCAPE: Final = re.compile(rb"[^A-Za-z0-9._+\-]")
-_LEVEL: Final = 6
+_LEVEL: Final = 1  # a tenth larger than level 6 and three times as fast
 
 
 class PdfObjects:
@@ -94,11 +94,13 @@ def dictionary(entries: Mapping[str, bytes] | None = None, /, **more: bytes) -> 
     return b"<<" + b" ".join(name(key) + b" " + value for key, value in pairs.items()) + b">>"
 
 
-def stream(data: bytes, entries: Mapping[str, bytes] | None = None, *, compress: bool = True) -> bytes:
+def stream(
+    data: bytes, entries: Mapping[str, bytes] | None = None, *, compress: bool = True, level: int = _LEVEL
+) -> bytes:
     """A stream object (§7.3.8), deflated unless the data is compressed already."""
     own = dict(entries or {})
     if compress:
-        data = zlib.compress(data, _LEVEL)
+        data = zlib.compress(data, level)
         own["Filter"] = b"/FlateDecode"
     own["Length"] = b"%d" % len(data)
     return dictionary(own) + b"\nstream\n" + data + b"\nendstream"

@@ -120,10 +120,11 @@ def test_metrics_are_in_thousandths() -> None:
 
 
 def test_advance_is_the_same_when_the_cache_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mingzheng.formats.fontfile._CACHED_WIDTHS", 0)
-    fonts = FontSet((Font((VECTORS / "fallback.ttf").read_bytes(), name="f.ttf"),))
-    assert fonts.width(RARE * 3, 1.0) == pytest.approx(3.0)
-    assert not fonts.fonts[0].advances
+    monkeypatch.setattr("mingzheng.formats.fontfile._KNOWN_MAX", 2)
+    fonts = FontSet(load_fonts().fonts)
+    for _ in range(3):
+        assert fonts.width("张三李四王五", 2.0) == pytest.approx(12.0)
+    assert len(fonts._known) <= 2
 
 
 def test_refuses_files_that_cannot_serve(tmp_path: Path) -> None:
