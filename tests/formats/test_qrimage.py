@@ -45,7 +45,8 @@ SAMPLE = json.loads((VECTORS / "qr" / "sample.json").read_text("utf-8"))[0]
 DATA = bytes.fromhex(SAMPLE["hex"])
 PREFIX = SAMPLE["prefix"]
 SIGNER = InMemorySigner.from_private_bytes(Alg.ED25519, bytes(range(32)))
-RECEIPT_ALONE, RECEIPT_BULK = 140, 245  # bytes: one hash, four hashes (docs/spec/receipt.md)
+# One hash and four hashes (docs/spec/receipt.md) with block positions up to 2^32 and the largest origin number.
+RECEIPT_ALONE, RECEIPT_BULK = 143, 245  # bytes
 
 
 def noise(size: int) -> bytes:
@@ -93,6 +94,16 @@ def test_versions_of_the_fixed_sample(receipt: int, prefix: str | None, most: in
     print(f"sample {len(data)} B, prefix {prefix is not None}: version {matrix.version} (at most {most})")
     assert matrix.version <= most
     assert (matrix.size + 2 * QUIET_ZONE) * MODULE_MM_MIN <= 36.0
+
+
+def test_real_receipts_are_no_larger_than_supposed() -> None:
+    """The log's reference receipts at small positions: 10 bytes of room for larger numbers."""
+    vectors = json.loads((VECTORS / "receipt" / "receipts.json").read_text("utf-8"))["good"]
+    sizes = {case["name"]: len(case["hex"]) // 2 for case in vectors}
+    assert sizes["eddsa-8"] == 133  # one hash
+    assert sizes["eddsa-3"] == 133 + 2 * 34  # three
+    assert RECEIPT_ALONE >= 133 + 10
+    assert RECEIPT_BULK >= 133 + 3 * 34 + 10
 
 
 @pytest.mark.parametrize(
