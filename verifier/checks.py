@@ -191,12 +191,10 @@ def _full(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> Find
 
 def check_grade(ctx: VerifyContext, subject: Subject, inclusion: Inclusion) -> Iterator[Finding]:
     """§grades and §compromise: what the receipts are worth, and whether the key still counts there."""
+    code = Code.LOG_UNWITNESSED if ctx.trust.quorum is None else Code.LOG_WORD_ONLY
     if not inclusion.places:
-        yield ctx.finding(Code.NOT_LOGGED)
-    elif ctx.trust.quorum is None:
-        yield ctx.finding(Code.LOG_UNWITNESSED)
-    else:
-        yield ctx.finding(Code.LOG_WORD_ONLY)
+        code = Code.NOT_LOGGED
+    yield from ctx.once(("grade", code), lambda: [ctx.finding(code)])
     key = subject.key
     if key.compromised is None or any(key.counts_at(origin=o, index=i) for o, i in inclusion.places):
         return
@@ -373,4 +371,6 @@ def check_handwriting(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]
     """§compare: ink is for people; say so where the notice asks for it."""
     profile = subject.profile
     if profile is not None and profile.handwriting.value is not Handwriting.SILENT:
-        yield ctx.finding(Code.HANDWRITING_COMPARE, cites=profile.handwriting.citation)
+        key = ("handwriting", profile.code, profile.jurisdiction, profile.effective_from)
+        cites = profile.handwriting.citation
+        yield from ctx.once(key, lambda: [ctx.finding(Code.HANDWRITING_COMPARE, cites=cites)])

@@ -7,7 +7,7 @@ and a log entry with its hash is included under a head that the origin's checkpo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -99,6 +99,7 @@ class VerifyContext:
     prefixes: tuple[str, ...]  # QR prefixes of all issuers
     heads: Mapping[str, HeadKey]  # by origin name
     blocks_seen: set[tuple[object, ...]] = field(repr=False, compare=False)  # a cache, see `checks`
+    constants: dict[tuple[object, ...], tuple[Finding, ...]] = field(repr=False, compare=False)  # see `once`
 
     def finding(self, code: Code, *, cites: Citation | None = None, **evidence: str | int) -> Finding:
         """A finding with the severity of this policy and the code's own rule, or the clause it cites."""
@@ -110,6 +111,13 @@ class VerifyContext:
             rule_en=rule if cites is None else f"{rule}; {cites.text_en()}",
             evidence=evidence,
         )
+
+    def once(self, key: tuple[object, ...], check: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
+        """The findings of a check that depends on `key` alone, made once per context."""
+        found = self.constants.get(key)
+        if found is None:
+            found = self.constants[key] = tuple(check())
+        return found
 
 
 def build_context(source: TrustSource, *, judging: Judging, expect: Expectations, messages: Messages) -> VerifyContext:
@@ -143,6 +151,7 @@ def build_context(source: TrustSource, *, judging: Judging, expect: Expectations
         prefixes=tuple(prefix for issuer in trust.issuers.values() for prefix in issuer.prefixes),
         heads=MappingProxyType(heads),
         blocks_seen=set(),
+        constants={},
     )
 
 

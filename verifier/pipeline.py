@@ -129,12 +129,13 @@ def _rules(ctx: VerifyContext, subject: Subject, inclusion: Inclusion) -> Iterat
     yield from checks.check_scope(ctx, subject)
     yield from checks.check_grade(ctx, subject, inclusion)
     yield from checks.check_status(ctx, subject, inclusion)
-    yield from checks.check_freshness(ctx, subject.key.issuer)
     yield from checks.check_windows(ctx, subject)
     yield from checks.check_form(ctx, subject)
     yield from checks.check_purpose(ctx, subject)
     yield from checks.check_handwriting(ctx, subject)
-    yield from checks.check_trust(ctx)
+    issuer = subject.key.issuer
+    yield from ctx.once(("issuer", issuer), lambda: checks.check_freshness(ctx, issuer))
+    yield from ctx.once(("trust",), lambda: checks.check_trust(ctx))
 
 
 def _token(candidate: Candidate, ctx: VerifyContext) -> Token | NotOurFormatError:
