@@ -342,3 +342,20 @@ def test_head_lengths() -> None:
     for argument, length in ((23, 1), (24, 2), (255, 2), (256, 3), (65535, 3), (65536, 5), (2**32 - 1, 5), (2**32, 9)):
         assert len(cbor.head(0, argument)) == length
         assert cbor2.loads(cbor.head(0, argument)) == argument
+
+
+def test_values_at_the_borders_of_head_lengths() -> None:
+    """The least and the greatest of each head length, in every place the decoder reads heads."""
+    for border in (24, 1 << 8, 1 << 16, 1 << 32):
+        for number in (border - 1, border, -border, -border - 1):
+            for value in (number, (number,), {number: 0}, {0: number}):
+                assert decode(cbor.encode(value)) == value
+    for length in (23, 24, 255, 256, 65_535, 65_536):
+        for string in (bytes(length), "x" * length):
+            for value in (string, {0: string}, {string: 0}):
+                assert decode(cbor.encode(value), max_bytes=1 << 20) == value
+        array = (0,) * length
+        assert decode(cbor.encode(array), max_bytes=1 << 20) == array
+        pairs = dict.fromkeys(range(length), 0)
+        assert decode(cbor.encode(pairs), max_bytes=1 << 20) == pairs
+    assert cbor.ENCODE_DEPTH_MAX == 16
