@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
 from mingzheng.formats.errors import ResourceLimitError, UnreadableError
 from mingzheng.formats.page import QR_PLACE, Rect
+from mingzheng.formats.pdf.inflate import STREAM_MAX, TOTAL_MAX, check_inflated
 from mingzheng.formats.sniff import FileKind
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def extract_pdf(data: bytes, *, limits: Limits) -> Extracted:
     """
     if len(data) > limits.pdf_bytes:
         raise ResourceLimitError("pdf_bytes", limit=limits.pdf_bytes, got=len(data))
+    check_inflated(data, stream_max=STREAM_MAX, total_max=TOTAL_MAX)
     with _opened(data) as document:
         pages = len(document)
         if pages < 1:
