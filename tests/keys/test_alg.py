@@ -6,12 +6,14 @@ import pickle
 from collections.abc import Callable
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mingzheng.keys import alg as alg_module
 from mingzheng.keys.alg import (
     Alg,
     PublicKey,
@@ -318,6 +320,25 @@ def test_refuses_r_and_s_at_the_borders(r: int, s: int) -> None:
         verify(signer(Alg.ESP256).public_key, signature=signature, message=b"m")
 
 
+class TakesAll:
+    """A library that checks nothing: the borders must hold without its help."""
+
+    def verify(self, *unused: object) -> None:
+        return
+
+
+@pytest.mark.parametrize("part", [0, 32])
+@pytest.mark.parametrize(("value", "good"), [(0, False), (1, True), (N - 1, True), (N, False), (2**256 - 1, False)])
+def test_borders_are_our_own(part: int, value: int, good: bool) -> None:
+    signature = bytearray(b"\x01" * 64)
+    signature[part : part + 32] = value.to_bytes(32)
+    if good:
+        alg_module._verify_p256(TakesAll(), bytes(signature), b"")  # type: ignore[arg-type]
+    else:
+        with pytest.raises(InvalidSignature):
+            alg_module._verify_p256(TakesAll(), bytes(signature), b"")  # type: ignore[arg-type]
+
+
 def test_refuses_s_plus_n() -> None:
     """A signature made so that s is small: s + n fits in 32 bytes and would verify modulo n."""
     s, message, nonce = 1, b"m", 7
@@ -326,8 +347,9 @@ def test_refuses_s_plus_n() -> None:
     private = (s * nonce - digest) * pow(r, -1, N) % N
     made = InMemorySigner.from_private_bytes(Alg.ESP256, private.to_bytes(32))
     verify(made.public_key, signature=r.to_bytes(32) + s.to_bytes(32), message=message)
-    with pytest.raises(SignatureInvalidError):
-        verify(made.public_key, signature=r.to_bytes(32) + (s + N).to_bytes(32), message=message)
+    for other in ((s + N).to_bytes(32), s.to_bytes(31), s.to_bytes(33)):
+        with pytest.raises(SignatureInvalidError):
+            verify(made.public_key, signature=r.to_bytes(32) + other, message=message)
 
 
 def _x_of_multiple(scalar: int) -> int:

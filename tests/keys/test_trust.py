@@ -41,6 +41,7 @@ from mingzheng.keys.trust import (
     Role,
     TrustData,
     check_blob_name,
+    check_files,
     fingerprint,
     format_trust,
     listing,
@@ -430,6 +431,24 @@ def test_takes_good_file_names(name: str) -> None:
 def test_refuses_a_file_under_a_file(world: TrustData) -> None:
     with pytest.raises(BadBlobNameError, match="under a file"):
         parse_trust({**format_trust(world), "x": b"", "x/y/z": b""})
+
+
+@pytest.mark.parametrize("name", ["x/y", "x/y/z", "x/y/z/w"])
+def test_refuses_a_file_at_any_depth_under_a_file(world: TrustData, name: str) -> None:
+    with pytest.raises(BadBlobNameError, match="under a file"):
+        check_files({"x": b"", name: b""})
+
+
+def test_a_key_may_cover_every_jurisdiction(world: TrustData, make_record: MakeRecord) -> None:
+    every = frozenset({0, *range(11, 83)})
+    record = make_record(70, Role.CREDENTIAL, jurisdictions=every, compromised={1: 0, 2: 2**63 - 1})
+    assert parse_trust(format_trust(with_key(world, record))).keys[record.kid] == record
+
+
+def test_caps_are_those_of_the_specification() -> None:
+    assert (module.MAX_JSON_BYTES, module.MAX_FILE_BYTES, module.MAX_TOTAL_BYTES) == (2**22, 2**24, 2**26)
+    assert (module.MAX_FILES, module.MAX_RECORDS, module.MAX_NAME_CHARS) == (4096, 4096, 128)
+    assert (module.MAX_PREFIX_CHARS, module.MAX_BLOCK_HEIGHT, module.MAX_NUMBER) == (64, 8, 65535)
 
 
 def test_caps(world: TrustData, monkeypatch: pytest.MonkeyPatch) -> None:
