@@ -11,6 +11,15 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).resolve().parent.parent
+STATUSES = (
+    ("0", "成功；`verify` 全部有效", "done; `verify`: all valid"),
+    ("1", "有不通过的、有警报或请求不能执行", "some not valid, alarms, or a request that cannot be met"),
+    ("2", "用法有误", "wrong usage"),
+    ("3", "有无法判定的（1 优先于 3）", "some cannot be decided (1 wins over 3)"),
+    ("4", "读写失败，或磁盘上的数据不能用", "input or output, or what is on disk cannot be used"),
+    ("70", "程序内部错误", "internal error"),
+    ("130", "被 Ctrl-C 中断", "interrupted by Ctrl-C"),
+)
 ROOMS = ("keys", "formats", "log", "issuer", "verifier", "mingzheng")
 
 
@@ -45,6 +54,13 @@ def errors_page() -> str:
         "",
         "命令失败时在标准错误输出一行：`错误 error [code] …`。代码不变，可据此编程。",
         "A command that fails prints one line on standard error: `错误 error [code] …`. Codes are stable.",
+        "",
+        "| 退出码 status | 含义 | meaning |",
+        "|---|---|---|",
+        *(f"| {status} | {zh_text} | {en_text} |" for status, zh_text, en_text in STATUSES),
+        "",
+        "三个代码不属于任何一类：`usage`（命令用法有误，退出码 2）、`io`（文件读写失败，4）、`internal`（程序内部错误，70）。",
+        "Three codes belong to no class: `usage` (status 2), `io` (4) and `internal` (70).",
         "",
         "| code | 含义与处理 | meaning |",
         "|---|---|---|",

@@ -6,11 +6,13 @@ Exit status: 0 good, 1 some not valid, 2 usage, 3 cannot decide, 4 input or outp
 
 import contextlib
 import importlib
+import importlib.resources
+import json
 import logging
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,10 +20,15 @@ import click
 
 from mingzheng import __version__
 
+PROGRAM = "mingzheng"
+EXIT_CANCELLED = 1
 EXIT_IO = 4
 EXIT_INTERNAL = 70
+EXIT_INTERRUPTED = 130
 CONFIG_NAME = "mingzheng.toml"
-CONFIG_MAX_BYTES = 65536
+CONFIG_MAX_BYTES = 1_048_576  # as for a workspace's own file of that name
+SETTINGS = frozenset({"workspace", "trust", "lang", "policy"})
+SETTINGS_META = "mingzheng.settings"
 
 # command -> module:attribute; the help line is here so that `--help` loads no room.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -67,73 +74,110 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but name the commands there are when the name is unknown."""
+        """As click does, but with our settings, and naming the commands there are when the name is unknown."""
         try:
-            return super().resolve_command(ctx, args)
+            name, command, rest = super().resolve_command(ctx, args)
         except click.UsageError as error:
             known = ", ".join(COMMANDS)
             raise click.UsageError(f"{error.message} 没有这个命令；可用的命令 (commands): {known}", ctx) from error
+        if name is not None and command is not None:
+            ctx.default_map = {name: defaults_for(command, ctx.meta.get(SETTINGS_META, {}))}
+        return name, command, rest
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, "--version", prog_name="mingzheng")
+@click.version_option(__version__, "--version", prog_name=PROGRAM, help="Show the version. 显示版本。")
 @click.option("-v", "--verbose", count=True, help="Say more on standard error. 输出更多过程信息。")
 @click.option("-q", "--quiet", is_flag=True, help="Errors only. 仅输出错误。")
 @click.pass_context
 def cli(ctx: click.Context, verbose: int, quiet: bool) -> None:
-    """明证 mingzheng: certificates that prove themselves without a network.
+    """明证 mingzheng: certificates that prove themselves without a network. 不靠网络也能核验的证书。
 
     \b
-    mingzheng demo                                    see a whole life of a batch
-    mingzheng verify cert.pdf --trust trust           check a certificate offline
-    mingzheng log audit log --vkey log.vkey           audit a log, ours or any tlog-tiles log
+    mingzheng demo                                    演示一批证书的一生 see the whole life of a batch
+    mingzheng verify cert.pdf --trust trust           离线核验 check a certificate offline
+    mingzheng log audit log --vkey log.vkey           审计日志 audit a log, ours or any tlog-tiles log
 
-    Shell completion: `eval "$(_MINGZHENG_COMPLETE=bash_source mingzheng)"` (also zsh, fish).
+    Settings 设置: the table [defaults] of mingzheng.toml in the working directory (workspace, trust, lang, policy)
+    < MINGZHENG_WORKSPACE, MINGZHENG_TRUST, MINGZHENG_LANG, MINGZHENG_POLICY < flags 命令行选项。
+
+    Shell completion 命令补全: `eval "$(_MINGZHENG_COMPLETE=bash_source mingzheng)"` (also zsh, fish).
     """
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
-    ctx.default_map = _defaults(Path.cwd() / CONFIG_NAME)
+    ctx.meta[SETTINGS_META] = {**read_config(Path.cwd() / CONFIG_NAME), **read_environment(os.environ)}
 
 
 def main() -> NoReturn:
     """Run the command; every failure becomes a sentence with a stable code and the right exit status."""
     _use_utf8()
     try:
-        status = cli.main(standalone_mode=False)  # click returns the status of ctx.exit() here
-        _leave(status if isinstance(status, int) else 0)
-    except click.Abort:
-        click.echo("已中断，未完成的步骤会在下次继续。 Interrupted; run the command again to go on.", err=True)
-        _leave(130)
-    except click.ClickException as error:
-        error.show()
-        _leave(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        os._exit(EXIT_IO)
-    except OSError as error:
-        _fail("io", f"{error.strerror or error} {error.filename or ''}".strip(), EXIT_IO)
-    except Exception as error:  # the outermost edge: a typed error is the user's, anything else is ours
-        code = getattr(error, "code", None)
-        if isinstance(code, str):
-            _fail(code, str(error), getattr(error, "exit_code", EXIT_IO))
-        logging.getLogger(__name__).debug("internal error", exc_info=True)
-        _fail(
-            "internal",
-            f"程序内部错误，请带上 -vv 的输出报告。 Internal error, please report it with the output of -vv. "
-            f"({type(error).__name__})",
-            EXIT_INTERNAL,
-        )
-
-
-def _fail(code: str, message: str, status: int) -> NoReturn:
-    click.echo(f"错误 error [{code}] {message}", err=True)
-    _leave(status)
-
-
-def _leave(status: int | str | None) -> NoReturn:
-    with contextlib.suppress(BrokenPipeError):
+        status = cli.main(prog_name=PROGRAM, standalone_mode=False)  # click returns the status of ctx.exit() here
         sys.stdout.flush()
+    except click.Abort as error:
+        _stop(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except click.ClickException as error:
+        _usage(error)
+    except BrokenPipeError:
+        _reader_left()
+    except OSError as error:
+        what = f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": ")
+        _fail("io", "文件读写失败；请检查路径、权限和磁盘空间后重试。", what, EXIT_IO)
+    except SystemExit as error:  # click ends this way after shell completion, and when nobody reads any more
+        if isinstance(error.__context__, BrokenPipeError):
+            _reader_left()
+        raise
+    except Exception as error:  # noqa: BLE001 - the outermost edge: a typed error is the user's, any other is ours
+        _surprise(error)
+    raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _stop(error: click.Abort) -> NoReturn:
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        click.echo("已中断；再运行一次同样的命令即可继续。 Interrupted; run the same command again to go on.", err=True)
+        raise SystemExit(EXIT_INTERRUPTED)
+    click.echo("已取消。 Cancelled.", err=True)
+    raise SystemExit(EXIT_CANCELLED)
+
+
+def _usage(error: click.ClickException) -> NoReturn:
+    context = getattr(error, "ctx", None)
+    name = context.command_path if isinstance(context, click.Context) else PROGRAM
+    zh = f"命令用法有误；用法见 {name} --help。"
+    _fail("usage", zh, error.format_message(), error.exit_code)
+
+
+def _surprise(error: Exception) -> NoReturn:
+    code = getattr(error, "code", None)
+    if isinstance(code, str):
+        _fail(code, chinese(code), str(error), getattr(error, "exit_code", EXIT_IO))
+    logging.getLogger(__name__).debug("internal error", exc_info=error)
+    zh = "程序内部错误；请带上加 -vv 再运行一次的输出报告。"
+    en = f"Internal error, please report it with the output of -vv. ({type(error).__name__})"
+    _fail("internal", zh, en, EXIT_INTERNAL)
+
+
+def chinese(code: str) -> str:
+    """The Chinese sentence of an error code: what is wrong and what to do next; empty if there is none."""
+    table = importlib.resources.files("mingzheng").joinpath("errors_zh.json").read_text(encoding="utf-8")
+    found = json.loads(table).get(code, "")
+    assert isinstance(found, str)
+    return found
+
+
+def _fail(code: str, zh: str, detail: str, status: int) -> NoReturn:
+    line = " ".join(part for part in (f"错误 error [{code}]", zh, detail) if part)
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(line, err=True)
     raise SystemExit(status)
+
+
+def _reader_left() -> NoReturn:
+    """Whoever read our output has gone: leave quietly, and let nothing try to flush it again."""
+    os._exit(EXIT_IO)
 
 
 def _use_utf8() -> None:
@@ -144,33 +188,50 @@ def _use_utf8() -> None:
             reconfigure(encoding="utf-8", errors="surrogateescape" if stream is sys.stdin else "backslashreplace")
 
 
-def _defaults(path: Path) -> dict[str, Any]:
-    """`mingzheng.toml` as click's default map: the keys of [defaults] for every command that has such an option."""
+def read_config(path: Path) -> dict[str, str]:
+    """The table [defaults] of `mingzheng.toml`, which may be a workspace's own file. Raises a usage error."""
     if not path.is_file():
         return {}
     try:
-        raw = path.read_bytes()[: CONFIG_MAX_BYTES + 1]
+        with path.open("rb") as stream:
+            raw = stream.read(CONFIG_MAX_BYTES + 1)
         if len(raw) > CONFIG_MAX_BYTES:
-            raise click.UsageError(f"{CONFIG_NAME}: 超过 64 KiB (over 64 KiB)")
+            raise click.UsageError(f"{CONFIG_NAME}: 超过 1 MiB (over 1 MiB)")
         table = tomllib.loads(raw.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise click.UsageError(f"{CONFIG_NAME}: 不是有效的 TOML 文件 (not a TOML file): {error}") from error
+    if "workspace" not in table:  # else the issuer's room reads the other tables
+        _refuse_unknown(set(table), {"defaults"}, "")
     defaults = table.get("defaults", {})
-    allowed = {"workspace", "trust", "lang", "policy"}
     if not isinstance(defaults, dict) or not all(isinstance(v, str) for v in defaults.values()):
         raise click.UsageError(f"{CONFIG_NAME}: [defaults] 只能是文本键值 (must be a table of texts)")
-    if unknown := set(defaults) - allowed:
+    _refuse_unknown(set(defaults), SETTINGS, "[defaults] ")
+    return dict(defaults)
+
+
+def _refuse_unknown(found: Set[str], known: Set[str], where: str) -> None:
+    if unknown := sorted(found - known):
         raise click.UsageError(
-            f"{CONFIG_NAME}: [defaults] 里有未知的键 (unknown keys): {', '.join(sorted(unknown))}; "
-            f"可用 (known): {', '.join(sorted(allowed))}"
+            f"{CONFIG_NAME}: {where}有未知的键 (unknown keys): {', '.join(unknown)}; "
+            f"可用 (known): {', '.join(sorted(known))}"
         )
-    flat = {key.replace("-", "_"): value for key, value in defaults.items()}
-    return {name: _nested(flat, 2) for name in COMMANDS}
 
 
-def _nested(flat: dict[str, Any], depth: int) -> dict[str, Any]:
-    """The same defaults for a command and, one level down, for the commands of a group."""
-    names = ("add", "list", "export", "show", "audit", "prove", "fsck", "status", "resume", "window")
-    if depth == 0:
-        return dict(flat)
-    return {**flat, **{name: _nested(flat, depth - 1) for name in names}}
+def read_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings of the environment, MINGZHENG_TRUST and so on; an empty one is not set."""
+    named = {name: environment.get(f"MINGZHENG_{name.upper()}", "") for name in SETTINGS}
+    return {name: value for name, value in named.items() if value}
+
+
+def defaults_for(command: click.Command, settings: Mapping[str, str]) -> dict[str, Any]:
+    """click's default map of a command: the settings it has an option for, and those of the commands below it.
+
+    A command that takes either --trust or --vkey gets no default for --trust: the choice is the user's each time.
+    """
+    options = {parameter.name for parameter in command.params if isinstance(parameter, click.Option)}
+    if "vkey" in options:
+        options.discard("trust")
+    found: dict[str, Any] = {name: value for name, value in settings.items() if name in options}
+    if isinstance(command, click.Group):
+        found |= {name: defaults_for(child, settings) for name, child in command.commands.items()}
+    return found

@@ -81,7 +81,8 @@ def test_every_command_has_help_in_both_languages_and_an_example(path: str) -> N
 
 def test_commands_in_the_readme_parse() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = [x.strip() for x in re.findall(r"^mingzheng [^#\n]+", text, flags=re.MULTILINE)]
+    blocks = "\n".join(re.findall(r"^```\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
+    shown = [x.strip() for x in re.findall(r"^mingzheng [^#\n]+", blocks, flags=re.MULTILINE)]
     assert len(shown) >= 8
     commands = _every_command()
     for line in shown:
