@@ -321,6 +321,8 @@ def _check(config: WorkspaceConfig) -> None:
     for spec in config.issuers:
         if not spec.bodies or not spec.kinds or not spec.jurisdictions:
             raise ConfigError(f"issuers {spec.number}", "at least one kind, jurisdiction and body expected")
+        if any(0 < region < 11 for region in spec.jurisdictions):
+            raise ConfigError(f"issuers {spec.number}", "jurisdictions are 0 and 11..82")
     for key in config.keys:
         if "/" in key.file or "\\" in key.file or key.file.startswith("."):
             raise ConfigError("keys.file", "a plain file name expected")

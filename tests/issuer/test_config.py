@@ -1,0 +1,176 @@
+"""mingzheng.toml of a workspace: read back as written, every fault named by its place."""
+
+import base64
+import tomllib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from office import ARCHITECTS, CONSTRUCTORS, ORIGIN
+
+from mingzheng.issuer.config import (
+    MAX_BYTES,
+    IssuerSpec,
+    KeySpec,
+    WorkspaceConfig,
+    format_config,
+    parse_config,
+)
+from mingzheng.issuer.refusals import ConfigError
+from mingzheng.keys.alg import Alg
+from mingzheng.keys.kid import Kid
+from mingzheng.keys.signer import InMemorySigner
+from mingzheng.keys.trust import Role
+
+
+def key(seed: int, role: Role = Role.CREDENTIAL, issuer: int = 1, alg: Alg = Alg.ED25519, first: int = 100) -> KeySpec:
+    signer = InMemorySigner.from_private_bytes(alg, bytes([seed]) * 32)
+    return KeySpec(
+        role=role, issuer=issuer, public_key=signer.public_key, file=f"{seed}.pem", valid_from=first, valid_until=200
+    )
+
+
+CONFIG = WorkspaceConfig(
+    demo=True,
+    origin=ORIGIN,
+    issuers=(CONSTRUCTORS, ARCHITECTS),
+    keys=(
+        key(1),
+        key(2, Role.ACT),
+        key(3, Role.CREDENTIAL, 2, Alg.ESP256),
+        key(4, Role.RECEIPT, 0, Alg.EDDSA),
+        key(5, Role.CHECKPOINT, 0),
+        key(6, first=150),
+    ),
+    defaults={"lang": "en"},
+)
+TEXT = format_config(CONFIG).decode()
+
+
+def test_reads_back_what_it_writes() -> None:
+    assert parse_config(TEXT.encode()) == CONFIG
+    assert format_config(parse_config(TEXT.encode())).decode() == TEXT
+
+
+names = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=30)
+
+
+@given(names, st.dictionaries(st.integers(1, 65535), names, min_size=1, max_size=4))
+def test_any_printable_name_survives(name: str, bodies: dict[int, str]) -> None:
+    spec = replace(CONSTRUCTORS, name=name, bodies=bodies)
+    config = replace(CONFIG, issuers=(spec, ARCHITECTS))
+    assert parse_config(format_config(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("version = 1", "version = 2", "workspace.version"),
+        ("demo = true", "demo = 1", "workspace.demo"),
+        ("demo = true", "demo = true\nmore = 1", "workspace.more"),
+        ("block_height = 4", "block_height = 9", "origin.block_height"),
+        ('number = 1\nname = "test', 'number = 0\nname = "test', "origin.number"),
+        ('name = "test.example/log"', 'name = " test.example/log"', "origin.name"),
+        ('name = "test.example/log"', "", "origin.name"),
+        ("kinds = [1, 2]", "kinds = [2, 1]", "issuers[0].kinds"),
+        ("kinds = [1, 2]", "kinds = [1, 1]", "issuers[0].kinds"),
+        ("kinds = [1, 2]", 'kinds = ["1"]', "issuers[0].kinds"),
+        ("kinds = [1, 2]", "kinds = []", "issuers 1"),
+        ("jurisdictions = [0, 31]", "jurisdictions = [83]", "issuers[0].jurisdictions"),
+        ("prefixes = []", "prefixes = [1]", "issuers[0].prefixes"),
+        ('1 = "示范省', '01 = "示范省', "issuers[0].bodies.01"),
+        ('1 = "示范省', '"x" = "示范省', "issuers[0].bodies.x"),
+        ('1 = "示范省', '70000 = "示范省', "issuers[0].bodies.70000"),
+        ("number = 2", "number = 1", "issuers"),
+        ('role = "act"', 'role = "king"', "keys[1].spki"),
+        ('role = "act"', 'role = "act"\nextra = 1', "keys[1].extra"),
+        ("alg = -9", "alg = -19", "keys[2].spki"),
+        ("alg = -9", "alg = 5", "keys[2].alg"),
+        ('valid_from = "1970-04-11"', 'valid_from = "1970-4-11"', "keys[0].valid_from"),
+        ('file = "1.pem"', 'file = "../1.pem"', "keys.file"),
+        ('role = "receipt"\nissuer = 0', 'role = "receipt"\nissuer = 1', "keys.issuer"),
+        ('role = "credential"\nissuer = 1', 'role = "credential"\nissuer = 9', "keys.issuer"),
+        ("[workspace]", "top = 1\n[workspace]", "top"),
+        ("[workspace]", "[workspace]\n[[", "mingzheng.toml"),
+        ('"lang" = "en"', '"lang" = ""', "defaults.lang"),
+        ("jurisdictions = [0, 31]", "jurisdictions = [5]", "issuers 1"),
+    ],
+)
+def test_names_the_place_of_a_fault(old: str, new: str, where: str) -> None:
+    assert old in TEXT
+    with pytest.raises(ConfigError) as caught:
+        parse_config(TEXT.replace(old, new, 1).encode())
+    assert caught.value.where == where
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff", b"workspace = 1", b"issuers = 1", b"[[issuers]]\n[workspace]\nversion = true"]
+)
+def test_refuses_what_is_no_such_file(data: bytes) -> None:
+    with pytest.raises(ConfigError):
+        parse_config(data)
+
+
+def test_refuses_tables_of_the_wrong_shape() -> None:
+    for old, new in (("[[keys]]\n", "[keys]\n"), ("[origin]", "[[origin]]")):
+        with pytest.raises(ConfigError):
+            parse_config(TEXT.replace(old, new).encode())
+    plain = TEXT[: TEXT.index("[[issuers]]")]
+    with pytest.raises(ConfigError) as caught:
+        parse_config((plain.replace("[workspace]", "keys = [1]\n[workspace]")).encode())
+    assert caught.value.where == "keys[0]"
+
+
+def test_caps_the_size_and_refuses_one_key_twice() -> None:
+    with pytest.raises(ConfigError):
+        parse_config(b"#" * (MAX_BYTES + 1))
+    with pytest.raises(ConfigError):
+        format_config(replace(CONFIG, keys=(*CONFIG.keys, key(1, Role.STATUS))))
+
+
+def test_a_workspace_without_issuers_or_keys_can_be_read() -> None:
+    config = parse_config(TEXT[: TEXT.index("[[issuers]]")].encode())
+    assert (config.issuers, config.keys) == ((), ())
+
+
+def test_finds_the_newest_key_that_is_valid_on_the_day() -> None:
+    assert CONFIG.key_for(Role.CREDENTIAL, 1, 149) == CONFIG.keys[0]
+    assert CONFIG.key_for(Role.CREDENTIAL, 1, 150) == CONFIG.keys[5]
+    assert CONFIG.key_for(Role.CREDENTIAL, 1, 200) == CONFIG.keys[5]
+    assert CONFIG.key_for(Role.CREDENTIAL, 1, 201) is None
+    assert CONFIG.key_for(Role.STATUS, 1, 150) is None
+
+
+def test_gives_trust_records_with_the_issuers_scope_and_the_logs_names() -> None:
+    records = CONFIG.key_records()
+    credential, receipt, checkpoint = (records[CONFIG.keys[at].kid] for at in (0, 3, 4))
+    assert (credential.kinds, credential.jurisdictions) == (frozenset({1, 2}), frozenset({0, 31}))
+    assert (receipt.issuer, receipt.kinds, receipt.name) == (0, frozenset(), "")
+    assert checkpoint.name == ORIGIN.name
+    assert all(record.origins == {ORIGIN.number} for record in records.values())
+    assert CONFIG.issuer_records()[2].bodies == {1: "示范注册建筑师管理委员会", 2: "示范主任委员"}
+    assert CONFIG.issuer(9) is None
+
+
+def test_answers_the_log_about_its_keys() -> None:
+    act, credential = CONFIG.keys[1], CONFIG.keys[0]
+    assert CONFIG.act_key(1, act.kid, "act") == act.public_key
+    assert CONFIG.act_key(2, act.kid, "act") is None
+    assert CONFIG.act_key(1, act.kid, "authority") is None
+    assert CONFIG.issues_for(1, credential.kid)
+    assert not CONFIG.issues_for(2, credential.kid)
+    assert not CONFIG.issues_for(1, Kid(bytes(8)))
+
+
+def test_holds_no_private_key() -> None:
+    table = tomllib.loads(TEXT)
+    for entry in table["keys"]:
+        spki = base64.b64decode(entry["spki"])
+        assert len(spki) in (44, 91)
+        assert set(entry) == {"role", "issuer", "alg", "spki", "file", "valid_from", "valid_until"}
+
+
+def test_issuer_specs_are_values() -> None:
+    assert replace(CONSTRUCTORS, number=1) == CONSTRUCTORS
+    assert isinstance(CONSTRUCTORS, IssuerSpec)
