@@ -298,7 +298,7 @@ def test_the_sample_shape_is_accepted() -> None:
         {**HEAD, 4: b"k"}, {**HEAD, 1: -19}, {**HEAD, 1: -9}, {**HEAD, 1: "-8"}, {**HEAD, 1: (-8,)}, {**HEAD, 1: b""},
         {**HEAD, 395: 2}, {**HEAD, 395: b"\1"}, {**HEAD, -65538: (7, 0)}, {**HEAD, -65538: (7, 0, 2, 0)},
         {**HEAD, -65538: 7}, {**HEAD, -65538: (7, 0, b"\2")}, {**HEAD, -65538: ("7", 0, 2)}, {**HEAD, -65538: {}},
-        {1: -8, 395: 1, -65537: (7, 0, 2)},
+        {1: -8, 395: 1, -65537: (7, 0, 2)}, (1, 395, -65538), (-65538, 1, 395),
     ],
 )  # fmt: skip
 def test_other_protected_headers_are_refused(head: cbor.Value) -> None:
@@ -395,6 +395,8 @@ def test_the_algorithm_is_the_keys() -> None:
     as_issuer = InMemorySigner.from_private_bytes(Alg.ED25519, bytes.fromhex(CASES["keys"]["eddsa"]["seed"]))
     with pytest.raises(ReceiptAlgorithmError):
         verify_compact_receipt(receipt, LEAVES[3], key=as_issuer.public_key, block_height=4)
+    with pytest.raises(ReceiptAlgorithmError):
+        verify_compact_receipt(replace(receipt, alg=-19), LEAVES[3], key=as_issuer.public_key, block_height=4)
     with pytest.raises(ReceiptAlgorithmError):
         sign_block(as_issuer, origin=1, block=Block(start=0, end=2), root=LEAVES[0])
 
@@ -520,6 +522,7 @@ def test_extra_data_is_carried() -> None:
         "c2sp.org/tlog-proof@v2\nindex 0\n\nnote", "\nindex 0\n\nnote", HEADER + "extra YQ==\n\nnote",
         HEADER + "index 00\n\nnote", HEADER + "index +0\n\nnote", HEADER + "index -1\n\nnote",
         HEADER + "index ٠\n\nnote", HEADER + "index \n\nnote", HEADER + "index  0\n\nnote", HEADER + "index\n\nnote",
+        HEADER + "0\n\nnote", HEADER + "index " + "1" * 5000 + "\n\nnote",
         HEADER + f"index {2**63 - 1}\n\nnote", HEADER + f"index {10**30}\n\nnote", HEADER + "Index 0\n\nnote",
         HEADER + "index 0\nAAAA\n\nnote", HEADER + f"index 0\n {H64}\n\nnote", HEADER + f"index 0\n{H64[:-1]}\n\nnote",
         HEADER + f"index 0\n{H64[:-2]}B=\n\nnote", HEADER + "index 0\n" + f"{H64}\n" * 64 + "\nnote",
