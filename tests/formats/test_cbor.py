@@ -223,6 +223,17 @@ def test_limits_at_and_over() -> None:
         decode(b"\x80", max_depth=0)
 
 
+def test_depth_counts_maps_and_arrays_alike() -> None:
+    for wrap in (lambda value: {0: value}, lambda value: (value,)):
+        value: cbor.Value = 0
+        for _ in range(6):
+            value = wrap(value)
+        assert decode(cbor.encode(value)) == value
+        for deeper in ({0: value}, (value,)):
+            with pytest.raises(CborTooDeepError):
+                decode(cbor.encode(deeper))
+
+
 def test_null_only_where_asked_for() -> None:
     assert decode(b"\x81\xf6", allow_null=True) == (None,)
     assert cbor.encode((None,), allow_null=True) == b"\x81\xf6"
