@@ -122,7 +122,7 @@ def _credential(report: Report, subject: Subject) -> Json:
         "template": claims.template,
         "image_digest": claims.image_digest.hex(),
         "kid": subject.credential.kid.hex(),
-        "log": [_place(report, origin, index) for origin, index in report.places],
+        "log": [_place(report, origin, index) for origin, index in dict.fromkeys(report.places)],
     }
 
 

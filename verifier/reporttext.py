@@ -99,8 +99,7 @@ def _lines(report: Report, lang: Lang) -> Iterator[str]:
     yield "─" * WIDTH
     yield from _basis(report, lang)
     shown = [item for item in report.findings if item.code is not report.verdict or item.evidence]
-    if shown:
-        yield "─" * WIDTH
+    yield "─" * WIDTH
     for item in shown:
         yield from _finding(report, item, lang)
 
@@ -162,15 +161,13 @@ def _basis(report: Report, lang: Lang) -> Iterator[str]:
     yield from _row(("判定日", "Judged on"), f"{format_day(ctx.day)} · {policy}", lang)
     known = report.known_until
     if report.subject is not None:
-        known_text = _pick(("无数据", "no data"), lang) if known is None else _known(report, known, lang)
+        known_text = _pick(("无数据", "no data"), lang) if known is None else format_time(known)[:16].replace("T", " ")
         yield from _row(("吊销数据截至", "Revoked up to"), known_text, lang)
+        if known is not None:
+            age = f"{_pick(_FRESHNESS[report.freshness], lang)} · {_age(ctx.now - known, lang)}"
+            yield from _row(("数据新旧", "Data age"), age, lang)
         yield from _row(("入日志", "In the log"), _pick(_GRADES[report.grade], lang), lang)
     yield from _row(("信任数据指纹", "Trust data"), f"{ctx.fingerprint[:16]}…", lang)
-
-
-def _known(report: Report, known: int, lang: Lang) -> str:
-    until = format_time(known)[:16].replace("T", " ")
-    return f"{until} · {_age(report.context.now - known, lang)} · {_pick(_FRESHNESS[report.freshness], lang)}"
 
 
 def _age(seconds: int, lang: Lang) -> str:

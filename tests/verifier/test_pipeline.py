@@ -14,6 +14,7 @@ from mingzheng.formats.errors import FormatError, NotOurFormatError, ResourceLim
 from mingzheng.formats.qrtext import to_digits
 from mingzheng.formats.sniff import FileKind
 from mingzheng.log.acts import ActType
+from mingzheng.log.errors import EntryError
 from mingzheng.verifier.batch import verify_batch
 from mingzheng.verifier.findings import PASSING, Code, Grade
 from mingzheng.verifier.pipeline import Met, judge, refuse, verdict_for, verify_extracted, verify_text
@@ -61,6 +62,8 @@ def test_attachment_and_visible_code_of_one_credential_are_one_row() -> None:
     assert report.verdict is Code.VALID_COMPARE
     assert report.grade is Grade.LOG_WORD
     assert report.places == ((1, issued.index), (1, issued.index))
+    shown = report_to_json(report)["credential"]["log"]  # type: ignore[index,call-overload]
+    assert shown == [{"origin": world.logs[1].name, "index": issued.index}]
     assert {Code.PAGE_NOT_COMPARED, Code.SEAL_ABSENT} <= codes(report)
     assert Code.CODE_NOT_VISIBLE not in codes(report)
 
@@ -143,6 +146,28 @@ def test_full_receipts_of_unknown_logs_and_of_logs_the_key_may_not_use() -> None
     file = extracted(attached(stranger.bare), receipts=(world.logs[1].full_receipt(stranger.index),))
     (report,) = verify_extracted(file, context, "x.pdf")
     assert report.verdict is Code.RECEIPT_INVALID
+
+
+def test_receipt_over_a_block_wider_than_the_origins_is_invalid() -> None:
+    world = World()
+    world.logs[1].height = 5
+    issued = world.issue(*(world.claims(serial=serial) for serial in range(31)))
+    wide = [item for item in issued if len(item.token) == max(len(each.token) for each in issued)]
+    assert verify_text(wide[0].text, world.context()).verdict is Code.VALID_COMPARE
+    world.logs[1].height = 4
+    assert verify_text(wide[0].text, world.context()).verdict is Code.RECEIPT_INVALID
+
+
+def test_a_credential_that_can_have_no_entry_is_forged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bounds of claims lie inside those of entries; if they ever did not, nothing would pass."""
+
+    def refuse_entry(_entry: object) -> bytes:
+        raise EntryError("out of bounds", field="serial")
+
+    world = World()
+    issued, context = world.issue_one(), world.context()
+    monkeypatch.setattr("mingzheng.verifier.checks.encode_entry", refuse_entry)
+    assert verify_text(issued.text, context).verdict is Code.FORGED
 
 
 # --- several credentials
