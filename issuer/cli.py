@@ -22,7 +22,7 @@ from mingzheng.formats.civil import day_of_time, day_start, format_day, parse_da
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.issuer.config import IssuerSpec
-from mingzheng.issuer.exporting import export_trust, read_status, refresh_status
+from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_status, refresh_status
 from mingzheng.issuer.issue import Request, prepare
 from mingzheng.issuer.issue import issue as issue_records
 from mingzheng.issuer.lifecycle import Target
@@ -30,7 +30,7 @@ from mingzheng.issuer.plan import CopyOrder
 from mingzheng.issuer.refusals import FaultyRecordsError, RefusalError
 from mingzheng.issuer.regions import read_region
 from mingzheng.issuer.workspace import LOG, Access, FileVault, Foundation, Workspace, log_vkey
-from mingzheng.keys.cli import trust_group
+from mingzheng.keys.cli import show_command, trust_group
 from mingzheng.keys.custody import read_passphrase
 from mingzheng.keys.trust import OriginRecord
 from mingzheng.keys.vkey import parse_vkey
@@ -381,6 +381,9 @@ void = _act_command(
     "\n\n\b\nmingzheng void --workspace W --serial 17 --reason ……\n",
     by_registration=False,
 )
+
+
+trust_group.add_command(show_command(claimed_this_update))
 
 
 @trust_group.command("export")

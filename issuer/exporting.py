@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import Final
 
 from mingzheng.formats.civil import day_of_time
+from mingzheng.formats.cose import parse_sign1
+from mingzheng.formats.errors import FormatError
+from mingzheng.formats.limits import CborLimits
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.rows import StatusRow
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.errors import StoreMissingError
 from mingzheng.keys.snapshot import load_store, save_store
 from mingzheng.keys.trust import Role, TrustData, fingerprint, format_trust
-from mingzheng.log.status import StatusBody, open_status_list
+from mingzheng.log.errors import LogError
+from mingzheng.log.status import MAX_BYTES, StatusBody, open_status_list, parse_body
 from mingzheng.log.statusmaker import STATUS_INTERVAL, make_status
 
-__all__ = ["Exported", "export_trust", "read_status", "refresh_status", "trust_files"]
+__all__ = ["Exported", "claimed_this_update", "export_trust", "read_status", "refresh_status", "trust_files"]
 
 PROFILE_BLOB: Final = "profiles/{name}"
 STATUS_BLOB: Final = "status/{issuer}.cbor"
@@ -78,6 +82,15 @@ def read_status(workspace: Workspace, issuer: int) -> StatusBody | None:
         return None
     key = workspace.signer(Role.STATUS, issuer, day_of_time(row.this_update)).public_key
     return open_status_list(row.list, key)
+
+
+def claimed_this_update(listed: bytes) -> int | None:
+    """The `this_update` a status list claims, unverified, for display only; None if it cannot be read."""
+    try:
+        payload = parse_sign1(listed, limits=CborLimits(max_bytes=MAX_BYTES, max_depth=4)).payload
+        return None if payload is None else parse_body(payload).this_update
+    except (FormatError, LogError):
+        return None
 
 
 def trust_files(workspace: Workspace, *, generation: int, now: int) -> dict[str, bytes]:
