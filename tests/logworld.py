@@ -12,9 +12,11 @@ from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import InMemorySigner
 from mingzheng.keys.trust import IssuerRecord, KeyRecord, OriginRecord, Role, TrustData
 from mingzheng.log.acts import ActType
+from mingzheng.log.checkpoint import Checkpoint, sign_checkpoint
 from mingzheng.log.collected import OriginKeys
 from mingzheng.log.entry import (
     ActEntry,
+    FillerEntry,
     IssueEntry,
     KeyEventEntry,
     KeyEventType,
@@ -22,10 +24,13 @@ from mingzheng.log.entry import (
     NoticeType,
     OriginSize,
     SignedEntry,
+    TimeEntry,
     act_message,
     encode_entry,
 )
 from mingzheng.log.sequencer import EmbeddedLog, LogIdentity, Submission
+from mingzheng.log.store import PosixStore
+from mingzheng.log.tail import EMPTY_TAIL, append
 
 NOW = 1_790_000_000
 DAY = day_of_time(NOW)
@@ -217,3 +222,25 @@ class LogWorld:
         target = self.root / name
         shutil.copytree(self.directory, target)
         return target
+
+
+def write_log(directory: Path, entries: Sequence[bytes]) -> bytes:
+    """A log of any entries under the right checkpoint key: what a dishonest operator can publish. The note."""
+    store = PosixStore(directory, directory.with_name(directory.name + ".temporary"))
+    store.prepare()
+    plan = append(EMPTY_TAIL, entries)
+    store.write(plan.files)
+    head = Checkpoint(origin=NAME, size=len(entries), root=plan.tail.edge.root())
+    note = sign_checkpoint(head, signer=CHECKPOINT)
+    store.publish_checkpoint(note)
+    return note
+
+
+def rounded(*rounds: Sequence[bytes], now: int = NOW) -> list[bytes]:
+    """Entries in proper rounds, a second apart."""
+    entries: list[bytes] = []
+    for number, given in enumerate(rounds):
+        entries += [*given, encode_entry(TimeEntry(seconds=now + number))]
+        if len(entries) % 2:
+            entries.append(encode_entry(FillerEntry()))
+    return entries

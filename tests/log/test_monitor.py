@@ -1,0 +1,444 @@
+"""The auditor: clean on honest logs, an alarm and evidence for every way to cheat."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from logworld import (
+    ACT,
+    CREDENTIAL,
+    DAY,
+    IDENTITY,
+    NAME,
+    NOW,
+    ORIGIN_KEYS,
+    STATUS,
+    LogWorld,
+    act,
+    issue,
+    key_event,
+    notice,
+    rounded,
+    trust,
+    write_log,
+)
+
+from mingzheng.keys.vkey import parse_vkey
+from mingzheng.log import monitor as monitor_module
+from mingzheng.log import rulecheck
+from mingzheng.log.acts import ActType
+from mingzheng.log.alarms import codes, sentence
+from mingzheng.log.book import Book
+from mingzheng.log.client import DirectoryFetcher
+from mingzheng.log.collected import OriginKeys
+from mingzheng.log.entry import (
+    FillerEntry,
+    KeyEventType,
+    OriginHead,
+    StatusEntry,
+    TimeEntry,
+    encode_entry,
+    parse_entry,
+)
+from mingzheng.log.evidence import check_evidence, parse_evidence
+from mingzheng.log.hashing import leaf_hash
+from mingzheng.log.merkle import root_of
+from mingzheng.log.monitor import AuditPlan, AuditReport, AuditStateError, audit
+from mingzheng.log.rulecheck import DenseStates, RuleCheck
+from mingzheng.log.status import StatusBody, status_entry
+from mingzheng.log.statusmaker import make_status
+
+LOGS = Path(__file__).parent.parent / "vectors" / "log"
+
+
+def _plan(public: Path, *, state: Path | None = None, receipts: Path | None = None) -> AuditPlan:
+    return AuditPlan(
+        fetcher=DirectoryFetcher(public), keys=ORIGIN_KEYS, trust=trust(), state_file=state, receipts_dir=receipts
+    )
+
+
+def _audit(public: Path, **more: Path) -> AuditReport:
+    return audit(_plan(public, **more))
+
+
+def _codes(report: AuditReport) -> list[str]:
+    return [alarm.code for alarm in report.alarms]
+
+
+# --- honest logs
+
+
+def test_a_whole_life_is_clean_and_counted(world: LogWorld) -> None:
+    log = world.create()
+    world.submit(log, *(issue(serial) for serial in range(300)), *(issue(serial, kind=2) for serial in range(300, 310)))
+    make_status(log, 1, signer=STATUS, now=world.now)
+    world.submit(
+        log, act(0, ActType.SUSPEND, [1, 2]), act(1, ActType.REINSTATE, [2]), notice(2), issue(320, day=DAY - 1)
+    )
+    world.submit(log, act(3, ActType.REVOKE, [1]), act(4, ActType.VOID, [310, 311]))
+    make_status(log, 1, signer=STATUS, now=world.now + 9)
+    world.now += 9
+    world.submit(log, key_event(5, KeyEventType.RETIRED, CREDENTIAL.public_key.kid))
+    report = _audit(world.public)
+    assert report.alarms == ()
+    assert report.clean
+    assert (report.size, report.root) == log.head()
+    assert report.entries == report.size
+    assert report.counts == {
+        DAY - 1: {"issue.1": 1},
+        DAY: {
+            "issue.1": 300,
+            "issue.2": 10,
+            "suspend": 2,
+            "reinstate": 1,
+            "revoke": 1,
+            "void": 2,
+            "notice": 1,
+            "key_event": 1,
+            "status": 2,
+        },
+    }
+
+
+def test_the_empty_log_is_clean(world: LogWorld) -> None:
+    world.create()
+    assert _audit(world.public).clean
+
+
+@pytest.mark.parametrize(("name", "size"), [("tessera_log15", 15), ("synthetic_log600", 600)])
+def test_foreign_logs_get_the_generic_checks(name: str, size: int) -> None:
+    vkey = parse_vkey((LOGS / name / "log.vkey").read_text().strip())
+    keys = OriginKeys(number=0, name=vkey.name, block_height=8, vkey=vkey, receipt_key=None)
+    fetcher = DirectoryFetcher(LOGS / name)
+    report = audit(AuditPlan(fetcher=fetcher, keys=keys, trust=None, state_file=None, receipts_dir=None))
+    assert report.clean
+    assert (report.entries, report.counts) == (size, {})
+    assert report.notes == ("no trust data: entries were hashed, not read",)
+
+
+# --- following
+
+
+def test_follows_from_its_state_and_moves_it(world: LogWorld, tmp_path: Path) -> None:
+    state = tmp_path / "states" / "audit.json"
+    log = world.create()
+    world.submit(log, issue(0))
+    assert _audit(world.public, state=state).followed_from is None
+    world.submit(log, issue(1))
+    report = _audit(world.public, state=state)
+    assert (report.followed_from, report.clean) == (2, True)
+    assert json.loads(state.read_text())["size"] == 4
+    assert _audit(world.public, state=state).followed_from == 4
+
+
+@pytest.fixture
+def forked(world: LogWorld, tmp_path: Path) -> tuple[Path, Path, Path]:
+    """State of an honest head of 4, and two logs: the honest one, and the place for another under its key."""
+    honest, other, state = tmp_path / "honest", tmp_path / "other", tmp_path / "audit.json"
+    write_log(honest, rounded([issue(0)], [issue(1)]))
+    assert _audit(honest, state=state).clean
+    return honest, other, state
+
+
+def _evidence(report: AuditReport) -> str:
+    (name,) = report.evidence_files
+    return check_evidence(
+        parse_evidence(Path(name).read_bytes()),
+        vkey=IDENTITY.vkey(),
+        origin=NAME,
+        receipt_key=ORIGIN_KEYS.receipt_key,
+        block_height=4,
+    )
+
+
+def test_split_view_leaves_evidence_and_keeps_the_old_head(forked: tuple[Path, Path, Path]) -> None:
+    _honest, other, state = forked
+    write_log(other, rounded([issue(0)], [issue(2)]))
+    kept = state.read_bytes()
+    report = _audit(other, state=state)
+    assert _codes(report) == ["audit.split_view"]
+    assert _evidence(report) == "split_view"
+    assert state.read_bytes() == kept
+    again = _audit(other, state=state)
+    assert again.evidence_files == report.evidence_files  # the same proof is not written twice
+
+
+def test_changed_history_leaves_evidence(forked: tuple[Path, Path, Path]) -> None:
+    _honest, other, state = forked
+    write_log(other, rounded([issue(0)], [issue(2)], [issue(3)]))
+    kept = state.read_bytes()
+    report = _audit(other, state=state)
+    assert _codes(report) == ["audit.history_changed"]
+    assert _evidence(report) == "history_changed"
+    assert state.read_bytes() == kept
+
+
+def test_rollback_alarms_and_keeps_the_newer_head(forked: tuple[Path, Path, Path]) -> None:
+    _honest, other, state = forked
+    write_log(other, rounded([issue(0)]))
+    kept = state.read_bytes()
+    report = _audit(other, state=state)
+    assert _codes(report) == ["audit.rollback"]
+    assert report.alarms[0].evidence == {"source": "state", "theirs": 4, "ours": 2}
+    assert state.read_bytes() == kept
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 19))
+def test_every_fork_is_told_from_every_extension(
+    tmp_path_factory: pytest.TempPathFactory, first: int, second: int, change: int
+) -> None:
+    root = tmp_path_factory.mktemp("fork")
+    entries = [[issue(serial)] for serial in range(first)]
+    write_log(root / "a", rounded(*entries))
+    state = root / "audit.json"
+    assert _audit(root / "a", state=state).clean
+    later = [[issue(serial if serial != change else 500)] for serial in range(second)]
+    write_log(root / "b", rounded(*later))
+    found = _codes(_audit(root / "b", state=state))
+    honest = change >= min(first, second)
+    if second < first:
+        assert found == ["audit.rollback"]
+    elif honest:
+        assert found == []
+    else:
+        assert found == ["audit.split_view" if second == first else "audit.history_changed"]
+
+
+BAD_STATES = [
+    b"",
+    b"{}",
+    b"[]",
+    b"null",
+    b'{"version": 2, "note": ""}',
+    b'{"version": 1, "note": "x"}',
+    b"\xff",
+    b"[" * 90000,
+]
+
+
+@pytest.mark.parametrize("data", BAD_STATES)
+def test_a_state_that_is_none_stops_the_audit(world: LogWorld, tmp_path: Path, data: bytes) -> None:
+    world.create()
+    state = tmp_path / "audit.json"
+    state.write_bytes(data)
+    with pytest.raises(AuditStateError):
+        _audit(world.public, state=state)
+    assert state.read_bytes() == data
+
+
+# --- what the log serves
+
+
+SERVED: dict[str, Callable[[Path], object]] = {
+    "tile": lambda p: (p / "tile/0/000.p/4").write_bytes(bytes(128)),
+    "missing tile": lambda p: (p / "tile/0/000.p/4").unlink(),
+    "bundle": lambda p: (p / "tile/entries/000.p/4").write_bytes(b"\x00\x01a" * 4),
+    "checkpoint": lambda p: (p / "checkpoint").write_bytes(b"x\n0\n"),
+    "no checkpoint": lambda p: (p / "checkpoint").unlink(),
+}
+
+
+@pytest.mark.parametrize("case", SERVED)
+def test_anything_not_covered_by_the_signed_head_alarms(tmp_path: Path, case: str) -> None:
+    public, state = tmp_path / "log", tmp_path / "audit.json"
+    write_log(public, rounded([issue(0)], [issue(1)]))
+    SERVED[case](public)
+    report = _audit(public, state=state)
+    assert len(report.alarms) == 1
+    assert not state.exists()  # a head whose entries cannot be read is not remembered
+
+
+# --- the entries' rules
+
+
+def _status(entries: Sequence[bytes], size: int, **change: object) -> bytes:
+    body = StatusBody(
+        issuer=1,
+        next_serial=2,
+        this_update=NOW,
+        next_update=NOW + 60,
+        origins=(OriginHead(7, size, root_of([leaf_hash(entry) for entry in entries[:size]])),),
+        revoked=(),
+        superseded=(),
+        void=(),
+        suspended=(),
+    )
+    return encode_entry(status_entry(replace(body, **change)))  # type: ignore[arg-type]
+
+
+TWO = rounded([issue(0), issue(1)])
+TIME = encode_entry(TimeEntry(seconds=NOW))
+FILLER = encode_entry(FillerEntry())
+KID = CREDENTIAL.public_key.kid
+
+CHEATS: dict[str, tuple[Callable[[], list[bytes]], list[tuple[str, int]]]] = {
+    "serial twice": (lambda: rounded([issue(0), issue(0, kind=2)]), [("rule.serial_order", 1)]),
+    "issue after void": (lambda: rounded([act(0, ActType.VOID, [5]), issue(5)]), [("rule.serial_order", 1)]),
+    "revoke of an unknown serial": (lambda: rounded([act(0, ActType.REVOKE, [5])]), [("rule.serial_order", 0)]),
+    "act left out": (
+        lambda: rounded([issue(0), act(0, ActType.SUSPEND, [0]), act(2, ActType.REVOKE, [0])]),
+        [("rule.act_number", 2)],
+    ),
+    "act repeated": (
+        lambda: rounded([issue(0), act(0, ActType.SUSPEND, [0]), act(0, ActType.REVOKE, [0])]),
+        [("rule.act_number", 2)],
+    ),
+    "act of another key": (
+        lambda: rounded([issue(0), act(0, ActType.REVOKE, [0], key=STATUS)]),
+        [("rule.act_signature", 1)],
+    ),
+    "act replayed from another origin": (
+        lambda: rounded([issue(0), act(0, ActType.REVOKE, [0], origin="other")]),
+        [("rule.act_signature", 1)],
+    ),
+    "issue by no credential key": (lambda: rounded([issue(0, kid=ACT.public_key.kid)]), [("rule.unknown_key", 0)]),
+    "issue for another issuer": (lambda: rounded([issue(0, issuer=2)]), [("rule.unknown_key", 0)]),
+    "backdated": (lambda: rounded([issue(0, day=DAY - 2)]), [("audit.backdated", 0)]),
+    "postdated": (lambda: rounded([issue(0), issue(1, day=DAY + 2)]), [("audit.backdated", 1)]),
+    "time goes back": (lambda: [*TWO, *rounded([issue(3)], now=NOW - 1)], [("audit.time_backwards", 5)]),
+    "unknown entry": (lambda: rounded([b"\x82\x01\x09"]), [("entry.unknown_type", 0)]),
+    "no CBOR": (lambda: rounded([b"\xff"]), [("entry.malformed", 0)]),
+    "no time at the end": (lambda: [issue(0)], [("audit.round_shape", 0)]),
+    "no filler at the end": (lambda: [issue(0), issue(1), TIME], [("audit.round_shape", 2)]),
+    "no filler between": (lambda: [issue(0), issue(1), TIME, issue(2), issue(3), TIME], [("audit.round_shape", 3)]),
+    "filler not needed": (lambda: [issue(0), TIME, FILLER, issue(1), TIME, FILLER], [("audit.round_shape", 2)]),
+    "filler alone": (lambda: [FILLER, *rounded([issue(0)])][:1], [("audit.round_shape", 0)]),
+    "time alone": (lambda: [TIME, FILLER], [("audit.round_shape", 0)]),
+    "retired key goes on": (
+        lambda: rounded([key_event(0, KeyEventType.RETIRED, KID)], [issue(0)]),
+        [("rule.key_retired", 2)],
+    ),
+    "status that hides a revocation": (
+        lambda: [*(e := rounded([issue(0), issue(1), act(0, ActType.REVOKE, [1])])), *rounded([_status(e, 4)])],
+        [("audit.status_mismatch", 4)],
+    ),
+    "status with a revocation too many": (
+        lambda: [*TWO, *rounded([_status(TWO, 4, revoked=(1,))])],
+        [("audit.status_mismatch", 4)],
+    ),
+    "status with another count": (
+        lambda: [*TWO, *rounded([_status(TWO, 4, next_serial=3)])],
+        [("audit.status_mismatch", 4)],
+    ),
+    "status of a foreign root": (
+        lambda: [*TWO, *rounded([_status([issue(7)] * 4, 4)])],
+        [("rule.wrong_head", 4)],
+    ),
+    "status of a head to come": (
+        lambda: [*TWO, *rounded([_status([*TWO, *TWO], 8)])],
+        [("rule.wrong_head", 4)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHEATS)
+def test_every_way_to_cheat_alarms(tmp_path: Path, case: str) -> None:
+    make, want = CHEATS[case]
+    write_log(tmp_path / "log", make())
+    report = _audit(tmp_path / "log")
+    assert [(alarm.code, alarm.index) for alarm in report.alarms] == want
+    for alarm in report.alarms:
+        for lang in ("zh", "en"):
+            assert sentence(alarm.code, lang) not in ("", alarm.code)
+
+
+def test_status_lists_are_drawn_again_as_of_the_size_they_name(tmp_path: Path) -> None:
+    """Entries between the named size and the status entry are undone, acts and issues both."""
+    first = rounded([issue(0), issue(1), act(0, ActType.SUSPEND, [0])])
+    more = [act(1, ActType.REVOKE, [0]), issue(2), act(2, ActType.VOID, [9])]
+    status = _status(first, 4, suspended=(0,))
+    write_log(tmp_path / "log", [*first, *rounded([*more, status])])
+    assert _audit(tmp_path / "log").clean
+
+
+def test_a_status_drawn_too_long_ago_alarms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rulecheck, "JOURNAL", 3)
+    entries = [*TWO, *rounded([issue(serial) for serial in range(2, 9)])]
+    write_log(tmp_path / "log", [*entries, *rounded([_status(entries, 4)])])
+    assert _codes(_audit(tmp_path / "log")) == ["audit.status_too_old"]
+
+
+def test_a_status_over_several_logs_is_named_as_unchecked(tmp_path: Path) -> None:
+    head = OriginHead(7, 4, root_of([leaf_hash(entry) for entry in TWO]))
+    status = StatusEntry(
+        issuer=1, origins=(OriginHead(5, 0, head.root), head), this_update=NOW, next_update=NOW + 1, sha256=bytes(32)
+    )
+    write_log(tmp_path / "log", [*TWO, *rounded([encode_entry(status)])])
+    report = _audit(tmp_path / "log")
+    assert report.clean
+    assert report.notes == ("status entry 4 also covers other logs: not drawn again",)
+
+
+def test_entries_above_a_compromised_keys_last_good_size_are_counted(tmp_path: Path) -> None:
+    entries = rounded([issue(0)], [issue(1), issue(2), b"\x00"], [key_event(0, KeyEventType.COMPROMISED, KID, 2)])
+    write_log(tmp_path / "log", entries)
+    report = _audit(tmp_path / "log")
+    assert _codes(report) == ["entry.malformed", "audit.compromised_key_used"]
+    assert report.alarms[1].evidence == {"good_size": 2, "entries": 2, "last": 3}
+    good = rounded([issue(0)], [key_event(0, KeyEventType.COMPROMISED, KID, 2)])
+    write_log(tmp_path / "good", [*good, *rounded([key_event(1, KeyEventType.COMPROMISED, KID)], now=NOW + 5)])
+    assert _audit(tmp_path / "good").clean
+
+
+def test_alarms_have_a_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor_module, "MAX_ALARMS", 5)
+    write_log(tmp_path / "log", rounded([b"\x00"] * 9))
+    report = _audit(tmp_path / "log")
+    assert len(report.alarms) == 5
+    assert report.notes == ("more alarms were left out",)
+
+
+def test_every_code_has_a_sentence_in_both_languages() -> None:
+    for code in codes():
+        assert sentence(code, "zh") != sentence(code, "en")
+    assert sentence("entry.unknown_type", "en") == "An entry is malformed."
+    assert sentence("nobody.knows", "zh") == "nobody.knows"
+
+
+# --- the states' table
+
+
+@given(st.lists(st.tuples(st.one_of(st.integers(0, 300), st.integers(0, 2**40)), st.integers(1, 5)), max_size=60))
+def test_dense_states_are_a_dictionary(items: list[tuple[int, int]]) -> None:
+    dense, plain = DenseStates(), {}
+    for serial, state in items:
+        dense[serial] = state
+        plain[serial] = state
+        assert dense.get(serial) == state
+    assert dict(dense) == plain
+    assert len(dense) == len(plain)
+    for serial in list(plain):
+        del dense[serial]
+    assert len(dense) == 0
+    assert 5 not in dense
+
+
+def test_a_huge_serial_takes_no_memory() -> None:
+    states = DenseStates()
+    states[2**40 - 1] = 1
+    for serial in range(200_000):
+        states[serial] = 1
+    assert states[2**40 - 1] == 1
+    assert len(states) == 200_001
+
+
+def test_rules_without_keys_leave_signatures_out() -> None:
+    check = RuleCheck(Book(origin=7, origin_name=NAME, keys=None), lambda _size: None)
+    entries = rounded([issue(0, issuer=9), act(0, ActType.REVOKE, [0], issuer=9, key=STATUS)])
+    assert [alarm for index, data in enumerate(entries) for alarm in check.take(index, data)] == []
+    assert parse_entry(entries[0])
+
+
+def test_the_state_survives_a_directory_that_is_gone(tmp_path: Path) -> None:
+    public, state = tmp_path / "log", tmp_path / "audit.json"
+    write_log(public, TWO)
+    assert _audit(public, state=state).clean
+    shutil.rmtree(public)
+    kept = state.read_bytes()
+    assert _codes(_audit(public, state=state)) == ["client.fetch_failed"]
+    assert state.read_bytes() == kept
