@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mingzheng.formats.claims import Claims, Copy, Sex, Specialty
 
-DAYS = st.integers(min_value=0, max_value=40_000)  # 1970 … 2079
+DAYS = st.integers(min_value=1, max_value=40_000)  # 1970 … 2079
 _CHARACTERS = st.sampled_from("张王李赵喆堃燚犇镕珺𬭎䶮𠮷建设集团有限公司ABCxyz0189·-（）")
 
 
