@@ -47,7 +47,8 @@ from mingzheng.log.receipt import (
 __all__ = ["Press", "Renderer", "check_read_back", "file_name"]
 
 PRODUCER: Final = "mingzheng"
-RECEIPT_ROOM: Final = 420  # bytes of the longest compact receipt: log.receipt
+RECEIPT_BASE: Final = 148  # bytes of the longest compact receipt without hashes (log.receipt) ...
+RECEIPT_HASH: Final = 34  # ... and of each hash, at most one per level of a block
 SURE_BYTES: Final = 760  # tokens up to here fit the QR slot: 1,832 digits, version 23 at level M
 
 _logger = logging.getLogger(__name__)
@@ -70,7 +71,8 @@ class Press:
 
         Raises a FormatError.
         """
-        token = attach_receipt(sign_credential(claims, _Stamp()), bytes(RECEIPT_ROOM))
+        receipt = RECEIPT_BASE + RECEIPT_HASH * self._workspace.config.origin.block_height
+        token = attach_receipt(sign_credential(claims, _Stamp()), bytes(receipt))
         rows = encode_qr(to_digits(token), self._prefix(issuer)).rows if len(token) > SURE_BYTES else None
         self.page(claims, profile, self._material(issuer, images, (rows, bytes(32))))
 
