@@ -21,6 +21,7 @@ import click
 from mingzheng import __version__
 
 PROGRAM = "mingzheng"
+COMPLETION = "_MINGZHENG_COMPLETE"  # click's name for it
 EXIT_CANCELLED = 1
 EXIT_IO = 4
 EXIT_INTERNAL = 70
@@ -28,7 +29,6 @@ EXIT_INTERRUPTED = 130
 CONFIG_NAME = "mingzheng.toml"
 CONFIG_MAX_BYTES = 1_048_576  # as for a workspace's own file of that name
 SETTINGS = frozenset({"workspace", "trust", "lang", "policy"})
-SETTINGS_META = "mingzheng.settings"
 
 # command -> module:attribute; the help line is here so that `--help` loads no room.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -74,15 +74,12 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but with our settings, and naming the commands there are when the name is unknown."""
+        """As click does, but name the commands there are when the name is unknown."""
         try:
-            name, command, rest = super().resolve_command(ctx, args)
+            return super().resolve_command(ctx, args)
         except click.UsageError as error:
             known = ", ".join(COMMANDS)
             raise click.UsageError(f"{error.message} 没有这个命令；可用的命令 (commands): {known}", ctx) from error
-        if name is not None and command is not None:
-            ctx.default_map = {name: defaults_for(command, ctx.meta.get(SETTINGS_META, {}))}
-        return name, command, rest
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -105,7 +102,10 @@ def cli(ctx: click.Context, verbose: int, quiet: bool) -> None:
     """
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
-    ctx.meta[SETTINGS_META] = {**read_config(Path.cwd() / CONFIG_NAME), **read_environment(os.environ)}
+    settings = {**read_config(Path.cwd() / CONFIG_NAME), **read_environment(os.environ)}
+    name = ctx.invoked_subcommand or ""
+    if (command := cli.get_command(ctx, name)) is not None:
+        ctx.default_map = {name: defaults_for(command, settings)}
 
 
 def main() -> NoReturn:
@@ -126,8 +126,8 @@ def main() -> NoReturn:
     except OSError as error:
         what = f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": ")
         _fail("io", "文件读写失败；请检查路径、权限和磁盘空间后重试。", what, EXIT_IO)
-    except SystemExit as error:  # click ends this way after shell completion, and when nobody reads any more
-        if isinstance(error.__context__, BrokenPipeError):
+    except SystemExit:  # click ends this way after shell completion, and when nobody reads any more
+        if COMPLETION not in os.environ:
             _reader_left()
         raise
     except Exception as error:  # noqa: BLE001 - the outermost edge: a typed error is the user's, any other is ours
