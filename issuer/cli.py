@@ -21,6 +21,7 @@ import mingzheng.issuer.show as show
 from mingzheng.formats.civil import day_of_time, day_start, format_day, parse_day
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.library import load_shipped_profiles
+from mingzheng.issuer.cells import CellError, read_jurisdiction
 from mingzheng.issuer.config import IssuerSpec
 from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_status, refresh_status
 from mingzheng.issuer.issue import Request, prepare
@@ -28,7 +29,6 @@ from mingzheng.issuer.issue import issue as issue_records
 from mingzheng.issuer.lifecycle import Target
 from mingzheng.issuer.plan import CopyOrder
 from mingzheng.issuer.refusals import FaultyRecordsError, RefusalError
-from mingzheng.issuer.regions import read_region
 from mingzheng.issuer.workspace import LOG, Access, FileVault, Foundation, Workspace, log_vkey
 from mingzheng.keys.cli import show_command, trust_group
 from mingzheng.keys.custody import read_passphrase
@@ -102,10 +102,10 @@ def _read_body(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...
 
 
 def _read_regions(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
-    numbers = [read_region(text) for text in texts]
-    if None in numbers:
-        raise click.BadParameter("写成 cn、sh 或 31 这样的代码 (a code such as cn, sh or 31)", ctx, param)
-    return tuple(sorted({number for number in numbers if number is not None}))
+    try:
+        return tuple(sorted({read_jurisdiction(text) for text in texts}))
+    except CellError:
+        raise click.BadParameter("写成 cn、sh 或 31 这样的代码 (a code such as cn, sh or 31)", ctx, param) from None
 
 
 def _read_kinds(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:

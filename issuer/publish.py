@@ -76,9 +76,9 @@ def check_agreement(workspace: Workspace) -> None:
     for issuer in workspace.config.issuers:
         in_log, (serial, act) = workspace.log.issuer_row(issuer.number), workspace.ledger.counters(issuer.number)
         if in_log.next_serial > serial:
-            raise LedgerBehindLogError(issuer.number, "serial/序号", serial, in_log.next_serial)
+            raise LedgerBehindLogError(issuer.number, "serial", serial, in_log.next_serial)
         if in_log.next_act > act:
-            raise LedgerBehindLogError(issuer.number, "act/行为号", act, in_log.next_act)
+            raise LedgerBehindLogError(issuer.number, "act", act, in_log.next_act)
 
 
 def sign_act(workspace: Workspace, act: NewAct, number: int) -> bytes:

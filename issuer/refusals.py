@@ -197,7 +197,7 @@ class LedgerBehindLogError(RefusalError):
 
     def __init__(self, issuer: int, what: str, ledger: int, log: int) -> None:
         super().__init__(
-            f"机构 {issuer} 的日志已到{what} {log}，台账只到 {ledger}：台账像是旧备份，停止签发",
+            f"机构 {issuer} 的日志已到 {what} {log}，台账只到 {ledger}：台账像是旧备份，停止签发",
             f"the log has {what} {log} of issuer {issuer}, the ledger only {ledger}: it looks like an old backup",
         )
 
@@ -279,9 +279,3 @@ class FaultyRecordsError(RefusalError):
             f"the records have {count} faults, nothing was issued: correct them all and try again",
         )
         self.faults = faults
-
-
-class NothingChangedError(RefusalError):
-    """A re-issue of a registration that never had a copy."""
-
-    code: ClassVar[str] = "issue.nothing_to_reissue"
