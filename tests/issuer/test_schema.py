@@ -1,0 +1,91 @@
+"""The ledger's tables hold what the states promise, whatever a program tries to write."""
+
+import sqlite3
+
+import pytest
+
+from mingzheng.issuer.schema import MIGRATIONS, SCHEMA_VERSION, CopyState, CopyStatus, RegistrationState
+
+COLUMNS = (
+    "issuer, serial, key, request, batch, kind, registration_no, record, day, claims, reason, state, status, "
+    "signed, leaf_index, receipt, file_sha256"
+)
+
+
+@pytest.fixture
+def tables() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    for version in sorted(MIGRATIONS):
+        for statement in MIGRATIONS[version]:
+            connection.execute(statement)
+    connection.execute("INSERT INTO record VALUES (x'01', x'02')")
+    connection.execute("INSERT INTO registration VALUES (1, 1, 'n', 'active', x'01')")
+    return connection
+
+
+def insert(tables: sqlite3.Connection, **changes: object) -> None:
+    row: dict[str, object] = {
+        "issuer": 1,
+        "serial": 0,
+        "key": b"k",
+        "request": b"q",
+        "batch": b"b",
+        "kind": 1,
+        "registration_no": "n",
+        "record": b"\x01",
+        "day": 1,
+        "claims": b"c",
+        "reason": "",
+        "state": "planned",
+        "status": "live",
+        "signed": None,
+        "leaf_index": None,
+        "receipt": None,
+        "file_sha256": None,
+    }
+    row |= changes
+    marks = ", ".join("?" * len(row))
+    tables.execute(f"INSERT INTO copy ({COLUMNS}) VALUES ({marks})", tuple(row.values()))
+
+
+def test_versions_are_dense_from_one() -> None:
+    assert sorted(MIGRATIONS) == list(range(1, SCHEMA_VERSION + 1))
+
+
+def test_a_whole_row_is_taken(tables: sqlite3.Connection) -> None:
+    insert(tables, state="delivered", signed=b"s", leaf_index=1, receipt=b"r", file_sha256=b"f")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "posted"},
+        {"status": "lost"},
+        {"state": "signed"},
+        {"state": "logged", "signed": b"s"},
+        {"state": "rendered", "signed": b"s", "leaf_index": 1, "receipt": b"r"},
+        {"registration_no": "other"},
+        {"record": b"\x09"},
+        {"serial": "zero"},
+    ],
+)
+def test_rows_that_contradict_their_state_are_refused(tables: sqlite3.Connection, changes: dict[str, object]) -> None:
+    with pytest.raises(sqlite3.IntegrityError):
+        insert(tables, **changes)
+
+
+def test_one_live_copy_per_key_and_one_row_per_serial(tables: sqlite3.Connection) -> None:
+    insert(tables)
+    with pytest.raises(sqlite3.IntegrityError):
+        insert(tables, serial=1)
+    with pytest.raises(sqlite3.IntegrityError):
+        insert(tables, key=b"other")
+    tables.execute("UPDATE copy SET status = 'void'")
+    insert(tables, serial=1)
+
+
+def test_words_are_the_ones_the_tables_know() -> None:
+    text = " ".join(statement for step in MIGRATIONS.values() for statement in step)
+    for word in (*CopyState, *CopyStatus, *RegistrationState):
+        assert f"'{word}'" in text
