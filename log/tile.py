@@ -17,12 +17,10 @@ TILE_WIDTH = 256
 ENTRIES = -1
 """Level of entry bundles, spelled `entries` in paths."""
 
-MAX_LEVEL = 7
-"""A tile of level 8 would stand for more than 2**63 leaves."""
-
 MAX_ENTRY_BYTES = 65_535
 MAX_PATH_CHARS = 64
 
+# Levels end at 7: a tile of level 8 would stand for more than 2**63 leaves.
 _PATH = re.compile(r"tile/(entries|[0-7])/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII)
 
 
@@ -142,7 +140,7 @@ def parse_bundle(data: bytes, *, width: int) -> tuple[bytes, ...]:
     at, end = 0, len(data)
     while at < end:
         after = at + 2 + int.from_bytes(data[at : at + 2])
-        if at + 2 > end or after > end:
+        if after > end:
             raise BundleError("entry is cut short", field="bundle", offset=at)
         if len(entries) == width:
             raise BundleError(f"more than {width} entries", field="bundle", offset=at)

@@ -16,6 +16,7 @@ from mingzheng.formats.claims import Claims, Copy, Sex
 from mingzheng.formats.credential import open_credential, parse_credential, sign_credential
 from mingzheng.formats.errors import FormatError
 from mingzheng.keys.alg import Alg, parse_public_key
+from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import InMemorySigner
 from mingzheng.keys.trust import KeyRecord, Role
 from mingzheng.log.acts import SerialState
@@ -314,6 +315,16 @@ def test_a_key_of_the_same_kid_length_but_other_bytes_is_refused() -> None:
     message = cose.sig_structure(protected, encode_body(BODY), external_aad=STATUS_DOMAIN)
     sign1 = cose.Sign1(protected=protected, unprotected={}, payload=encode_body(BODY), signature=stranger.sign(message))
     with pytest.raises(StatusForgedError, match="did not sign"):
+        open_status_list(cose.encode_sign1(sign1), SIGNER.public_key)
+
+
+@pytest.mark.parametrize("header", [(-19, Kid(bytes(8))), (-9, SIGNER.public_key.kid)])
+def test_the_header_names_the_status_key_and_its_algorithm(header: tuple[int, Kid]) -> None:
+    """Signed by the right key, but over a header that names another key or algorithm."""
+    protected, payload = cose.protected_header(*header), encode_body(BODY)
+    signature = SIGNER.sign(cose.sig_structure(protected, payload, external_aad=STATUS_DOMAIN))
+    sign1 = cose.Sign1(protected=protected, unprotected={}, payload=payload, signature=signature)
+    with pytest.raises(StatusForgedError, match="another key"):
         open_status_list(cose.encode_sign1(sign1), SIGNER.public_key)
 
 

@@ -151,6 +151,16 @@ def test_refuses_every_other_spelling(path: str) -> None:
     assert caught.value.code == "tile.bad_path"
 
 
+@pytest.mark.parametrize("level", range(-1, 8))
+def test_paths_end_where_no_log_can_reach(level: int) -> None:
+    """The last tile of a log of 2**63 - 1 leaves has a path at every level, the hash after it has none."""
+    count = (2**63 - 1) >> (8 * max(level, 0))
+    last = Tile(level=level, index=count // 256, width=count % 256)
+    assert parse_path(last.path()) == last
+    with pytest.raises(TilePathError):
+        parse_path(replace(last, width=256).path())
+
+
 @given(st.integers(-1, 7), st.integers(0, 2**55), st.integers(1, 256))
 def test_path_round_trip_or_too_far_out(level: int, index: int, width: int) -> None:
     tile = Tile(level=level, index=index, width=width)
