@@ -360,7 +360,9 @@ def test_receipt_changes_the_bytes_and_not_the_identity(twin: dict[str, str]) ->
 
 def test_receipt_too_large_is_refused() -> None:
     room = 4096 - len(GOOD) - 7
-    assert len(attach_receipt(GOOD, bytes(room))) == 4096
+    largest = attach_receipt(GOOD, bytes(room))
+    assert len(largest) == 4096
+    assert credential._parse_fast(largest) is not None
     with pytest.raises(FormatError):
         attach_receipt(GOOD, bytes(room + 1))
     with pytest.raises(FormatError):
@@ -416,6 +418,23 @@ def test_parsers_agree_on_any_well_formed_credential(payload: bytes, receipt: by
     assert credential._parse_fast(data) is not None
     assert same(data)
     assert parse_credential(data).payload == payload
+
+
+def test_parsers_agree_on_every_length_and_every_spelling_of_it() -> None:
+    """Payload or receipt of each length under each head that could mean it: only the shortest is taken."""
+    begin, end = GOOD[:16], GOOD[-66:]
+    for length in (*range(64), *range(250, 262)):
+        content = bytes((0x17, 0x58, 0x40) * 88)[:length]
+        heads = [bytes((0x40 | length,))] if length < 24 else []
+        heads += [b"\x58" + bytes((length,))] if length < 256 else []
+        heads += [b"\x59" + length.to_bytes(2, "big"), b"\x5a" + length.to_bytes(4, "big")]
+        for place, head in enumerate(heads):
+            for data in (
+                begin + b"\xa0" + head + content + end,
+                begin + b"\xa1\x19\x01\x8a\x81" + head + content + b"\x41a" + end,
+            ):
+                assert same(data)
+                assert (credential._parse_fast(data) is not None) == (place == 0)
 
 
 def test_quick_parser_takes_the_common_spelling() -> None:
