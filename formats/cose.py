@@ -18,7 +18,6 @@ from mingzheng.keys.kid import Kid, parse_kid
 
 TAG_SIGN1: Final = 0xD2  # tag 18 in one byte
 SIGNATURE_BYTES: Final = 64
-KID_BYTES: Final = 8
 PROTECTED_BYTES: Final = 13
 RECEIPTS: Final = 394  # RFC 9942 §7: header parameter "receipts"
 
