@@ -192,10 +192,14 @@ def open_status_list(data: bytes, key: PublicKey) -> StatusBody:
 
 
 def rice_parameter(count: int, limit: int) -> int:
-    """Greatest k >= 0 with 1000 * count * 2^k <= 693 * limit; 0 if there is none or the set is empty."""
+    """Greatest k >= 0 with 1000 * count * 2^k <= 962 * limit; 0 if there is none or the set is empty.
+
+    The best Rice parameter for geometric gaps is one more than the floor of log2 of 0.481 / density (A. Kiely,
+    "Selecting the Golomb Parameter in Rice Coding", IPN Progress Report 42-159, 2004): at most 3.4 % over the bound.
+    """
     if count == 0:
         return 0
-    return max(0, (693 * limit // (1000 * count)).bit_length() - 1)
+    return max(0, (962 * limit // (1000 * count)).bit_length() - 1)
 
 
 def encode_set(serials: Sequence[int], limit: int) -> bytes:

@@ -273,7 +273,7 @@ def receipt_vectors() -> dict[str, object]:
 
 def rice(serials: list[int], limit: int) -> bytes:
     k = 0
-    while serials and 1000 * len(serials) * 2 ** (k + 1) <= 693 * limit:
+    while serials and 1000 * len(serials) * 2 ** (k + 1) <= 962 * limit:
         k += 1
     bits, before = "", -1
     for serial in serials:
