@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ FOREIGN_ORIGIN = "demo.elsewhere.example/log"
 CHINA = datetime.timezone(datetime.timedelta(hours=8))
 OLD_DAYS = 200  # a copy of that age is past its 180 days
 STALE_DAYS = 10  # trust data of that age is stale under policy site
+SHOWN = 240  # characters of a command line
 PURPOSE = "示范大桥项目投标"
 
 
@@ -63,15 +65,16 @@ class Stage:
         """The day that many days ago."""
         return str(self.today - datetime.timedelta(days=ago))
 
-    def run(self, *arguments: str | Path, status: int = 0) -> str:
-        """Run one command in this process, show it, and return what it printed."""
+    def run(self, *arguments: str | Path, status: int = 0, quiet: bool = False) -> str:
+        """Run one command in this process, show it, and return what it printed; `quiet` drops its talk."""
         from mingzheng.cli import cli
 
         words = [str(word) for word in arguments]
-        shown = " ".join(f'"{word}"' if " " in word else word for word in words).replace(f"{self.out}{os.sep}", "")
-        click.echo(click.style(f"$ mingzheng {shown[:240]}{' …' if len(shown) > 240 else ''}", fg="cyan"))
+        shown = " ".join(_shown(word.removeprefix(f"{self.out}{os.sep}")) for word in words)
+        short = shown if len(shown) <= SHOWN else f"{shown[: SHOWN // 2]} … {shown[-SHOWN // 2 :]}"
+        click.echo(click.style(f"$ mingzheng {short}", fg="cyan"))
         printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO() if quiet else sys.stderr):
             result = cli.main(words, standalone_mode=False)
         result = result if isinstance(result, int) else 0
         if result != status:
@@ -131,14 +134,18 @@ def demo(out: Path, force: bool) -> None:
     click.echo()
     click.echo(f"结果在 results in {stage.out}：certificates/ trust/ log/ log.vkey reports/")
     click.echo(f"{len(cases)} 例，{surprises} 例意外，{time.monotonic() - start:.0f} 秒 "
-               f"({len(cases)} cases, {surprises} surprises)")  # fmt: skip
+               f"(cases {len(cases)}, surprises {surprises})")  # fmt: skip
     if surprises:
         raise DemoError(f"{surprises} of {len(cases)} cases came out otherwise than named beforehand")
 
 
+def _shown(word: str) -> str:
+    return f'"{word}"' if " " in word else word
+
+
 def _fresh(out: Path, force: bool) -> Path:
     """An empty directory; an earlier demo is replaced only on request, anything else never."""
-    if out.exists() and any(out.iterdir()):
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if not (out / MARK).exists():
             raise click.UsageError(
                 f"{out} 不是演示目录，不会覆盖；请用 --out 另选。 Not a demo directory, left alone; choose another."
@@ -270,7 +277,7 @@ def _verify(stage: Stage, cases: Sequence[Case]) -> int:
         printed = stage.run(*common, "--json", status=status)
         (reports / f"{trust}.ndjson").write_text(printed, encoding="utf-8")
         for language in ("zh", "en"):
-            text = stage.run(*common, "--lang", language, status=status)
+            text = stage.run(*common, "--lang", language, status=status, quiet=True)
             (reports / f"{trust}.{language}.txt").write_text(text, encoding="utf-8")
         for row in map(json.loads, printed.splitlines()):
             rows[trust, str(Path(row["file"]).resolve())] = row

@@ -35,12 +35,12 @@ def library(module: str, package: str, *, zh: str, en: str, needed: bool = False
     try:
         importlib.import_module(module)
         found = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # an ImportError too: it comes first
+        found = "present"
     except ImportError as error:
-        reason = str(error).splitlines()[0][:80]
+        reason = (str(error).splitlines() or ["?"])[0][:80]
         level = "bad" if needed else "optional"
         return Check(name=package, level=level, found=f"missing: {reason}", zh=zh, en=en)
-    except importlib.metadata.PackageNotFoundError:
-        found = "present"
     return Check(name=package, level="ok", found=found, zh=zh, en=en)
 
 
@@ -97,8 +97,8 @@ def _font() -> Check:
         name="font",
         level="ok" if fonts else "optional",
         found=", ".join(dict.fromkeys(fonts)) or "missing",
-        zh="证书字体；生僻字可用 --fallback-font 另配",
-        en="certificate font; rarer characters by a fallback font",
+        zh="证书字体；生僻字另配工作区的 fonts/fallback.ttf",
+        en="certificate font; rarer characters: fonts/fallback.ttf of the workspace",
     )
 
 
