@@ -1,8 +1,8 @@
 """The log: append with fsync, receipts, audit; proof building and checking beside pymerkle and merkle-py in one run.
 
-`python -m benchmarks.bench_log [--smoke]` prints one JSON object. Appends: wall time and CPU per entry by batch size, on the
-disk of the temporary directory, every batch durable and under a published checkpoint. Proofs: CPU µs per operation,
-every contestant once per round, ratios paired within a round. Peers run in the environment that
+`python -m benchmarks.bench_log [--smoke]` prints one JSON object. Appends: wall time and CPU per entry by batch size,
+on the disk of the temporary directory, every batch durable and under a published checkpoint. Proofs: CPU µs per
+operation, every contestant once per round, ratios paired within a round. Peers run in the environment that
 MINGZHENG_PEERS_PYTHON names. merkle-py is shown with the forgery it accepts and with how few of its own proofs verify.
 """
 

@@ -77,23 +77,31 @@ Evidence: TypeAlias = SplitView | HistoryChanged | ReceiptAgainstCheckpoint
 
 def format_evidence(evidence: Evidence) -> bytes:
     """The evidence as a JSON file."""
+    return json.dumps(_values(evidence), indent=1).encode() + b"\n"
+
+
+def _values(evidence: Evidence) -> dict[str, object]:
     match evidence:
         case SplitView():
-            value: dict[str, object] = {
-                "kind": SPLIT_VIEW,
-                "first": _64(evidence.first),
-                "second": _64(evidence.second),
-            }
+            return {"kind": SPLIT_VIEW, "first": _64(evidence.first), "second": _64(evidence.second)}
         case HistoryChanged():
-            value = {"kind": HISTORY_CHANGED, "older": _64(evidence.older), "newer": _64(evidence.newer)}
-            value |= {"root": _64(evidence.root), "hashes": [_64(item) for item in evidence.hashes]}
+            return {
+                "kind": HISTORY_CHANGED,
+                "older": _64(evidence.older),
+                "newer": _64(evidence.newer),
+                "root": _64(evidence.root),
+                "hashes": [_64(item) for item in evidence.hashes],
+            }
         case ReceiptAgainstCheckpoint():
-            value = {"kind": RECEIPT_AGAINST_CHECKPOINT, "receipt": _64(evidence.receipt), "leaf": _64(evidence.leaf)}
-            value |= {"note": _64(evidence.note), "first_leaf": _64(evidence.first_leaf)}
-            value |= {"hashes": [_64(item) for item in evidence.hashes]}
-        case _:
-            assert_never(evidence)
-    return json.dumps(value, indent=1).encode() + b"\n"
+            return {
+                "kind": RECEIPT_AGAINST_CHECKPOINT,
+                "receipt": _64(evidence.receipt),
+                "leaf": _64(evidence.leaf),
+                "note": _64(evidence.note),
+                "first_leaf": _64(evidence.first_leaf),
+                "hashes": [_64(item) for item in evidence.hashes],
+            }
+    assert_never(evidence)
 
 
 def parse_evidence(data: bytes) -> Evidence:

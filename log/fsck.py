@@ -14,8 +14,9 @@ from mingzheng.keys.vkey import VerifierKey
 from mingzheng.log.book import Book, IssuerBook, RootAt
 from mingzheng.log.checkpoint import Checkpoint, open_checkpoint
 from mingzheng.log.database import Database, HeadRow, IssuerRow
-from mingzheng.log.entry import ActEntry, FillerEntry, IssueEntry, TimeEntry, parse_entry
+from mingzheng.log.entry import ActEntry, FillerEntry, IssueEntry, TimeEntry
 from mingzheng.log.errors import EntryError, LogError, MalformedError
+from mingzheng.log.fastentry import read_entry
 from mingzheng.log.hashing import HASH_BYTES, Hash, leaf_hash
 from mingzheng.log.merkle import EMPTY_EDGE, grow, root_of
 from mingzheng.log.recovery import root_at
@@ -241,7 +242,7 @@ class _RowCheck:
         named: dict[int, dict[int, int]] = {}
         for index, data in enumerate(entries, first):
             try:
-                entry = parse_entry(data)
+                entry = read_entry(data)
             except EntryError as error:
                 self._submitted.append(0)
                 yield Fault(path=f"entry {index}", detail=str(error))

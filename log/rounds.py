@@ -15,9 +15,9 @@ from mingzheng.log.entry import (
     IssueEntry,
     TimeEntry,
     encode_entry,
-    parse_entry,
 )
 from mingzheng.log.errors import EntryError
+from mingzheng.log.fastentry import read_entry
 from mingzheng.log.hashing import Hash, leaf_hash
 from mingzheng.log.refusal import RoundTooLargeError, SubmissionError
 
@@ -115,7 +115,7 @@ def parse_fresh(draft: Draft) -> dict[int, Entry]:
     parsed: dict[int, Entry] = {}
     for position, item in draft.fresh.items():
         try:
-            entry = parse_entry(item.entry)
+            entry = read_entry(item.entry)
         except EntryError as error:
             raise SubmissionError(position, error.code, str(error)) from error
         if isinstance(entry, TimeEntry | FillerEntry):

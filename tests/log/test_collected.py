@@ -243,6 +243,10 @@ NOTHING: dict[str, Callable[[], SplitView | HistoryChanged | ReceiptAgainstCheck
         older=_note(4, ONE), newer=_note(8, TWO), root=Hash(bytes(32)), hashes=()
     ),
     "honest growth": lambda: HistoryChanged(older=_note(4, ONE), newer=_note(4, ONE), root=Hash(ONE), hashes=()),
+    "head of another origin": lambda: SplitView(
+        first=_note(4, ONE),
+        second=sign_checkpoint(Checkpoint(origin="other", size=4, root=Hash(TWO)), signer=CHECKPOINT),
+    ),
     "no receipt": lambda: ReceiptAgainstCheckpoint(
         receipt=b"", leaf=Hash(ONE), note=_note(4, ONE), first_leaf=Hash(ONE), hashes=()
     ),

@@ -28,9 +28,11 @@ from logworld import (
     write_log,
 )
 
+from mingzheng.keys.kid import Kid
 from mingzheng.keys.vkey import parse_vkey
 from mingzheng.log import monitor as monitor_module
 from mingzheng.log import rulecheck
+from mingzheng.log.actkeys import TrustActKeys
 from mingzheng.log.acts import ActType
 from mingzheng.log.alarms import codes, sentence
 from mingzheng.log.book import Book
@@ -39,6 +41,7 @@ from mingzheng.log.collected import OriginKeys
 from mingzheng.log.entry import (
     FillerEntry,
     KeyEventType,
+    LandmarkEntry,
     OriginHead,
     StatusEntry,
     TimeEntry,
@@ -46,7 +49,7 @@ from mingzheng.log.entry import (
     parse_entry,
 )
 from mingzheng.log.evidence import check_evidence, parse_evidence
-from mingzheng.log.hashing import leaf_hash
+from mingzheng.log.hashing import EMPTY_ROOT, leaf_hash
 from mingzheng.log.merkle import root_of
 from mingzheng.log.monitor import AuditPlan, AuditReport, AuditStateError, audit
 from mingzheng.log.rulecheck import DenseStates, RuleCheck
@@ -442,3 +445,60 @@ def test_the_state_survives_a_directory_that_is_gone(tmp_path: Path) -> None:
     kept = state.read_bytes()
     assert _codes(_audit(public, state=state)) == ["client.fetch_failed"]
     assert state.read_bytes() == kept
+
+
+def test_status_redrawing_undoes_only_its_own_issuers_changes(tmp_path: Path) -> None:
+    check = RuleCheck(
+        Book(origin=7, origin_name=NAME, keys=None), lambda size: root_of([leaf_hash(e) for e in early[:size]])
+    )
+    early = rounded([issue(0), issue(0, issuer=2), act(0, ActType.SUSPEND, [0])])
+    empty = StatusBody(
+        issuer=1,
+        next_serial=0,
+        this_update=NOW,
+        next_update=NOW + 60,
+        origins=(OriginHead(7, 0, EMPTY_ROOT),),
+        revoked=(),
+        superseded=(),
+        void=(),
+        suspended=(),
+    )
+    landmark = LandmarkEntry(origins=empty.origins, this_update=NOW, next_update=NOW + 1, sha256=bytes(32))
+    entries = [*early, *rounded([encode_entry(status_entry(empty)), encode_entry(landmark)])]
+    assert [alarm for index, data in enumerate(entries) for alarm in check.take(index, data)] == []
+    assert check.counts[DAY]["landmark"] == 1
+
+
+def test_a_log_made_to_keep_auditors_busy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rulecheck, "BUDGET", 2)
+    status = _status([], 0, next_serial=0)
+    other = _status([], 0, next_serial=0, next_update=NOW + 61)
+    write_log(tmp_path / "log", rounded([issue(0), issue(1), status, other]))
+    assert _codes(_audit(tmp_path / "log")) == ["audit.status_too_old"]
+
+
+def test_second_proof_gets_a_second_file(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    write_log(tmp_path / "a", rounded([issue(0)]))
+    assert _audit(tmp_path / "a", state=state).clean
+    names = []
+    for serial in (1, 2):
+        write_log(tmp_path / f"b{serial}", rounded([issue(serial)]))
+        names += _audit(tmp_path / f"b{serial}", state=state).evidence_files
+    assert [Path(name).name for name in names] == ["0000.json", "0001.json"]
+
+
+def test_trust_data_answer_for_their_own_roles_and_origins_only() -> None:
+    keys, elsewhere = TrustActKeys(trust(), 7), TrustActKeys(trust(), 8)
+    assert keys.issues_for(1, KID)
+    assert keys.act_key(1, ACT.public_key.kid, "act") == ACT.public_key
+    for issuer, kid in ((2, KID), (1, ACT.public_key.kid), (1, Kid(bytes(8)))):
+        assert not keys.issues_for(issuer, kid)
+    for issuer, kid, role in (
+        (2, ACT.public_key.kid, "act"),
+        (1, ACT.public_key.kid, "authority"),
+        (1, Kid(bytes(8)), "act"),
+    ):
+        assert keys.act_key(issuer, kid, role) is None
+    assert not elsewhere.issues_for(1, KID)
+    assert elsewhere.act_key(1, ACT.public_key.kid, "act") is None

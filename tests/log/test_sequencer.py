@@ -785,3 +785,106 @@ def test_memory_lives_in_the_users_state_directory() -> None:
     assert default_memory_dir({"XDG_STATE_HOME": "/state"}) == Path("/state/mingzheng/heads")
     home = {"HOME": "/home/u", "XDG_STATE_HOME": "relative"}
     assert default_memory_dir(home) == Path("/home/u/.local/state/mingzheng/heads")
+
+
+# --- corners
+
+
+def test_opening_with_an_empty_memory_fills_it(world: LogWorld) -> None:
+    log = world.create()
+    world.submit(log, issue(0))
+    log.close()
+    (remembered,) = world.memory.iterdir()
+    note = remembered.read_bytes()
+    remembered.unlink()
+    assert world.open().read_only is None
+    assert remembered.read_bytes() == note
+
+
+def test_a_remembered_fork_of_the_same_size_stops_the_signature(world: LogWorld) -> None:
+    log = world.create()
+    world.submit(log, issue(0))
+    (remembered,) = world.memory.iterdir()
+    remembered.write_bytes(sign_checkpoint(Checkpoint(origin=NAME, size=4, root=Hash(bytes(32))), signer=CHECKPOINT))
+    with pytest.raises(ForkedHeadError):
+        world.submit(log, issue(1))
+
+
+def test_a_log_that_never_opened_says_nothing(world: LogWorld) -> None:
+    world.directory.mkdir()
+    log = EmbeddedLog(world.directory, IDENTITY, act_keys=Keys(), memory=None)
+    for attempt in (log.head, log.checkpoint, log.issuers):
+        with pytest.raises(WriterBrokenError):
+            attempt()
+    log.close()
+
+
+def test_a_head_without_a_note_gives_no_checkpoint(world: LogWorld) -> None:
+    log = world.create()
+    log._head = replace(log._head, note=None)  # type: ignore[type-var]
+    with pytest.raises(WriterBrokenError):
+        log.checkpoint()
+    with pytest.raises(IndexNotLoggedError):
+        log.full_receipt(0)
+
+
+def test_a_signed_head_between_the_tiles_and_the_row_is_refused(world: LogWorld) -> None:
+    """The queue says the tiles end at 2, yet a head of 4 is published: somebody edited the database."""
+    log = world.create()
+    world.submit(log, issue(0))
+    world.submit(log, issue(1))
+    world.submit(log, issue(2))
+    log.close()
+    log_two = (world.root / "log/public/checkpoint").read_bytes()
+    _sqlite(world.directory, "INSERT INTO staged VALUES (2, x'00'), (3, x'00'), (4, x'00'), (5, x'00')")
+    _sqlite(world.directory, "UPDATE head SET size = 8")
+    assert log_two
+    with pytest.raises(DiskDisagreesError, match="the tiles end at 2"):
+        world.open()
+
+
+def test_a_queue_with_other_entries_does_not_give_the_root(world: LogWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = world.create()
+    world.submit(log, issue(0))
+
+    def stop(*_arguments: object) -> None:
+        raise OSError(5, "stopped")
+
+    monkeypatch.setattr("mingzheng.log.store.write_file", stop)
+    with pytest.raises(OSError, match="stopped"):
+        world.submit(log, issue(1))
+    log.close()
+    monkeypatch.undo()
+    _sqlite(world.directory, "UPDATE staged SET entry = x'820108' WHERE idx = 2")
+    with pytest.raises(DiskDisagreesError, match="durable queue"):
+        world.open()
+    with pytest.raises(DiskDisagreesError):
+        world.open(remember=False)
+
+
+def test_a_lost_round_row_stops_receipts(world: LogWorld) -> None:
+    log = world.create()
+    world.submit(log, issue(0))
+    _sqlite(world.directory, "DELETE FROM round")
+    with pytest.raises(DiskDisagreesError, match="no round"):
+        log.compact_receipt(0)
+
+
+def test_caches_are_bounded(world: LogWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mingzheng.log.sequencer._CACHED_BLOCKS", 2)
+    monkeypatch.setattr("mingzheng.log.sequencer._CACHED_TILES", 2)
+    log = world.create()
+    world.submit(log, *(issue(serial) for serial in range(700)))
+    receipts = [log.compact_receipt(index) for index in range(0, 700, 50)]
+    assert [log.compact_receipt(index) for index in range(0, 700, 50)] == receipts
+    assert log.database_faults() == []
+
+
+def test_heads_of_earlier_sizes_are_known_and_later_ones_are_not(world: LogWorld) -> None:
+    log = world.create()
+    world.submit(log, issue(0))
+    with pytest.raises(
+        SubmissionError
+    ) as caught:  # two new entries precede it: 4 is not beyond its index, but unsigned
+        log.submit(keyed([issue(1), issue(2), _head_entry(4, bytes(32))]), now=world.now)
+    assert caught.value.reason == "rule.wrong_head"
