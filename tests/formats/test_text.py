@@ -15,7 +15,10 @@ from mingzheng.formats.errors import (
     TextLengthError,
     TextNotNormalizedError,
 )
+from mingzheng.formats.repertoire import is_printable
 from mingzheng.formats.text import check_text
+
+TABLE_SIZE = 153359  # code points in the fixed table
 
 BAD = {
     "control": "\x00\x07\x0a\x0d\x09\x1b\x7f\x85",
@@ -53,7 +56,7 @@ def test_rejects_character(char: str, around: str) -> None:
             "中建三局（上海）有限公司",
             "沪1312015",
         ),
-        *("〇", "한글", "Nguyễn Văn An", "é", "x" * 40),
+        *("𱍐", "𮯰", "𲎰", "〇", "한글", "Nguyễn Văn An", "é", "x" * 40),
     ],
 )
 def test_accepts(text: str) -> None:
@@ -94,7 +97,31 @@ def test_raises_only_text_errors_and_accepts_only_by_the_rule(text: str) -> None
         return
     assert unicodedata.is_normalized("NFC", text)
     assert text == text.strip()
-    assert all(unicodedata.category(char)[0] not in "CZ" or char == " " for char in text)
+    assert all(is_printable(ord(char)) or char == " " for char in text)
+
+
+# Later ideographs that the table holds although the oldest Python does not know them.
+LATER_IDEOGRAPHS = (*range(0x31350, 0x323B0), *range(0x2EBF0, 0x2EE5E), *range(0x323B0, 0x3347A))
+IGNORABLE = {
+    *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+    *range(0x180B, 0x1810),
+    *range(0xFE00, 0xFE10),
+    *range(0xE0100, 0xE01F0),
+}
+
+
+@pytest.mark.skipif(unicodedata.unidata_version != "14.0.0", reason="the table is Unicode 14.0; compared under 3.11")
+def test_table_is_what_unicode_14_says() -> None:
+    refused = {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"}
+    later = frozenset(LATER_IDEOGRAPHS)
+    for number in range(0x110000):
+        visible = unicodedata.category(chr(number)) not in refused and number not in IGNORABLE
+        assert is_printable(number) == (visible or number in later), hex(number)
+
+
+def test_table_does_not_follow_the_running_python() -> None:
+    held = sum(map(is_printable, range(0x110000)))
+    assert held == TABLE_SIZE
 
 
 @given(st.text(alphabet=" 张三·A（e", min_size=1, max_size=12))
