@@ -502,3 +502,9 @@ def test_trust_data_answer_for_their_own_roles_and_origins_only() -> None:
         assert keys.act_key(issuer, kid, role) is None
     assert not elsewhere.issues_for(1, KID)
     assert elsewhere.act_key(1, ACT.public_key.kid, "act") is None
+
+
+def test_every_alarm_is_documented() -> None:
+    page = (LOGS.parent.parent.parent / "docs" / "audit.md").read_text(encoding="utf-8")
+    for code in codes():
+        assert f"| `{code}` | {sentence(code, 'zh')} | {sentence(code, 'en')} |" in page
