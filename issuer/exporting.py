@@ -15,6 +15,7 @@ from mingzheng.formats.cose import parse_sign1
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.limits import CborLimits
 from mingzheng.issuer.publish import settle
+from mingzheng.issuer.refusals import ForeignStoreError
 from mingzheng.issuer.rows import StatusRow
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.errors import StoreMissingError
@@ -47,7 +48,7 @@ def export_trust(workspace: Workspace, directory: Path, *, now: int) -> Exported
     """Write the workspace's trust data into the store `directory`, one generation up. `now`: seconds."""
     settle(workspace, now=now)
     made = sum(refresh_status(workspace, spec.number, now=now) for spec in workspace.config.issuers)
-    generation = workspace.ledger.next_generation(at_least=_generation_of(directory) + 1)
+    generation = workspace.ledger.next_generation(at_least=_generation_of(directory, workspace) + 1)
     files = trust_files(workspace, generation=generation, now=now)
     directory.mkdir(parents=True, exist_ok=True)
     save_store(directory, files)
@@ -116,8 +117,12 @@ def trust_files(workspace: Workspace, *, generation: int, now: int) -> dict[str,
     )
 
 
-def _generation_of(directory: Path) -> int:
+def _generation_of(directory: Path, workspace: Workspace) -> int:
+    """Generation of the store that is there, 0 for none. Raises ForeignStoreError for another log's."""
     try:
-        return load_store(directory).data.generation
+        data = load_store(directory).data
     except StoreMissingError:
         return 0
+    if data.origins != {workspace.config.origin.number: workspace.config.origin}:
+        raise ForeignStoreError
+    return data.generation

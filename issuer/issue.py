@@ -23,14 +23,14 @@ from mingzheng.issuer.intake import normalise_photo, normalise_signature
 from mingzheng.issuer.kept import KeptRecord, batch_key, copy_key, format_kept, image_digest_of, parse_kept, request_key
 from mingzheng.issuer.ledger import Randomness, SystemRandomness
 from mingzheng.issuer.plan import Allotment, CopyOrder, Plan, check_records, plan_copy, profile_of
-from mingzheng.issuer.publish import check_agreement, settle
+from mingzheng.issuer.publish import settle
 from mingzheng.issuer.record import ApplicationRecord, ParsedRecords, parse_csv, parse_json
 from mingzheng.issuer.refusals import FaultyRecordsError, UnknownIssuerError
 from mingzheng.issuer.render import Press, Renderer
 from mingzheng.issuer.rows import CopyRow, Order, Registration
 from mingzheng.issuer.schema import CopyStatus, RegistrationState
 from mingzheng.issuer.workspace import Workspace
-from mingzheng.keys.trust import IssuerRecord
+from mingzheng.keys.trust import IssuerRecord, Role
 
 __all__ = ["Issued", "Job", "Prepared", "Request", "deliver_jobs", "issue", "job_for", "prepare"]
 
@@ -144,7 +144,6 @@ def issue(
 
     Raises FaultyRecordsError (nothing issued), or an error of ledger, log or rendering: run again to go on.
     """
-    check_agreement(workspace)
     settle(workspace, now=now)
     prepared = prepare(workspace, request, now=now, store_images=True)
     if prepared.faults:
@@ -161,6 +160,9 @@ def deliver_jobs(
     def make_claims(order: Order, serial: int, salt: bytes) -> bytes:
         return encode_claims(_plan(by_key[order.key], serial, salt).claims)
 
+    for issuer in sorted({job.issuer.number for job in jobs}):  # before a serial is given out: both keys are there
+        for role in (Role.CREDENTIAL, Role.ACT):
+            workspace.signer(role, issuer, day_of_time(now))
     orders = [job.order for job in jobs]
     planned = workspace.ledger.plan(
         orders, make_claims=make_claims, randomness=SystemRandomness() if randomness is None else randomness

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from mingzheng.issuer.refusals import (
+    ClockBehindError,
     LedgerCorruptError,
     LedgerNewerError,
     NotALedgerError,
@@ -313,6 +314,14 @@ class Ledger:
             value = max(at_least, 1 if row is None else row[0] + 1)
             self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('generation', ?)", (value,))
         return value
+
+    def advance_clock(self, now: int) -> None:
+        """Remember the time of this command. Raises ClockBehindError if a later one was seen."""
+        row = self._db.execute("SELECT value FROM meta WHERE name = 'clock'").fetchone()
+        if row is not None and now < row[0]:
+            raise ClockBehindError(now, row[0])
+        if row is None or now > row[0]:
+            self._update("INSERT OR REPLACE INTO meta (name, value) VALUES ('clock', ?)", [(now,)])
 
     # within
 

@@ -23,7 +23,7 @@ from mingzheng.issuer.refusals import (
     UnknownIssuerError,
 )
 from mingzheng.issuer.rows import CopyRow, Decision, NewAct, Registration
-from mingzheng.issuer.schema import CopyStatus, RegistrationState
+from mingzheng.issuer.schema import CopyState, CopyStatus, RegistrationState
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.acts import ActType
 
@@ -140,7 +140,9 @@ def plan_reissue(workspace: Workspace, target: Target, *, wanted: CopyOrder | No
     """The job of a re-issue: same data and same end, certificate issue day today; it supersedes all live copies.
 
     `wanted` None: the copy type and purpose of the target's serial, an approval copy for a registration. A re-issue of
-    today is answered with the copy it made. Raises RegistrationClosedError, RegistrationUnknownError or a PlanError.
+    today, or one that was cut short, is answered with the copy it made.
+
+    Raises RegistrationClosedError, RegistrationUnknownError or a PlanError.
     """
     state = workspace.ledger.registration_state(target.registration)
     found = workspace.ledger.current_record(target.registration)
@@ -149,7 +151,11 @@ def plan_reissue(workspace: Workspace, target: Target, *, wanted: CopyOrder | No
     if state is not RegistrationState.ACTIVE:
         raise RegistrationClosedError(str(state))
     kept, today = parse_kept(found[1]), day_of_time(now)
-    if not (kept.reissued and kept.record.certificate_issued_on == today):
+    undelivered = any(
+        row.record == found[0] and row.status is CopyStatus.LIVE and row.state is not CopyState.DELIVERED
+        for row in workspace.ledger.copies_of(target.registration)
+    )
+    if not (kept.reissued and (undelivered or kept.record.certificate_issued_on == today)):
         record = replace(kept.record, certificate_issued_on=today)
         kept = replace(kept, record=record, reissued=kept.reissued + 1)
     order = wanted or _like(workspace, target, today)

@@ -47,9 +47,11 @@ class Settled:
 def settle(workspace: Workspace, *, now: int) -> Settled:
     """Bring everything that is on its way into the log. `now`: seconds since the epoch.
 
-    Raises LedgerBehindLogError, the log's StorageError (a restored backup signs nothing) or a SubmissionError.
+    Raises ClockBehindError, LedgerBehindLogError, the log's StorageError (a restored backup signs nothing) or a
+    SubmissionError.
     """
     check_agreement(workspace)
+    workspace.ledger.advance_clock(now)
     today = day_of_time(now)
     stale, fresh = _sort_out(workspace, today)
     _sign_planned(workspace, fresh)

@@ -111,6 +111,18 @@ class DemoOnlyError(OptionError):
         )
 
 
+class ForeignStoreError(OptionError):
+    """Trust data were to be exported into the store of another log."""
+
+    code: ClassVar[str] = "workspace.foreign_store"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "该目录存有另一个日志的信任数据，不会覆盖；请换一个目录",
+            "the directory holds trust data of another log: nothing is overwritten, choose another one",
+        )
+
+
 class UnknownIssuerError(OptionError):
     """An issuer number that the workspace does not have, or several that fit."""
 
@@ -199,6 +211,20 @@ class LedgerBehindLogError(RefusalError):
         super().__init__(
             f"机构 {issuer} 的日志已到 {what} {log}，台账只到 {ledger}：台账像是旧备份，停止签发",
             f"the log has {what} {log} of issuer {issuer}, the ledger only {ledger}: it looks like an old backup",
+        )
+
+
+class ClockBehindError(RefusalError):
+    """The clock says an earlier time than the last command's: nothing is planned that the log would refuse."""
+
+    code: ClassVar[str] = "ledger.clock_behind"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, now: int, last: int) -> None:
+        behind = last - now
+        super().__init__(
+            f"时钟比上次操作早 {behind} 秒；请校正时钟（演示工作区：--as-of 不能早于上次操作）",
+            f"the clock is {behind} s behind the last command: set it right (in a demo, --as-of may not go back)",
         )
 
 

@@ -1,12 +1,14 @@
 """Trust export: a store verifiers can load, status lists fresh and provable, generations that only rise."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from office import ARCHITECTS, CONSTRUCTORS, NOW, ORIGIN, Office, architect, person
 
-from mingzheng.issuer.exporting import export_trust, read_status, refresh_status
+from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_status, refresh_status
 from mingzheng.issuer.lifecycle import find_serial, perform
+from mingzheng.issuer.refusals import ForeignStoreError
 from mingzheng.keys.snapshot import load_store
 from mingzheng.keys.trust import Role
 from mingzheng.keys.vkey import vkey_for
@@ -86,6 +88,24 @@ def test_generations_rise_whatever_the_store_or_the_ledger_remember(office: Offi
         assert export_trust(workspace, office.base / "a", now=NOW + 4).generation == 4
         workspace.ledger._db.execute("DELETE FROM meta")
         assert export_trust(workspace, office.base / "a", now=NOW + 5).generation == 5
+
+
+def test_the_store_of_another_log_is_left_alone(office: Office) -> None:
+    with office.open() as workspace:
+        export_trust(workspace, office.base / "trust", now=NOW + 1)
+        workspace.config = replace(workspace.config, origin=replace(ORIGIN, name="test.example/other"))
+        with pytest.raises(ForeignStoreError):
+            export_trust(workspace, office.base / "trust", now=NOW + 2)
+
+
+def test_the_age_of_a_list_is_read_without_trust_or_not_at_all(office: Office) -> None:
+    with office.open() as workspace:
+        refresh_status(workspace, 1, now=NOW + 1)
+        row = workspace.ledger.status(1)
+    assert row is not None
+    assert claimed_this_update(row.list) == NOW + 1
+    for damaged in (b"", row.list[:-1], row.list[5:]):
+        assert claimed_this_update(damaged) is None
 
 
 def test_an_issuer_without_entries_has_an_empty_list(tmp_path: Path) -> None:

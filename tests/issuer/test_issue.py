@@ -14,7 +14,12 @@ from mingzheng.issuer.issue import issue, prepare
 from mingzheng.issuer.kept import KeptRecord, format_kept, image_digest_of, parse_kept
 from mingzheng.issuer.lifecycle import find_registration, find_serial, perform, reissue
 from mingzheng.issuer.record import parse_csv
-from mingzheng.issuer.refusals import FaultyRecordsError, LedgerCorruptError
+from mingzheng.issuer.refusals import (
+    ClockBehindError,
+    FaultyRecordsError,
+    KeyMissingError,
+    LedgerCorruptError,
+)
 from mingzheng.issuer.schema import CopyState, CopyStatus
 from mingzheng.log.acts import ActType
 
@@ -224,6 +229,28 @@ def test_after_a_reissue_old_rows_are_refused_and_current_ones_taken(office: Off
             CopyStatus.LIVE,
             CopyStatus.LIVE,
         ]
+
+
+def test_no_serial_is_given_out_when_the_clock_or_the_keys_would_stop_it(office: Office) -> None:
+    office.issue([person(1)])
+    with pytest.raises(ClockBehindError):
+        office.issue([person(2)], now=NOW - 1)
+    beyond = day_start(DAY + 1_001)
+    row = person(3, registered_until="2030-01-01", specialties="建筑工程:2024-01-01:2030-01-01")
+    with pytest.raises(KeyMissingError):
+        office.issue([row], now=beyond)
+    with office.open() as workspace:
+        assert workspace.ledger.counters(1) == (1, 0)
+
+
+def test_kinds_that_need_no_picture_are_issued_without(tmp_path: Path) -> None:
+    safety = replace(CONSTRUCTORS, kinds=(6,))
+    office = Office(tmp_path, issuers=(safety,)).build()
+    row = person(1, kind="cn.safety", registration_no="示建安B2024000001", specialties="", signature_image="")
+    (item,) = office.issue([row])
+    assert item.row.signature_image is None
+    assert item.row.photo is not None
+    assert item.row.state is CopyState.DELIVERED
 
 
 def test_claims_bind_the_images_that_are_printed(office: Office) -> None:

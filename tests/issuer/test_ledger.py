@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mingzheng.issuer.ledger import SALT_BYTES, Ledger, SystemRandomness
 from mingzheng.issuer.refusals import (
+    ClockBehindError,
     LedgerCorruptError,
     LedgerNewerError,
     NotALedgerError,
@@ -286,6 +287,14 @@ def test_reads_registrations_and_records(ledger: Ledger) -> None:
         ledger.record_body(b"nothing")
     with pytest.raises(SerialUnknownError):
         ledger.copy(1, 99)
+
+
+def test_the_clock_never_goes_back(ledger: Ledger) -> None:
+    ledger.advance_clock(100)
+    ledger.advance_clock(100)
+    ledger.advance_clock(101)
+    with pytest.raises(ClockBehindError):
+        ledger.advance_clock(100)
 
 
 def test_keeps_the_last_status_list_and_counts_generations(ledger: Ledger) -> None:

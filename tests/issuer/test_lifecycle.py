@@ -178,6 +178,22 @@ def test_a_reissue_on_the_day_of_the_certificate_is_still_a_new_one(tmp_path: Pa
         assert workspace.ledger.copy(1, 0).status is CopyStatus.SUPERSEDED
 
 
+def test_a_reissue_cut_short_is_finished_on_the_next_day(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def __init__(self, *_: object) -> None:
+            raise OSError("disk full")
+
+    with office.open() as workspace:
+        target = of_person_1(workspace)
+        with monkeypatch.context() as patch:
+            patch.setattr("mingzheng.issuer.issue.Renderer", Broken)
+            with pytest.raises(OSError, match="disk full"):
+                reissue(workspace, target, wanted=None, reason="lost", now=NOW + 1, out=office.out)
+        issued = reissue(workspace, target, wanted=None, reason="lost", now=NEXT_DAY, out=office.out)
+        assert (issued.row.serial, issued.row.day) == (3, DAY)
+        assert reissue(workspace, target, wanted=None, reason="", now=NEXT_DAY, out=office.out).row.serial == 4
+
+
 def test_a_reissue_by_serial_is_like_that_copy(office: Office) -> None:
     with office.open() as workspace:
         target = find_serial(workspace, serial=2, issuer=1)

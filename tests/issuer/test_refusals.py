@@ -45,6 +45,8 @@ def test_every_leaf_has_a_code_of_its_own_and_an_exit_status() -> None:
         refusals.RegistrationClosedError("suspended"),
         refusals.RegistrationClosedError("other"),
         refusals.RegistrationLockedError(1, 2),
+        refusals.ClockBehindError(1, 2),
+        refusals.ForeignStoreError(),
         refusals.SerialUnknownError(1, 2),
         refusals.RegistrationUnknownError(),
         refusals.ReadBackError(3, "QR"),
