@@ -41,7 +41,7 @@ def stop(zh, en):
     raise SystemExit(4)
 
 
-def check_python():
+def check_version():
     if sys.version_info < MINIMUM:
         stop(
             "需要 Python 3.11 或更新版本，当前是 {}.{}。请安装后用它运行 run.py。".format(*sys.version_info[:2]),
@@ -49,6 +49,9 @@ def check_python():
                 *sys.version_info[:2]
             ),
         )
+
+
+def check_modules():
     try:
         import ensurepip
         import venv
@@ -57,8 +60,16 @@ def check_python():
             "这个 Python 缺少 venv 或 ensurepip 模块。Debian/Ubuntu 请安装 python3-venv 软件包。",
             "This Python has no venv or ensurepip module. On Debian or Ubuntu install the package python3-venv.",
         )
+    try:
+        import ssl
+    except ImportError as error:
+        stop(
+            "这个 Python 的 ssl 模块不能用，无法下载依赖（{}）。请换一个完整的 Python。".format(error),
+            "The ssl module of this Python does not work: nothing can be downloaded. Use a complete Python.",
+        )
     assert ensurepip
     assert venv
+    assert ssl
 
 
 def check_disk():
@@ -114,9 +125,10 @@ def environment():
 
 
 def prepare():
-    check_python()
+    check_version()
     if is_ready():
         return
+    check_modules()
     check_disk()
     say("① 建立虚拟环境 .venv …", "   Making the environment .venv …")
     shutil.rmtree(VENV, ignore_errors=True)

@@ -44,7 +44,7 @@ def test_old_python_is_named(
 ) -> None:
     monkeypatch.setattr(run.sys, "version_info", (3, 9, 2))
     try:
-        message = stopped(run.check_python, capsys)
+        message = stopped(run.check_version, capsys)
     finally:
         monkeypatch.undo()
     assert "3.11" in message
@@ -52,18 +52,19 @@ def test_old_python_is_named(
     assert "需要 Python" in message
 
 
-def test_missing_venv_is_named(
-    run: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("missing", "said"), [("ensurepip", "python3-venv"), ("venv", "python3-venv"), ("ssl", "ssl")])
+def test_missing_module_is_named(
+    run: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: str, said: str
 ) -> None:
     real = builtins.__import__
 
-    def without_ensurepip(name: str, *args: object, **kwargs: object) -> object:
-        if name == "ensurepip":
+    def without(name: str, *args: object, **kwargs: object) -> object:
+        if name == missing:
             raise ImportError(name)
         return real(name, *args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(builtins, "__import__", without_ensurepip)
-    assert "python3-venv" in stopped(run.check_python, capsys)
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert said in stopped(run.check_modules, capsys)
 
 
 def test_full_disk_is_named(
