@@ -591,6 +591,66 @@ def test_expected_specialty(expected: str | None, verdict: Code) -> None:
         assert {Code.SPECIALTY_LAPSED, Code.SPECIALTY_NOT_BEGUN} <= _codes(report)
 
 
+@pytest.mark.parametrize("expected", ["1", None])
+@pytest.mark.parametrize(
+    ("day", "verdict"),
+    [
+        (DAY - 6, Code.NOT_YET_VALID),
+        (DAY - 5, Code.VALID_COMPARE),
+        (DAY + 5, Code.VALID_COMPARE),
+        (DAY + 6, Code.SPECIALTY_EXPIRED),
+    ],
+)
+def test_first_and_last_day_of_a_specialty_are_inside(expected: str | None, day: int, verdict: Code) -> None:
+    world = World()
+    only = (Specialty(code=1, first_day=DAY - 5, last_day=DAY + 5),)
+    early = {"copy_issued_on": DAY - 20, "certificate_issued_on": DAY - 20, "usage_until": DAY + 20}
+    issued = world.issue_one(specialties=only, **early)
+    assert verify_text(issued.text, world.context(at=day, expect=Expectations(specialty=expected))).verdict is verdict
+    both = (*only, Specialty(code=2, first_day=DAY - 20, last_day=DAY + 20))
+    report = verify_text(world.issue_one(specialties=both, **early).text, world.context(at=day))
+    assert (Code.SPECIALTY_LAPSED in _codes(report)) is (day == DAY + 6)
+    assert (Code.SPECIALTY_NOT_BEGUN in _codes(report)) is (day == DAY - 6)
+
+
+def test_a_specialty_that_begins_today_is_not_waited_for() -> None:
+    """Between one that has ended and one that begins later, the later one's first day is named."""
+    world = World()
+    lines = (
+        Specialty(code=1, first_day=DAY - 400, last_day=DAY - 1),
+        Specialty(code=2, first_day=DAY + 1, last_day=DAY + 600),
+        Specialty(code=3, first_day=DAY + 9, last_day=DAY + 600),
+    )
+    report = verify_text(world.issue_one(specialties=lines).text, world.context())
+    finding = next(item for item in report.findings if item.code is Code.NOT_YET_VALID)
+    assert finding.evidence["first_day"] == format_day(DAY + 1)
+
+
+def test_the_expired_specialty_is_the_verdict_and_only_the_others_are_lapsed() -> None:
+    world = World()
+    lines = (
+        Specialty(code=1, first_day=DAY - 400, last_day=DAY - 2),
+        Specialty(code=2, first_day=DAY - 400, last_day=DAY - 1),
+        Specialty(code=12, first_day=DAY - 400, last_day=DAY + 400),
+    )
+    issued = world.issue_one(specialties=lines)
+    report = verify_text(issued.text, world.context(expect=Expectations(specialty="1")))
+    assert report.verdict is Code.SPECIALTY_EXPIRED
+    lapsed = [item.evidence["specialty"] for item in report.findings if item.code is Code.SPECIALTY_LAPSED]
+    assert lapsed == [2]
+
+
+def test_handwriting_is_a_duty_where_the_notice_speaks_of_it() -> None:
+    world = World()
+    found = next(
+        item
+        for item in verify_text(world.issue_one().text, world.context()).findings
+        if item.code is Code.HANDWRITING_COMPARE
+    )
+    assert found.severity is Severity.DUTY
+    assert "三（三）" in found.rule
+
+
 def test_no_specialty_runs_some_ended_some_not_begun() -> None:
     world = World()
     issued = world.issue_one(specialties=LINES[:2])
