@@ -22,17 +22,21 @@ from office import DAY, NOW, Office, person
 
 import mingzheng.issuer.issue as issue_module
 from mingzheng.formats.civil import day_start
+from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.lifecycle import find_registration, perform
 from mingzheng.issuer.publish import entry_of
 from mingzheng.issuer.refusals import LedgerBehindLogError
 from mingzheng.issuer.schema import CopyState, CopyStatus
 from mingzheng.issuer.workspace import log_vkey
+from mingzheng.keys.snapshot import load_store
+from mingzheng.keys.trust import Role
 from mingzheng.keys.vkey import parse_vkey
 from mingzheng.log.acts import ActType
 from mingzheng.log.checkpoint import open_checkpoint
 from mingzheng.log.client import DirectoryFetcher, LogReader
 from mingzheng.log.entry import ActEntry, IssueEntry, parse_entry
 from mingzheng.log.refusal import BehindMemoryError, RestoredBackupError
+from mingzheng.log.status import open_status_list
 
 STEP = 1 if FULL else 7
 CHANGED = person(1, employer="上海示例建设有限公司")
@@ -149,6 +153,24 @@ def test_killed_before_any_write_a_revocation_resumes(tmp_path: Path, capsys: py
             assert [act.act for act in workspace.ledger.all_acts()] == [ActType.REVOKE]
     with capsys.disabled():
         print(f"\nrevocation: {points} write points, killed before {len(range(0, points, STEP))}", end=" ")
+
+
+def test_killed_before_any_write_a_trust_export_can_be_repeated(tmp_path: Path) -> None:
+    def export(office: Office) -> None:
+        with office.open() as workspace:
+            export_trust(workspace, office.base / "trust", now=NOW + 60)
+
+    points = points_of(partial(export, Scene(tmp_path / "count").office))
+    for fatal in range(0, points, STEP):
+        scene = Scene(tmp_path / str(fatal))
+        kill(partial(export, scene.office), fatal)
+        notes = scene.notes()
+        export(scene.office)
+        check_world(scene, notes, rows=2, serials=2, superseded=0)
+        stored = load_store(scene.office.base / "trust")
+        assert stored.data.generation >= 1
+        (key,) = stored.data.keys_of(Role.STATUS, 1)
+        assert open_status_list(stored.data.blobs["status/1.cbor"], key.public_key).next_serial == 2
 
 
 def test_resumed_on_the_next_day_unlogged_serials_are_voided_and_logged_ones_kept(tmp_path: Path) -> None:
