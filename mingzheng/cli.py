@@ -153,7 +153,10 @@ def _usage(error: click.ClickException) -> NoReturn:
 def _surprise(error: Exception) -> NoReturn:
     code = getattr(error, "code", None)
     if isinstance(code, str):
-        _fail(code, chinese(code), str(error), getattr(error, "exit_code", EXIT_IO))
+        zh, en = getattr(error, "zh", None), getattr(error, "en", None)  # some errors speak both languages themselves
+        both = isinstance(zh, str) and isinstance(en, str)
+        detail = f"（{zh}） {en}" if both else str(error)
+        _fail(code, chinese(code), detail, getattr(error, "exit_code", EXIT_IO))
     logging.getLogger(__name__).debug("internal error", exc_info=error)
     zh = "程序内部错误；请带上加 -vv 再运行一次的输出报告。"
     en = f"Internal error, please report it with the output of -vv. ({type(error).__name__})"

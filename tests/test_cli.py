@@ -28,6 +28,13 @@ class UsageLikeError(TypedError):
     exit_code = 2
 
 
+class BilingualError(TypedError):
+    """Says what is wrong here in both languages."""
+
+    zh = "目录是空的"
+    en = "the directory is empty"
+
+
 class StrangeError(Exception):
     code = "no.such_code"
 
@@ -103,6 +110,12 @@ def test_typed_error_is_one_line_with_code_chinese_and_english(run: Run, monkeyp
 def test_typed_error_names_its_own_status(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     raising(monkeypatch, UsageLikeError("wrong"))
     assert run("probe")[0] == 2
+
+
+def test_error_of_two_languages_keeps_them_apart(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    raising(monkeypatch, BilingualError("目录是空的 / the directory is empty"))
+    zh = face.chinese("trust.no_store")
+    assert run("probe")[2] == f"错误 error [trust.no_store] {zh} （目录是空的） the directory is empty\n"
 
 
 def test_code_without_a_sentence_gives_the_message_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
