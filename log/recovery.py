@@ -4,6 +4,7 @@ Nothing here signs. Every doubt is a typed refusal (docs/adr/0010-storage-commit
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from mingzheng.keys.errors import KeysError
@@ -27,6 +28,8 @@ from mingzheng.log.refusal import (
 from mingzheng.log.store import Store
 from mingzheng.log.tail import Tail, append, check_tail, load_tail, stored_node
 
+_vkey_of = lru_cache(maxsize=64)(vkey_for)  # checking a key's point costs more than a signature
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogIdentity:
@@ -43,7 +46,7 @@ class LogIdentity:
 
     def vkey(self) -> VerifierKey:
         """The verifier key of the log's checkpoints."""
-        return vkey_for(self.origin_name, self.checkpoint_signer.public_key)
+        return _vkey_of(self.origin_name, self.checkpoint_signer.public_key)
 
     def vkey_text(self) -> str:
         """The same as the string `name+hash+key`."""

@@ -130,6 +130,10 @@ def stored_node(level: int, index: int, size: int, read: TileReader) -> Hash:
     """The stored hash (level, index) of the tree of `size` leaves, from its tile's bytes (unauthenticated)."""
     tile, first, count = tile_of_node(level, index, size)
     data = read(tile)
-    if count == 1 and len(data) == tile.width * HASH_BYTES:
-        return Hash(data[first * HASH_BYTES : (first + 1) * HASH_BYTES])
-    return node_from_tile(data, tile=tile, first=first, count=count)
+    if len(data) != tile.width * HASH_BYTES or first + count > tile.width:
+        return node_from_tile(data, tile=tile, first=first, count=count)  # says what is wrong
+    nodes = [data[at * HASH_BYTES : (at + 1) * HASH_BYTES] for at in range(first, first + count)]
+    while len(nodes) > 1:  # a power of two of them
+        pairs = iter(nodes)
+        nodes = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+    return Hash(nodes[0])
