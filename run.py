@@ -110,8 +110,10 @@ def pip(arguments, zh, en):
     command = [venv_python(), "-m", "pip", "--disable-pip-version-check", "--no-input"] + arguments
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=HERE, env=environment())
     if done.returncode != 0:
-        tail = done.stdout.decode("utf-8", "replace").strip().splitlines()[-12:]
-        say("\n".join("  pip: " + line for line in tail), "")
+        lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+        retries = [line for line in lines if "Retrying (Retry(" in line]
+        tail = retries[-1:] + [line for line in lines if line not in retries][-10:]
+        say("\n".join("  pip: " + line[:240] for line in tail), "")
         shutil.rmtree(VENV, ignore_errors=True)
         stop(zh, en)
 

@@ -83,12 +83,14 @@ def test_missing_network_is_named_and_leaves_no_half_environment(
         if "venv" in command:
             Path(run.VENV).mkdir()
             return SimpleNamespace(returncode=0, stdout=b"")
-        return SimpleNamespace(returncode=1, stdout=b"ERROR: no route to host")
+        retry = b"WARNING: Retrying (Retry(total=4)) after connection broken\n"
+        return SimpleNamespace(returncode=1, stdout=retry + retry + b"ERROR: no route to host")
 
     monkeypatch.setattr(run.subprocess, "run", fake)
     message = stopped(run.prepare, capsys)
     assert "网络" in message
     assert "no route to host" in message
+    assert message.count("Retrying") == 1
     assert not Path(run.VENV).exists()
 
 
