@@ -20,6 +20,7 @@ from mingzheng.issuer.refusals import (
     ClockBehindError,
     LedgerCorruptError,
     LedgerNewerError,
+    LedgerWriteError,
     NotALedgerError,
     RegistrationClosedError,
     RegistrationLockedError,
@@ -327,13 +328,16 @@ class Ledger:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):  # disk full, read-only, locked: not our rows' fault
+                raise LedgerWriteError(str(error)) from error
             raise
-        self._db.execute("COMMIT")
 
     def _update(self, statement: str, items: Iterable[tuple[object, ...]]) -> None:
         with self._transaction():

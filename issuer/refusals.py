@@ -201,6 +201,18 @@ class LedgerCorruptError(RefusalError):
         super().__init__(f"台账内容不一致（{what}）", f"the ledger contradicts itself: {what}")
 
 
+class LedgerWriteError(RefusalError):
+    """The system refused a write: disk full, read-only, or locked by another program. Nothing of it was kept."""
+
+    code: ClassVar[str] = "ledger.write"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            "台账写不进去，这一步没有生效", f"the ledger could not be written, nothing of this step was kept: {what}"
+        )
+
+
 class LedgerBehindLogError(RefusalError):
     """The log knows more of an issuer than the ledger: the ledger was put back from a backup."""
 

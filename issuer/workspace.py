@@ -149,6 +149,7 @@ class Workspace:
     def create(root: Path, foundation: Foundation, access: Access) -> WorkspaceConfig:
         """Make a workspace: keys, empty ledger, empty log. All or nothing; nothing is overwritten."""
         check_demo_name(foundation.origin.name, demo=foundation.demo)
+        root = root.resolve()
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise WorkspaceExistsError(root.name)
         build = root.parent / f".{root.name}.init"

@@ -35,7 +35,7 @@ from mingzheng.log.acts import ActType
 from mingzheng.log.checkpoint import open_checkpoint
 from mingzheng.log.client import DirectoryFetcher, LogReader
 from mingzheng.log.entry import ActEntry, IssueEntry, parse_entry
-from mingzheng.log.refusal import BehindMemoryError, RestoredBackupError
+from mingzheng.log.refusal import AnchorRefusedError, BehindMemoryError, RestoredBackupError
 from mingzheng.log.status import open_status_list
 
 STEP = 1 if FULL else 7
@@ -250,6 +250,23 @@ def test_a_restored_backup_signs_neither_a_block_nor_a_checkpoint(tmp_path: Path
         office.issue([person(9)], now=NOW + 600)
     assert messages == []
     assert (root / "log" / "public" / "checkpoint").read_bytes() == before
+
+
+def test_a_moved_workspace_goes_on_once_it_is_shown_its_newest_checkpoint(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "scene")
+    office, root = scene.office, scene.office.root
+    first = (root / "log" / "public" / "checkpoint").read_bytes()
+    office.issue([person(8)], now=NOW + 30)
+    shutil.copytree(root, tmp_path / "moved")
+    shutil.rmtree(root)
+    shutil.copytree(tmp_path / "moved", root)
+    newest = (root / "log" / "public" / "checkpoint").read_bytes()
+    with office.open() as workspace:
+        with pytest.raises(AnchorRefusedError):
+            workspace.log.resume_from_anchor(first)
+        workspace.log.resume_from_anchor(newest)
+    office.issue([person(9)], now=NOW + 600)
+    check_world(scene, [first, newest], rows=4, serials=4, superseded=0)
 
 
 def test_a_ledger_put_back_from_a_backup_issues_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from mingzheng.issuer.refusals import (
     ClockBehindError,
     LedgerCorruptError,
     LedgerNewerError,
+    LedgerWriteError,
     NotALedgerError,
     RegistrationClosedError,
     RegistrationLockedError,
@@ -287,6 +288,17 @@ def test_reads_registrations_and_records(ledger: Ledger) -> None:
         ledger.record_body(b"nothing")
     with pytest.raises(SerialUnknownError):
         ledger.copy(1, 99)
+
+
+def test_a_write_that_the_system_refuses_is_named_and_undone(ledger: Ledger) -> None:
+    ledger._db.execute("PRAGMA max_page_count = 20")
+    with pytest.raises(LedgerWriteError):
+        for number in range(1_000):
+            plan(ledger, order(number))
+    count = len(list(ledger.all_copies()))
+    assert ledger.counters(1) == (count, 0)
+    ledger._db.execute("PRAGMA max_page_count = 100000")
+    assert plan(ledger, order(5_000)) == [count]
 
 
 def test_the_clock_never_goes_back(ledger: Ledger) -> None:

@@ -46,6 +46,7 @@ def test_every_leaf_has_a_code_of_its_own_and_an_exit_status() -> None:
         refusals.RegistrationClosedError("other"),
         refusals.RegistrationLockedError(1, 2),
         refusals.ClockBehindError(1, 2),
+        refusals.LedgerWriteError("disk full"),
         refusals.ForeignStoreError(),
         refusals.SerialUnknownError(1, 2),
         refusals.RegistrationUnknownError(),

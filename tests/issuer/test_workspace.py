@@ -67,6 +67,11 @@ def test_overwrites_nothing_but_takes_an_empty_directory(office: Office, tmp_pat
     (tmp_path / "empty").mkdir()
     Workspace.create(tmp_path / "empty", FOUNDATION, office.access)
     assert (tmp_path / "empty" / "mingzheng.toml").is_file()
+    with pytest.MonkeyPatch.context() as patch:
+        (tmp_path / "here").mkdir()
+        patch.chdir(tmp_path / "here")
+        Workspace.create(Path("."), FOUNDATION, office.access)
+    assert (tmp_path / "here" / "mingzheng.toml").is_file()
 
 
 def test_a_failed_creation_leaves_nothing_and_an_interrupted_one_is_named(office: Office, tmp_path: Path) -> None:
