@@ -70,6 +70,9 @@ class DenseStates(MutableMapping[int, int]):
 
     def __setitem__(self, serial: int, state: int) -> None:
         dense = self._dense
+        if self._sparse and serial in self._sparse:  # it stays there: one place for each serial
+            self._sparse[serial] = state
+            return
         if serial >= len(dense):
             if serial > 2 * len(dense) + _DENSE_SLACK:
                 self._sparse[serial] = state
@@ -78,8 +81,8 @@ class DenseStates(MutableMapping[int, int]):
         dense[serial] = state
 
     def __delitem__(self, serial: int) -> None:
-        self[serial] = _UNKNOWN
-        self._sparse.pop(serial, None)
+        if self._sparse.pop(serial, None) is None:
+            self._dense[serial] = _UNKNOWN
 
     def __iter__(self) -> Iterator[int]:
         yield from (serial for serial, state in enumerate(self._dense) if state)
