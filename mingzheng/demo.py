@@ -26,6 +26,12 @@ FOREIGN_ORIGIN = "demo.elsewhere.example/log"
 CHINA = datetime.timezone(datetime.timedelta(hours=8))
 OLD_DAYS = 200  # a copy of that age is past its 180 days
 STALE_DAYS = 10  # trust data of that age is stale under policy site
+FORGERIES = {
+    "code": "真码的图片 picture of the genuine code",
+    "tampered": "大桥改成小桥 one character changed",
+    "unlogged": "去掉日志回执 its log receipt removed",
+    "lookalike": "真码前加仿冒网址 a look-alike address in front",
+}
 SHOWN = 240  # characters of a command line
 PURPOSE = "示范大桥项目投标"
 
@@ -131,12 +137,25 @@ def demo(out: Path, force: bool) -> None:
     cases = _play(stage)
     surprises = _verify(stage, cases)
     _audit(stage)
-    click.echo()
-    click.echo(f"结果在 results in {stage.out}：certificates/ trust/ log/ log.vkey reports/")
+    _say_results(stage.out)
     click.echo(f"{len(cases)} 例，{surprises} 例意外，{time.monotonic() - start:.0f} 秒 "
                f"(cases {len(cases)}, surprises {surprises})")  # fmt: skip
     if surprises:
         raise DemoError(f"{surprises} of {len(cases)} cases came out otherwise than named beforehand")
+
+
+def _say_results(out: Path) -> None:
+    click.echo(f"\n结果在 Results in {out}")
+    click.echo("  certificates/  证书 PDF certificates")
+    click.echo("  trust/         信任数据 trust data")
+    click.echo("  log/ log.vkey  公开日志及其公钥 the public log and its key")
+    click.echo("  reports/       核验与审计报告 reports: zh, en, JSON")
+    words = (sys.executable, "-m", "mingzheng", "verify", out / "certificates", "--trust", out / "trust")
+    click.echo(f"再试 Try: {' '.join(_shown(str(word)) for word in words)} --policy site")
+
+
+def _note(zh: str, en: str) -> None:
+    click.echo(f"# {zh} {en}")
 
 
 def _shown(word: str) -> str:
@@ -169,10 +188,16 @@ def _play(stage: Stage) -> list[Case]:
     _found(stage)
     click.echo("\n二、签发 Issue")
     constructor, expired_holder, revoked_holder = CONSTRUCTORS
+    _note(f"{OLD_DAYS} 天前的一份，如今已过使用时限：", f"a copy of {OLD_DAYS} days ago, past its window today:")
     expired = stage.issue("expired", [expired_holder], days_ago=OLD_DAYS)[0]
+    _note(
+        f"{STALE_DAYS} 天前的一份，连同当时的信任数据：",
+        f"a copy of {STALE_DAYS} days ago, with the trust data of that day:",
+    )
     stale = stage.issue("stale", [SAFETY[1]], days_ago=STALE_DAYS)[0]
     stage.run("trust", "export", stage.out / "trust-old", "--workspace", stage.workspace, *stage.secret(),
               "--as-of", stage.day(STALE_DAYS))  # fmt: skip
+    _note("今天的三批：", "today's three batches:")
     good, fresh, revoked = stage.issue("constructors", [constructor, expired_holder, revoked_holder])
     architect, suspended = stage.issue("architects", ARCHITECTS)
     superseded = stage.issue("safety", [SAFETY[0]])[0]
@@ -180,6 +205,7 @@ def _play(stage: Stage) -> list[Case]:
     renewed = _reissue(stage, SAFETY[0])
     stage.act("revoke", revoked_holder, reason="演示：以欺骗手段取得注册")
     stage.act("suspend", ARCHITECTS[1], reason="演示：正在核查")
+    _note("别处的机构，不在我们的信任数据里：", "an issuer elsewhere that our trust data do not know:")
     foreign = stage.issue("foreign", [SAFETY[0]], where=stage.out / "foreign-workspace")[0]
     click.echo("\n四、信任数据与公开日志 Trust data and the public log")
     stage.run("trust", "export", stage.out / "trust", "--workspace", stage.workspace, *stage.secret())
@@ -260,7 +286,7 @@ def _forge(stage: Stage, good: Path) -> dict[str, Path]:
     folder.mkdir(exist_ok=True)
     for name, matrix in codes.items():
         (folder / f"{name}.png").write_bytes(matrix_to_png(matrix, 4))
-        click.echo(f"  cases/{name}.png")
+        click.echo(f"  cases/{name + '.png':<14} {FORGERIES[name]}")
     return {name: folder / f"{name}.png" for name in codes}
 
 

@@ -55,7 +55,8 @@ def test_every_case_comes_out_as_named_beforehand(played: Played) -> None:
     assert "0 例意外" in shown
     assert "✗" not in shown
     assert all(f"✓ {verdict}" in shown for verdict in VERDICTS)
-    assert str(out) in shown
+    assert f"结果在 Results in {out}\n" in shown
+    assert f'"{out / "certificates"}" --trust' in shown
 
 
 def test_leaves_certificates_trust_log_and_reports(played: Played) -> None:
