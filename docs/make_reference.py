@@ -81,7 +81,7 @@ def commands_page() -> str:
         "One command `mingzheng`; standard output is data, standard error is talk; both are UTF-8.",
         "",
     ]
-    context = click.Context(cli, info_name="mingzheng")
+    context = click.Context(cli, info_name="mingzheng", help_option_names=cli.context_settings["help_option_names"])
     lines += _entry(cli, "mingzheng", context)
     for name in COMMANDS:
         command = cli.get_command(context, name)

@@ -15,7 +15,7 @@ from mingzheng import __version__
 from mingzheng.cli import COMMANDS, SETTINGS, cli, defaults_for, main
 
 ROOT = Path(__file__).resolve().parent.parent
-C_LOCALE = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+C_LOCALE = {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
 
 
 class TypedError(Exception):
