@@ -97,8 +97,8 @@ def _font() -> Check:
         name="font",
         level="ok" if fonts else "optional",
         found=", ".join(dict.fromkeys(fonts)) or "missing",
-        zh="证书字体；生僻字另配工作区的 fonts/fallback.ttf",
-        en="certificate font; rarer characters: fonts/fallback.ttf of the workspace",
+        zh="证书字体（生僻字见工作区 fonts/fallback.ttf）",
+        en="certificate font (rare characters: the workspace's fonts/fallback.ttf)",
     )
 
 
