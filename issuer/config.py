@@ -138,7 +138,7 @@ def parse_config(data: bytes) -> WorkspaceConfig:
         raise ConfigError("mingzheng.toml", f"over {MAX_BYTES} bytes")
     try:
         top = _Reader("", tomllib.loads(data.decode("utf-8")))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (RecursionError, ValueError) as error:  # no UTF-8, no TOML, nested too deep, thousands of digits
         raise ConfigError("mingzheng.toml", "not UTF-8 TOML") from error
     head = top.table("workspace")
     if (version := head.integer("version", 1, MAX_NUMBER)) != VERSION:

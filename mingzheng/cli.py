@@ -29,6 +29,9 @@ EXIT_INTERRUPTED = 130
 CONFIG_NAME = "mingzheng.toml"
 CONFIG_MAX_BYTES = 1_048_576  # as for a workspace's own file of that name
 SETTINGS = frozenset({"workspace", "trust", "lang", "policy"})
+# A file in the working directory may be anybody's: an upload folder must not choose whom to trust or relax the check.
+FILE_SETTINGS = frozenset({"workspace", "lang", "policy"})
+FILE_POLICIES = frozenset({"bid", "audit"})
 
 # command -> module:attribute; the help line is here so that `--help` loads no room.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -95,17 +98,28 @@ def cli(ctx: click.Context, verbose: int, quiet: bool) -> None:
     mingzheng verify cert.pdf --trust trust           离线核验 check a certificate offline
     mingzheng log audit log --vkey log.vkey           审计日志 audit a log, ours or any tlog-tiles log
 
-    Settings 设置: the table [defaults] of mingzheng.toml in the working directory (workspace, trust, lang, policy)
-    < MINGZHENG_WORKSPACE, MINGZHENG_TRUST, MINGZHENG_LANG, MINGZHENG_POLICY < flags 命令行选项。
+    Settings 设置: the table [defaults] of mingzheng.toml in the working directory (workspace, lang, and policy if
+    strict: bid or audit) < MINGZHENG_WORKSPACE, MINGZHENG_TRUST, MINGZHENG_LANG, MINGZHENG_POLICY < flags 命令行选项。
 
     Shell completion 命令补全: `eval "$(_MINGZHENG_COMPLETE=bash_source mingzheng)"` (also zsh, fish).
     """
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    _log_to_stderr(level)
     settings = {**read_config(Path.cwd() / CONFIG_NAME), **read_environment(os.environ)}
     name = ctx.invoked_subcommand or ""
     if (command := cli.get_command(ctx, name)) is not None:
         ctx.default_map = {name: defaults_for(command, settings)}
+
+
+def _log_to_stderr(level: int) -> None:
+    """Our own log lines only: what image and PDF libraries log may quote a file's metadata, names among it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
+    ours = logging.getLogger(PROGRAM)
+    ours.handlers[:] = [handler]
+    ours.setLevel(level)
+    if not logging.getLogger().handlers:
+        logging.getLogger().addHandler(logging.NullHandler())  # else the libraries' warnings reach the terminal
 
 
 def main() -> NoReturn:
@@ -201,14 +215,19 @@ def read_config(path: Path) -> dict[str, str]:
         if len(raw) > CONFIG_MAX_BYTES:
             raise click.UsageError(f"{CONFIG_NAME}: 超过 1 MiB (over 1 MiB)")
         table = tomllib.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (RecursionError, ValueError) as error:  # no UTF-8, no TOML, nested too deep, integers of thousands of digits
         raise click.UsageError(f"{CONFIG_NAME}: 不是有效的 TOML 文件 (not a TOML file): {error}") from error
     if "workspace" not in table:  # else the issuer's room reads the other tables
         _refuse_unknown(set(table), {"defaults"}, "")
     defaults = table.get("defaults", {})
     if not isinstance(defaults, dict) or not all(isinstance(v, str) for v in defaults.values()):
         raise click.UsageError(f"{CONFIG_NAME}: [defaults] 只能是文本键值 (must be a table of texts)")
-    _refuse_unknown(set(defaults), SETTINGS, "[defaults] ")
+    _refuse_unknown(set(defaults), FILE_SETTINGS, "[defaults] ")
+    if defaults.get("policy", "bid") not in FILE_POLICIES:
+        raise click.UsageError(
+            f"{CONFIG_NAME}: 文件里的 policy 只能是 bid 或 audit；放宽请用 --policy 或 MINGZHENG_POLICY "
+            "(a file may only set bid or audit; relax the check with --policy or MINGZHENG_POLICY)"
+        )
     return dict(defaults)
 
 

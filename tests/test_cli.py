@@ -1,5 +1,6 @@
 """The one command: every failure is a sentence in two languages with a code and a status; settings have one order."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -233,13 +234,41 @@ def test_file_then_environment_then_flag(run: Run, monkeypatch: pytest.MonkeyPat
     install(monkeypatch, several)
     default = {"lang": "zh", "policy": "bid"}.get(name)
     assert f"{name}={default}\n" in run("probe", "inner")[1]
-    (tmp_path / "mingzheng.toml").write_text(f'[defaults]\n{name} = "file"\n')
-    assert f"{name}=file\n" in run("probe", "inner")[1]
+    file = {"trust": default, "policy": "audit"}.get(name, "file")
+    if name != "trust":
+        (tmp_path / "mingzheng.toml").write_text(f'[defaults]\n{name} = "{file}"\n')
+    assert f"{name}={file}\n" in run("probe", "inner")[1]
     monkeypatch.setenv(f"MINGZHENG_{name.upper()}", "")
-    assert f"{name}=file\n" in run("probe", "inner")[1]
+    assert f"{name}={file}\n" in run("probe", "inner")[1]
     monkeypatch.setenv(f"MINGZHENG_{name.upper()}", "environment")
     assert f"{name}=environment\n" in run("probe", "inner")[1]
     assert f"{name}=flag\n" in run("probe", "inner", f"--{name}", "flag")[1]
+
+
+@pytest.mark.parametrize("line", ['trust = "theirs"', 'policy = "site"', 'policy = "none"'])
+def test_a_file_lying_about_neither_chooses_trust_nor_relaxes_the_check(run: Run, tmp_path: Path, line: str) -> None:
+    (tmp_path / "mingzheng.toml").write_text(f"[defaults]\n{line}\n")
+    status, out, err = run("doctor")
+    assert (status, out) == (2, "")
+    assert "[usage]" in err
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "9" * 5000, "a.b = {" * 3000])
+def test_a_hostile_file_is_a_usage_error(run: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "mingzheng.toml").write_text(text)
+    assert run("doctor")[0] == 2
+
+
+def test_log_lines_are_ours_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def probe() -> None:
+        logging.getLogger("PIL.TiffImagePlugin").debug("ImageDescription 张三")
+        logging.getLogger("mingzheng.log").debug("sequenced size=2")
+
+    install(monkeypatch, probe)
+    err = run("-vv", "probe")[2]
+    assert "sequenced size=2" in err
+    assert "张三" not in err
 
 
 def test_settings_touch_no_other_option(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +387,7 @@ import mingzheng.cli as face
 @click.option("--fail", is_flag=True)
 def command(fail):
     for level in ("debug", "info", "warning", "error"):
-        getattr(logging.getLogger("probe"), level)("said %s", level)
+        getattr(logging.getLogger("mingzheng.probe"), level)("said %s", level)
     if fail:
         raise KeyError("secret")
 module = types.ModuleType("probe_module")
