@@ -156,6 +156,7 @@ def deliver_jobs(
 ) -> tuple[Issued, ...]:
     """Plan, log, render and read back; what is done already is not done again."""
     by_key = {job.order.key: job for job in jobs}
+    renderer = Renderer(workspace, out)  # first of all: nothing is planned that could not be written there
 
     def make_claims(order: Order, serial: int, salt: bytes) -> bytes:
         return encode_claims(_plan(by_key[order.key], serial, salt).claims)
@@ -169,7 +170,6 @@ def deliver_jobs(
     )
     _logger.info("planned copies=%d", len(planned))
     settle(workspace, now=now)
-    renderer = Renderer(workspace, out)
     issued = []
     for job, row in zip(jobs, planned, strict=True):
         path = renderer.deliver(workspace.ledger.copy(row.issuer, row.serial))

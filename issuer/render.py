@@ -8,6 +8,7 @@ File names hold kind, issuer and serial, nothing of the holder.
 
 import hashlib
 import logging
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -117,6 +118,8 @@ class Renderer:
         self._workspace, self._out = workspace, out
         self._press = Press(workspace)
         make_dirs(out)
+        with tempfile.TemporaryFile(dir=out):  # raises OSError where no file can be made
+            pass
 
     def deliver(self, row: CopyRow) -> Path:
         """Bring a logged copy to `delivered`; a delivered one whose file is there and unchanged is left alone.

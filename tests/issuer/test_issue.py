@@ -64,6 +64,22 @@ def test_the_same_again_gives_the_same_files_and_no_serial(office: Office) -> No
     assert {path.name: path.read_bytes() for path in office.out.iterdir()} == {k: v[0] for k, v in before.items()}
 
 
+def test_nothing_is_planned_when_the_files_could_not_be_written(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied", "out")
+
+    monkeypatch.setattr("mingzheng.issuer.render.tempfile.TemporaryFile", refuse)
+    with pytest.raises(PermissionError):
+        office.issue([person(1)])
+    monkeypatch.undo()
+    assert [item.row.serial for item in office.issue([person(2)])] == [0]
+    with office.open() as workspace:
+        assert workspace.ledger.copy(1, 0).serial == 0
+        assert workspace.log.head()[0] == 2  # one copy and its time entry
+
+
 def test_a_lost_or_damaged_file_is_made_again(office: Office) -> None:
     (item,) = office.issue([person(1)])
     whole = item.path.read_bytes()
