@@ -18,7 +18,10 @@ COMPLETE = [
             "acts", "block", "checkpoint", "entry", "errors", "hashing", "merkle", "proof", "receipt", "status", "tile",
         )
     ),
-    *(f"formats/{name}.py" for name in ("cbor", "claims", "cose", "credential", "qrtext", "repertoire", "text", "civil")),
+    *(
+        f"formats/{name}.py"
+        for name in ("cbor", "claims", "cose", "credential", "qrtext", "repertoire", "text", "civil")
+    ),
 ]  # fmt: skip
 
 

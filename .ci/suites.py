@@ -23,6 +23,9 @@ class Runner:
         self.lines: list[str] = []
         self.failed: list[str] = []
         self.environment = {**os.environ, "PYTHONUTF8": "1", "MINGZHENG_FULL": "1" if full else "0"}
+
+    def with_everything(self) -> None:
+        """From here on the marked suites find what they need; before, a plain clone is tested."""
         self.environment["MINGZHENG_PEERS_PYTHON"] = str(PEERS / "bin" / "python")
         self.environment["MINGZHENG_WHEEL"] = "1"
 

@@ -139,7 +139,17 @@ def write(root: Path) -> None:
 
 def _traced(root: Path, call: str, fault: str, when: int) -> tuple[int, list[str]]:
     here = Path(__file__).parent
-    command = ["strace", "-f", "-qq", "-e", f"trace={call}", "-e", f"inject={call}:{fault}:when={when}", "-o", os.devnull]
+    command = [
+        "strace",
+        "-f",
+        "-qq",
+        "-e",
+        f"trace={call}",
+        "-e",
+        f"inject={call}:{fault}:when={when}",
+        "-o",
+        os.devnull,
+    ]
     program = [sys.executable, "-c", PROGRAM, str(here), str(root)]
     environment = {**os.environ, "PYTHONPATH": str(here.parent), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run([*command, *program], capture_output=True, text=True, env=environment, check=False)

@@ -179,14 +179,13 @@ def test_a_reissue_on_the_day_of_the_certificate_is_still_a_new_one(tmp_path: Pa
 
 
 def test_a_reissue_cut_short_is_finished_on_the_next_day(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken:
-        def __init__(self, *_: object) -> None:
-            raise OSError("disk full")
+    def full(*_: object) -> None:
+        raise OSError("disk full")
 
     with office.open() as workspace:
         target = of_person_1(workspace)
         with monkeypatch.context() as patch:
-            patch.setattr("mingzheng.issuer.issue.Renderer", Broken)
+            patch.setattr("mingzheng.issuer.issue.Renderer.deliver", full)
             with pytest.raises(OSError, match="disk full"):
                 reissue(workspace, target, wanted=None, reason="lost", now=NOW + 1, out=office.out)
         issued = reissue(workspace, target, wanted=None, reason="lost", now=NEXT_DAY, out=office.out)
