@@ -120,16 +120,13 @@ class WorkspaceConfig:
 
     # what the log asks of whoever keeps the keys (log.book.ActKeys)
 
-    def act_key(self, issuer: int, kid: Kid, role: str) -> PublicKey | None:
-        """The issuer's key of that role and kid."""
-        for key in self.keys:
-            if (key.role, key.issuer, key.kid) == (role, issuer, kid):
-                return key.public_key
-        return None
+    def record(self, kid: Kid) -> KeyRecord | None:
+        """See ActKeys."""
+        return next((self._record(key) for key in self.keys if key.kid == kid), None)
 
-    def issues_for(self, issuer: int, kid: Kid) -> bool:
-        """Whether `kid` is a credential key of the issuer."""
-        return any((key.role, key.issuer, key.kid) == (Role.CREDENTIAL, issuer, kid) for key in self.keys)
+    def may_name(self, issuer: int, origin: int) -> bool:
+        """See ActKeys: a workspace has one log."""
+        return origin == self.origin.number
 
 
 def parse_config(data: bytes) -> WorkspaceConfig:

@@ -1,29 +1,23 @@
 """Who may write to a log, answered from trust data (used by the command and by workspaces)."""
 
-from mingzheng.keys.alg import PublicKey
 from mingzheng.keys.kid import Kid
-from mingzheng.keys.trust import Role, TrustData
+from mingzheng.keys.trust import KeyRecord, TrustData
 
 
 class TrustActKeys:
-    """`book.ActKeys` over trust data, for one origin. Retirement and compromise are the log's own to tell."""
+    """`book.ActKeys` over trust data."""
 
-    def __init__(self, trust: TrustData, origin: int) -> None:
-        self._trust, self._origin = trust, origin
+    def __init__(self, trust: TrustData) -> None:
+        self._trust = trust
+        self._origins: dict[int, set[int]] = {0: set(trust.origins)}
+        for record in trust.keys.values():
+            if record.issuer:
+                self._origins.setdefault(record.issuer, set()).update(record.origins & trust.origins.keys())
 
-    def act_key(self, issuer: int, kid: Kid, role: str) -> PublicKey | None:
+    def record(self, kid: Kid) -> KeyRecord | None:
         """See ActKeys."""
-        record = self._trust.key(kid)
-        if record is None or record.role != role or record.issuer != issuer or not record.may_log(self._origin):
-            return None
-        return record.public_key
+        return self._trust.key(kid)
 
-    def issues_for(self, issuer: int, kid: Kid) -> bool:
+    def may_name(self, issuer: int, origin: int) -> bool:
         """See ActKeys."""
-        record = self._trust.key(kid)
-        return (
-            record is not None
-            and record.role == Role.CREDENTIAL
-            and record.issuer == issuer
-            and record.may_log(self._origin)
-        )
+        return origin in self._origins.get(issuer, ())

@@ -2,15 +2,17 @@
 
 Pure; one rule book for the sequencer, which refuses, and the auditor, which alarms. `Book.apply` takes an entry in
 and returns every rule it breaks; the sequencer throws its book away on the first, the auditor goes on.
+`clock_faults` is for the end of a round, when its time is known.
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from mingzheng.keys.alg import PublicKey, verify
+from mingzheng.keys.alg import verify
 from mingzheng.keys.errors import SignatureInvalidError
 from mingzheng.keys.kid import Kid
+from mingzheng.keys.trust import KeyRecord, Role
 from mingzheng.log.acts import SerialEvent, SerialState, step
 from mingzheng.log.entry import (
     ActEntry,
@@ -26,10 +28,18 @@ from mingzheng.log.entry import (
     act_message,
 )
 from mingzheng.log.errors import ActOrderError, LogError
-from mingzheng.log.hashing import Hash
+from mingzheng.log.hashing import EMPTY_ROOT, Hash
 
-ROLE_ACT = "act"
-ROLE_AUTHORITY = "authority"
+MAX_STATUS_LAG = 65_536
+"""How far below its own index a status entry's size may lie: the largest round. Other issuers' entries may stand
+between, its own issuer's may not; whoever holds the list alone can check this much."""
+
+MAX_STATUS_AGE = 3_600
+MAX_STATUS_SPAN = 86_400
+"""Seconds: `this_update` before the round's time, `next_update` after `this_update`."""
+
+LOG_ITSELF = 0
+"""Issuer number under which the book keeps what landmark entries said."""
 
 STATES = tuple(SerialState)
 CODE_OF = {state: code for code, state in enumerate(STATES)}
@@ -40,11 +50,11 @@ _LIVE = CODE_OF[SerialState.LIVE]
 class ActKeys(Protocol):
     """Who may write what: answered from trust data, or from a workspace's own keys."""
 
-    def act_key(self, issuer: int, kid: Kid, role: str) -> PublicKey | None:
-        """The issuer's key of role `act` or `authority` by that kid; None if it has no such key."""
+    def record(self, kid: Kid) -> KeyRecord | None:
+        """The key of that kid with its role and scope; None if there is none."""
 
-    def issues_for(self, issuer: int, kid: Kid) -> bool:
-        """Whether `kid` is a credential key of the issuer that may log at this origin."""
+    def may_name(self, issuer: int, origin: int) -> bool:
+        """Whether lists of the issuer (landmarks: issuer 0) may be drawn from that origin too."""
 
 
 class RuleError(LogError):
@@ -93,10 +103,34 @@ class HeadError(RuleError):
     code: ClassVar[str] = "rule.wrong_head"
 
 
+class HeadShrinksError(RuleError):
+    """A list states a smaller size of an origin than the list before it, or leaves the origin out."""
+
+    code: ClassVar[str] = "rule.head_shrinks"
+
+
+class UnknownOriginError(RuleError):
+    """A list names an origin that is unknown, or that no key of the issuer may log in."""
+
+    code: ClassVar[str] = "rule.unknown_origin"
+
+
+class StatusIncompleteError(RuleError):
+    """A status entry was drawn before an entry of its issuer that stands below it, or too far back."""
+
+    code: ClassVar[str] = "rule.status_incomplete"
+
+
 class StatusTimeError(RuleError):
-    """An issuer's status entries do not follow each other in time and size."""
+    """An issuer's status entries go back in time."""
 
     code: ClassVar[str] = "rule.status_time"
+
+
+class StatusClockError(RuleError):
+    """A status entry's times do not fit the time of its round, or its list holds for too long."""
+
+    code: ClassVar[str] = "rule.status_clock"
 
 
 class MissingHeadError(RuleError):
@@ -107,13 +141,19 @@ class MissingHeadError(RuleError):
 
 @dataclass(slots=True, kw_only=True)
 class IssuerBook:
-    """One issuer's part. `states`: serial → position in STATES; serials never named are absent."""
+    """One issuer's part. `states`: serial → position in STATES; serials never named are absent.
+
+    `last_index`: of its last entry other than a status entry, -1 before the first. `status_sizes`: the greatest size
+    of each origin that its lists stated.
+    """
 
     next_act: int = 0
     next_serial: int = 0
     states: MutableMapping[int, int] = field(default_factory=dict)
+    last_index: int = -1
     status_index: int | None = None
     status_time: int | None = None
+    status_sizes: dict[int, int] = field(default_factory=dict)
 
 
 class RootAt(Protocol):
@@ -145,23 +185,31 @@ class Book:
         `root_at` serves sizes up to `index`. Time and filler entries are the round's own and break nothing here.
         """
         if isinstance(entry, IssueEntry):
-            return self._issue(entry)
+            return self._issue(entry, index)
         if isinstance(entry, ActEntry | NoticeEntry | KeyEventEntry):
             return [*self._signed(entry), *self._effects(entry, index)]
         if isinstance(entry, StatusEntry):
-            return [*self._heads(entry.origins, index, root_at), *self._status(entry, index)]
+            return [*self._heads(entry.issuer, entry.origins, index, root_at), *self._status(entry, index)]
         if isinstance(entry, LandmarkEntry):
-            return list(self._heads(entry.origins, index, root_at))
+            return list(self._heads(LOG_ITSELF, entry.origins, index, root_at))
         return []
 
-    def _issue(self, entry: IssueEntry) -> list[RuleError]:
+    def _key(self, issuer: int, kid: Kid, role: Role) -> KeyRecord | None:
+        """The issuer's key of that role that may log here."""
+        record = None if self.keys is None else self.keys.record(kid)
+        if record is None or (record.role, record.issuer) != (role, issuer) or not record.may_log(self.origin):
+            return None
+        return record
+
+    def _issue(self, entry: IssueEntry, index: int) -> list[RuleError]:
         faults: list[RuleError] = []
         issuer, kid, serial = entry.issuer, entry.kid, entry.serial
-        if self.keys is not None and not self.keys.issues_for(issuer, kid):
+        if self.keys is not None and self._key(issuer, kid, Role.CREDENTIAL) is None:
             faults.append(UnknownKeyError(f"kid {kid.hex()} may not issue for issuer {issuer} here"))
         if self.retired and (issuer, kid) in self.retired:
             faults.append(KeyRetiredError(f"kid {kid.hex()} was retired at entry {self.retired[issuer, kid]}"))
         book = self.issuer(issuer)
+        book.last_index = index
         if book.states.get(serial, _UNKNOWN) == _UNKNOWN:
             book.states[serial] = _LIVE
         else:
@@ -172,14 +220,14 @@ class Book:
 
     def _signed(self, entry: SignedEntry) -> Iterator[RuleError]:
         issuer, kid = entry.issuer, entry.kid
-        role = ROLE_AUTHORITY if isinstance(entry, KeyEventEntry) else ROLE_ACT
+        role = Role.AUTHORITY if isinstance(entry, KeyEventEntry) else Role.ACT
         if self.keys is not None:
-            key = self.keys.act_key(issuer, kid, role)
+            key = self._key(issuer, kid, role)
             if key is None:
                 yield UnknownKeyError(f"kid {kid.hex()} is no {role} key of issuer {issuer}")
             else:
                 try:
-                    verify(key, signature=entry.signature, message=act_message(entry, self.origin_name))
+                    verify(key.public_key, signature=entry.signature, message=act_message(entry, self.origin_name))
                 except SignatureInvalidError:
                     yield ActSignatureError(f"issuer {issuer}, act number {entry.act_number}: signature is not good")
         if (issuer, kid) in self.retired:
@@ -190,6 +238,7 @@ class Book:
         book.next_act = max(book.next_act, entry.act_number + 1)
 
     def _effects(self, entry: SignedEntry, index: int) -> Iterator[RuleError]:
+        self.issuer(entry.issuer).last_index = index
         if isinstance(entry, ActEntry):
             book = self.issuer(entry.issuer)
             event = SerialEvent(entry.act)
@@ -204,20 +253,49 @@ class Book:
             elif subject in self.retired:
                 yield KeyRetiredError(f"kid {entry.subject_kid.hex()} comes back after entry {self.retired[subject]}")
 
-    def _heads(self, origins: tuple[OriginHead, ...], index: int, root_at: RootAt) -> Iterator[RuleError]:
-        ours = [head for head in origins if head.origin == self.origin]
-        if not ours:
+    def _heads(self, issuer: int, origins: tuple[OriginHead, ...], index: int, root_at: RootAt) -> Iterator[RuleError]:
+        book = self.issuer(issuer)
+        sizes = {head.origin: head.size for head in origins}
+        if self.origin not in sizes:
             yield MissingHeadError(f"origin {self.origin} is not among the heads")
-        for head in ours:
-            root = root_at(head.size) if head.size <= index else None
+        for head in origins:
+            if head.origin == self.origin:
+                root = root_at(head.size) if head.size <= index else None
+            elif self.keys is not None and not self.keys.may_name(issuer, head.origin):
+                yield UnknownOriginError(f"origin {head.origin} is not one that issuer {issuer} may log in")
+                continue
+            else:
+                root = EMPTY_ROOT if head.size == 0 else head.root  # another log's: its auditor's to check
             if root != head.root:
                 yield HeadError(f"size {head.size} with root {head.root.hex()} is no head of this log before {index}")
+        for origin, size in book.status_sizes.items():
+            if sizes.get(origin, -1) < size:
+                yield HeadShrinksError(f"issuer {issuer}: origin {origin} had {size}, now {sizes.get(origin)}")
+            sizes[origin] = max(size, sizes.get(origin, size))
+        book.status_sizes = sizes
 
     def _status(self, entry: StatusEntry, index: int) -> Iterator[RuleError]:
         book = self.issuer(entry.issuer)
+        for head in entry.origins:
+            if head.origin == self.origin and head.size <= max(book.last_index, index - MAX_STATUS_LAG - 1):
+                yield StatusIncompleteError(
+                    f"issuer {entry.issuer}: drawn at size {head.size}, its last entry is {book.last_index}, "
+                    f"the list stands at {index}"
+                )
         if book.status_time is not None and entry.this_update < book.status_time:
             yield StatusTimeError(f"issuer {entry.issuer}: this-update {entry.this_update} after {book.status_time}")
         book.status_index, book.status_time = index, max(entry.this_update, book.status_time or 0)
+
+
+def clock_faults(entry: Entry, seconds: int) -> Iterator[RuleError]:
+    """What of an entry does not fit a round of that time."""
+    if isinstance(entry, StatusEntry):
+        age, span = seconds - entry.this_update, entry.next_update - entry.this_update
+        if not 0 <= age <= MAX_STATUS_AGE or span > MAX_STATUS_SPAN:
+            yield StatusClockError(
+                f"issuer {entry.issuer}: this-update {entry.this_update} and next-update {entry.next_update} "
+                f"in a round of {seconds}"
+            )
 
 
 def wanted_serials(entries: Mapping[int, Entry]) -> dict[int, set[int]]:
@@ -230,6 +308,8 @@ def wanted_serials(entries: Mapping[int, Entry]) -> dict[int, set[int]]:
             wanted.setdefault(entry.issuer, set()).update(entry.serials)
         elif isinstance(entry, NoticeEntry | KeyEventEntry | StatusEntry):
             wanted.setdefault(entry.issuer, set())
+        elif isinstance(entry, LandmarkEntry):
+            wanted.setdefault(LOG_ITSELF, set())
     return wanted
 
 

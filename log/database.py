@@ -5,18 +5,20 @@ cell: (size, root) moves only by an UPDATE that names the old pair. Everything e
 the entries. Schema changes raise SCHEMA and refuse other versions (docs/adr/0010-storage-commit-order.md).
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from mingzheng.keys.kid import Kid
+from mingzheng.log.book import IssuerBook
 from mingzheng.log.hashing import Hash
 from mingzheng.log.instance import Instance
 from mingzheng.log.refusal import DiskDisagreesError, LogMissingError
 
-SCHEMA = 1
+SCHEMA = 2
 _CHUNK = 500  # parameters per statement; SQLite allows 999 everywhere
 _Item = TypeVar("_Item")
 
@@ -42,7 +44,7 @@ CREATE TABLE retired (issuer INTEGER NOT NULL, kid BLOB NOT NULL, idx INTEGER NO
     WITHOUT ROWID;
 CREATE TABLE issuer (
     issuer INTEGER PRIMARY KEY, next_act INTEGER NOT NULL, next_serial INTEGER NOT NULL,
-    status_index INTEGER, status_time INTEGER
+    last_index INTEGER NOT NULL, status_index INTEGER, status_time INTEGER, status_sizes TEXT NOT NULL
 );
 """
 
@@ -73,12 +75,14 @@ class HeadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerRow:
-    """Next dense act number, next serial, and where the issuer's last status entry stands."""
+    """What `book.IssuerBook` keeps of an issuer, but for the states of its serials."""
 
     next_act: int = 0
     next_serial: int = 0
+    last_index: int = -1
     status_index: int | None = None
     status_time: int | None = None
+    status_sizes: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +184,12 @@ class Database:
                 ((issuer, serial, state, index) for (issuer, serial), (state, index) in rows.serials.items()),
             )
             many(
-                "INSERT OR REPLACE INTO issuer VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO issuer VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (number, row.next_act, row.next_serial, row.status_index, row.status_time)
+                    (
+                        *(number, row.next_act, row.next_serial, row.last_index, row.status_index, row.status_time),
+                        json.dumps(sorted(row.status_sizes.items())),
+                    )
                     for number, row in rows.issuers.items()
                 ],
             )
@@ -241,12 +248,22 @@ class Database:
 
     def issuer_row(self, issuer: int) -> IssuerRow:
         """Counters of an issuer; all zero for one that is new here."""
-        query = "SELECT next_act, next_serial, status_index, status_time FROM issuer WHERE issuer = ?"
+        query = (
+            "SELECT next_act, next_serial, last_index, status_index, status_time, status_sizes "
+            "FROM issuer WHERE issuer = ?"
+        )
         found = self._connection.execute(query, (issuer,)).fetchone()
         if found is None:
             return IssuerRow()
-        act, serial, index, time = found
-        return IssuerRow(next_act=act, next_serial=serial, status_index=index, status_time=time)
+        act, serial, last, index, time, sizes = found
+        return IssuerRow(
+            next_act=act,
+            next_serial=serial,
+            last_index=last,
+            status_index=index,
+            status_time=time,
+            status_sizes=dict(json.loads(sizes)),
+        )
 
     def retired(self) -> dict[tuple[int, Kid], int]:
         """Keys that a key event retired or declared compromised → its index."""
@@ -262,8 +279,9 @@ class Database:
         return int(found[0]), int(found[1])
 
     def issuers(self) -> list[int]:
-        """Every issuer with an entry in this log."""
-        return [row[0] for row in self._connection.execute("SELECT issuer FROM issuer ORDER BY issuer")]
+        """Every issuer with an entry in this log. Row 0 is the log's own: what its landmarks said."""
+        query = "SELECT issuer FROM issuer WHERE issuer > 0 ORDER BY issuer"
+        return [row[0] for row in self._connection.execute(query)]
 
     def first_indexes(self, issuer: int, serials: Iterable[int]) -> dict[int, int]:
         """Serial → index of the first entry that names it."""
@@ -293,6 +311,18 @@ class Database:
         except sqlite3.DatabaseError as error:
             return [str(error)]
         return [] if found == ["ok"] else found
+
+
+def issuer_row_of(found: IssuerBook) -> IssuerRow:
+    """The row of an issuer's part of the book."""
+    return IssuerRow(
+        next_act=found.next_act,
+        next_serial=found.next_serial,
+        last_index=found.last_index,
+        status_index=found.status_index,
+        status_time=found.status_time,
+        status_sizes=found.status_sizes,
+    )
 
 
 def _chunks(items: list[_Item]) -> Iterable[list[_Item]]:

@@ -13,7 +13,7 @@ from mingzheng.keys.errors import KeysError
 from mingzheng.keys.vkey import VerifierKey
 from mingzheng.log.book import Book, IssuerBook, RootAt
 from mingzheng.log.checkpoint import Checkpoint, open_checkpoint
-from mingzheng.log.database import Database, HeadRow, IssuerRow
+from mingzheng.log.database import Database, HeadRow, issuer_row_of
 from mingzheng.log.entry import ActEntry, FillerEntry, IssueEntry, TimeEntry
 from mingzheng.log.errors import EntryError, LogError, MalformedError
 from mingzheng.log.fastentry import read_entry
@@ -287,12 +287,7 @@ class _RowCheck:
     def _counters(self, number: int) -> Iterator[Fault]:
         book = self._book.issuer(number)
         row = self._database.issuer_row(number)
-        want = IssuerRow(
-            next_act=book.next_act,
-            next_serial=book.next_serial,
-            status_index=book.status_index,
-            status_time=book.status_time,
-        )
+        want = issuer_row_of(book)
         if row != want:
             yield _row_fault(f"issuer {number}: {row}, the entries say {want}")
 

@@ -140,7 +140,6 @@ class _Audit:
         for alarm in check.finish(self._entries):
             self._alarm(alarm)
         self._counts = check.counts
-        self._notes += [f"status entry {index} also covers other logs: not drawn again" for index in check.unchecked]
         for alarm in self._compromises(check):
             self._alarm(alarm)
 
@@ -148,7 +147,7 @@ class _Audit:
         trust, keys = self._plan.trust, self._plan.keys
         if trust is None:
             return None
-        book = Book(origin=keys.number, origin_name=keys.name, keys=TrustActKeys(trust, keys.number))
+        book = Book(origin=keys.number, origin_name=keys.name, keys=TrustActKeys(trust))
         return RuleCheck(book, self._reader.root_at)
 
     def _compromises(self, check: RuleCheck) -> Iterator[Alarm]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mingzheng.formats.civil import day_of_time
-from mingzheng.log.book import Book, RootAt, RuleError
+from mingzheng.log.book import Book, RootAt, RuleError, clock_faults
 from mingzheng.log.entry import (
     ActEntry,
     Entry,
@@ -140,7 +140,7 @@ def make_round(draft: Draft, parsed: Mapping[int, Entry], book: Book, *, time: R
         elif isinstance(entry, ActEntry):
             for serial in entry.serials:
                 touched.setdefault((entry.issuer, serial), index)
-        faults: list[RuleError] = book.apply(entry, index, root_at)
+        faults: list[RuleError] = [*book.apply(entry, index, root_at), *clock_faults(entry, time.now)]
         if faults:
             raise SubmissionError(position, faults[0].code, str(faults[0])) from faults[0]
     entries = [item.entry for item in draft.fresh.values()]

@@ -1,18 +1,16 @@
 """Check a log's entries in order against its rules: the auditor's half of docs/spec/log.md.
 
-Pure: entries in, alarms out; it never stops at a fault. Memory: a byte per serial, the sets of the status lists, and
-a journal of the last changes, so that a status entry can be drawn again as of the size it names.
+Pure: entries in, alarms out; it never stops at a fault. Memory: some bytes per serial, and the sets of the status
+lists, from which every list is drawn again where its entry stands.
 """
 
-from collections import deque
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import NamedTuple
 
 from mingzheng.formats.civil import day_of_time
 from mingzheng.log.acts import SerialState
-from mingzheng.log.book import CODE_OF, Book, IssuerBook, RootAt
+from mingzheng.log.book import CODE_OF, Book, IssuerBook, RootAt, clock_faults
 from mingzheng.log.entry import (
     ActEntry,
     Entry,
@@ -30,10 +28,6 @@ from mingzheng.log.errors import EntryError
 from mingzheng.log.fastentry import read_entry
 from mingzheng.log.rounds import DAY_TOLERANCE
 from mingzheng.log.status import StatusBody, encode_body
-
-JOURNAL = 200_000
-BUDGET = 50_000_000
-"""Changes undone in all for status entries drawn from older heads: bounds what a hostile log can cost."""
 
 _DENSE_SLACK = 65_536
 _UNKNOWN = CODE_OF[SerialState.UNKNOWN]
@@ -92,27 +86,15 @@ class DenseStates(MutableMapping[int, int]):
         return sum(1 for _ in self)
 
 
-class _Change(NamedTuple):
-    at: int
-    issuer: int
-    serial: int
-    state: int  # before
-    next_serial: int  # before
-
-
 class RuleCheck:
     """Feed every entry in order to `take`, then call `finish`."""
 
     def __init__(self, book: Book, root_at: RootAt) -> None:
         self.counts: dict[int, dict[str, int]] = {}
-        self.unchecked: list[int] = []
         self.compromises: list[tuple[int, KeyEventEntry]] = []
         self._book, self._root_at = book, root_at
-        self._journal: deque[_Change] = deque()
-        self._budget = BUDGET
-        self._forgotten = 0  # changes below this index are out of the journal
         self._sets: dict[int, dict[int, set[int]]] = {}
-        self._round: list[tuple[int, IssueEntry]] = []
+        self._round: list[tuple[int, IssueEntry | SignedEntry | StatusEntry]] = []  # whose times await the round's
         self._length = 0  # entries of the round so far, time included
         self._timed = False
         self._last_time = 0
@@ -130,14 +112,15 @@ class RuleCheck:
             return
         if isinstance(entry, StatusEntry):
             yield from self._redraw(index, entry)
-        before = self._before(index, entry)
+        before = self._before(entry) if isinstance(entry, IssueEntry | ActEntry) else {}
         for fault in self._book.apply(entry, index, self._root_at):
             yield Alarm(code=fault.code, index=index, detail=str(fault))
-        self._after(before)
+        if isinstance(entry, IssueEntry | ActEntry):
+            self._after(entry.issuer, before)
         self._count(entry)
-        if isinstance(entry, IssueEntry):
+        if not isinstance(entry, LandmarkEntry):
             self._round.append((index, entry))
-        elif isinstance(entry, KeyEventEntry) and entry.event == KeyEventType.COMPROMISED:
+        if isinstance(entry, KeyEventEntry) and entry.event == KeyEventType.COMPROMISED:
             self.compromises.append((index, entry))
 
     def finish(self, size: int) -> Iterator[Alarm]:
@@ -167,85 +150,61 @@ class RuleCheck:
             if entry.seconds < self._last_time:
                 detail = f"time {entry.seconds} after {self._last_time}"
                 yield Alarm(code="audit.time_backwards", index=index, detail=detail)
-            yield from self._days(entry.seconds)
+            yield from self._times(entry.seconds)
             self._last_time, self._timed = entry.seconds, True
 
-    def _days(self, seconds: int) -> Iterator[Alarm]:
+    def _times(self, seconds: int) -> Iterator[Alarm]:
         day = day_of_time(seconds)
         for index, entry in self._round:
-            if abs(entry.issued_day - day) > DAY_TOLERANCE:
+            for fault in clock_faults(entry, seconds):
+                yield Alarm(code=fault.code, index=index, detail=str(fault))
+            if isinstance(entry, IssueEntry) and abs(entry.issued_day - day) > DAY_TOLERANCE:
                 detail = f"issued on day {entry.issued_day}, logged on day {day}"
                 evidence = {"issued_day": entry.issued_day, "logged_day": day}
                 yield Alarm(code="audit.backdated", index=index, detail=detail, evidence=evidence)
         self._round.clear()
 
-    def _before(self, index: int, entry: Entry) -> list[_Change]:
-        if isinstance(entry, IssueEntry):
-            serials: tuple[int, ...] = (entry.serial,)
-        elif isinstance(entry, ActEntry):
-            serials = entry.serials
-        else:
-            return []
-        issuer = entry.issuer
-        book = self._book.issuers.get(issuer)
+    def _before(self, entry: IssueEntry | ActEntry) -> dict[int, int]:
+        """States of the serials that the entry names."""
+        serials = (entry.serial,) if isinstance(entry, IssueEntry) else entry.serials
+        book = self._book.issuers.get(entry.issuer)
         if book is None:
-            book = self._book.issuers[issuer] = IssuerBook(states=DenseStates())
-        states, next_serial = book.states, book.next_serial
-        return [_Change(index, issuer, serial, states.get(serial, _UNKNOWN), next_serial) for serial in serials]
+            book = self._book.issuers[entry.issuer] = IssuerBook(states=DenseStates())
+        states = book.states
+        return {serial: states.get(serial, _UNKNOWN) for serial in serials}
 
-    def _after(self, changes: list[_Change]) -> None:
-        for change in changes:
-            state = self._book.issuers[change.issuer].states.get(change.serial, _UNKNOWN)
-            if state != change.state and (state > _LIVE or change.state > _LIVE):
-                sets = self._sets.setdefault(change.issuer, {})
-                sets.setdefault(change.state, set()).discard(change.serial)
+    def _after(self, issuer: int, before: Mapping[int, int]) -> None:
+        """Move the serials between the sets of the lists."""
+        for serial, was in before.items():
+            state = self._book.issuers[issuer].states.get(serial, _UNKNOWN)
+            if state != was and (state > _LIVE or was > _LIVE):
+                sets = self._sets.setdefault(issuer, {})
+                sets.setdefault(was, set()).discard(serial)
                 if state > _LIVE:
-                    sets.setdefault(state, set()).add(change.serial)
-            self._journal.append(change)
-        while len(self._journal) > JOURNAL:
-            self._forgotten = self._journal.popleft().at + 1
+                    sets.setdefault(state, set()).add(serial)
 
     def _redraw(self, index: int, entry: StatusEntry) -> Iterator[Alarm]:
-        """Draw the body again as of the size the entry names and compare its hash."""
-        ours = [head for head in entry.origins if head.origin == self._book.origin]
-        if len(entry.origins) != 1 or not ours:
-            self.unchecked.append(index)  # other logs are needed too
+        """Draw the list again from what its issuer did below the entry, and compare its hash."""
+        others = [head.origin for head in entry.origins if head.origin != self._book.origin and head.size]
+        if others:
+            detail = f"also covers origins {others}: their entries are needed to draw it again"
+            yield Alarm(code="audit.status_unchecked", index=index, detail=detail)
             return
-        size = ours[0].size
-        if size < self._forgotten:
-            yield Alarm(code="audit.status_too_old", index=index, detail=f"drawn at size {size}, logged at {index}")
-            return
-        if self._budget <= 0:
-            detail = "too many lists drawn from old heads: a log made to keep auditors busy"
-            yield Alarm(code="audit.status_too_old", index=index, detail=detail)
-            return
-        got = sha256(encode_body(self._body_at(entry, size))).digest()
+        got = sha256(encode_body(self._body(entry))).digest()
         if got != entry.sha256:
-            detail = f"the entries below {size} give a list with hash {got.hex()}, logged is {entry.sha256.hex()}"
-            evidence: dict[str, str | int] = {"recomputed": got.hex(), "logged": entry.sha256.hex(), "size": size}
+            detail = f"the entries below give a list with hash {got.hex()}, logged is {entry.sha256.hex()}"
+            evidence: dict[str, str | int] = {"recomputed": got.hex(), "logged": entry.sha256.hex()}
             yield Alarm(code="audit.status_mismatch", index=index, detail=detail, evidence=evidence)
 
-    def _body_at(self, entry: StatusEntry, size: int) -> StatusBody:
-        book = self._book.issuer(entry.issuer)
-        next_serial = book.next_serial
-        then: dict[int, int] = {}
-        for change in reversed(self._journal):
-            if change.at < size:
-                break
-            self._budget -= 1
-            if change.issuer == entry.issuer:
-                then[change.serial] = change.state
-                next_serial = change.next_serial
-        now = self._sets.get(entry.issuer, {})
+    def _body(self, entry: StatusEntry) -> StatusBody:
+        sets = self._sets.get(entry.issuer, {})
 
         def members(state: SerialState) -> tuple[int, ...]:
-            code = CODE_OF[state]
-            kept = now.get(code, set()).difference(then)
-            return tuple(sorted(kept.union(serial for serial, before in then.items() if before == code)))
+            return tuple(sorted(sets.get(CODE_OF[state], ())))
 
         return StatusBody(
             issuer=entry.issuer,
-            next_serial=next_serial,
+            next_serial=self._book.issuer(entry.issuer).next_serial,
             this_update=entry.this_update,
             next_update=entry.next_update,
             origins=entry.origins,

@@ -16,7 +16,7 @@ from mingzheng.log.book import ActKeys as ActKeys
 from mingzheng.log.book import Book, IssuerBook, wanted_serials
 from mingzheng.log.checkpoint import Checkpoint, sign_checkpoint
 from mingzheng.log.client import DirectoryFetcher, LogReader
-from mingzheng.log.database import Database, HeadRow, IssuerRow, LogRow, RoundRows
+from mingzheng.log.database import Database, HeadRow, IssuerRow, LogRow, RoundRows, issuer_row_of
 from mingzheng.log.durable import make_dirs
 from mingzheng.log.entry import Entry
 from mingzheng.log.errors import MalformedError, ProofError
@@ -358,7 +358,7 @@ class EmbeddedLog:
                 (issuer, serial): (book.issuers[issuer].states[serial], index)
                 for (issuer, serial), index in made.touched.items()
             },
-            issuers={number: _issuer_row(found) for number, found in book.issuers.items()},
+            issuers={number: issuer_row_of(found) for number, found in book.issuers.items()},
             retired=book.retired,
         )
         self._tail = None  # broken until the round is through
@@ -411,8 +411,10 @@ class EmbeddedLog:
                 next_act=row.next_act,
                 next_serial=row.next_serial,
                 states=database.serials(number, serials),
+                last_index=row.last_index,
                 status_index=row.status_index,
                 status_time=row.status_time,
+                status_sizes=dict(row.status_sizes),
             )
         return book
 
@@ -480,15 +482,6 @@ class EmbeddedLog:
         if self._tail is None:
             raise WriterBrokenError("a write failed half-way: open the log again")
         return self._db(), self._row()
-
-
-def _issuer_row(found: IssuerBook) -> IssuerRow:
-    return IssuerRow(
-        next_act=found.next_act,
-        next_serial=found.next_serial,
-        status_index=found.status_index,
-        status_time=found.status_time,
-    )
 
 
 __all__ = ["ActKeys", "EmbeddedLog", "LogIdentity", "Submission"]

@@ -9,13 +9,17 @@ from hashlib import sha256
 
 from mingzheng.keys.signer import Signer
 from mingzheng.log.acts import SerialState
-from mingzheng.log.book import CODE_OF
+from mingzheng.log.book import CODE_OF, StatusIncompleteError
 from mingzheng.log.entry import OriginHead, encode_entry
+from mingzheng.log.refusal import SubmissionError
 from mingzheng.log.sequencer import EmbeddedLog, Submission
 from mingzheng.log.status import StatusBody, encode_body, sign_status_list, status_entry
 
 STATUS_INTERVAL = 3_600
 """Seconds: a list is made if the last is older, and says that the next comes after as many."""
+
+MAX_DRAWS = 3
+"""How often a list is drawn again because its issuer acted between drawing and logging."""
 
 _KEY_DOMAIN = b"mingzheng/status-entry/v1"
 
@@ -61,9 +65,15 @@ def make_status(log: EmbeddedLog, issuer: int, *, signer: Signer, now: int) -> S
 
     Raises as `EmbeddedLog.submit`.
     """
-    body = status_body(log, issuer, now=now)
-    key = sha256(_KEY_DOMAIN + encode_body(body)).digest()
-    (index,) = log.submit([Submission(key=key, entry=encode_entry(status_entry(body)))], now=now)
+    for draws_left in reversed(range(MAX_DRAWS)):
+        body = status_body(log, issuer, now=now)
+        key = sha256(_KEY_DOMAIN + encode_body(body)).digest()
+        try:
+            (index,) = log.submit([Submission(key=key, entry=encode_entry(status_entry(body)))], now=now)
+            break
+        except SubmissionError as error:
+            if error.reason != StatusIncompleteError.code or not draws_left:
+                raise
     return StatusMade(
         signed_list=sign_status_list(body, signer),
         body=body,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mingzheng.formats.civil import day_of_time
-from mingzheng.keys.alg import Alg, PublicKey
+from mingzheng.keys.alg import Alg
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import InMemorySigner
 from mingzheng.keys.trust import IssuerRecord, KeyRecord, OriginRecord, Role, TrustData
@@ -44,20 +44,23 @@ def signer(name: str, alg: Alg = Alg.ED25519) -> InMemorySigner:
 
 
 CREDENTIAL, ACT, AUTHORITY, STATUS = (signer(name) for name in ("credential", "act", "authority", "status"))
+CREDENTIAL_2 = signer("credential 2")
 CHECKPOINT, RECEIPT = signer("checkpoint"), signer("receipt", Alg.EDDSA)
 
 
 class Keys:
-    """ActKeys of issuers 1 and 2, which share keys here."""
+    """ActKeys: what `trust()` says, and a credential key of issuer 2."""
 
-    def act_key(self, issuer: int, kid: Kid, role: str) -> PublicKey | None:
-        found = {"act": ACT, "authority": AUTHORITY}.get(role)
-        if issuer not in (1, 2) or found is None or found.public_key.kid != kid:
-            return None
-        return found.public_key
+    def __init__(self) -> None:
+        self.of = dict(trust().keys)
+        other = CREDENTIAL_2.public_key
+        self.of[other.kid] = replace(self.of[CREDENTIAL.public_key.kid], kid=other.kid, public_key=other, issuer=2)
 
-    def issues_for(self, issuer: int, kid: Kid) -> bool:
-        return issuer in (1, 2) and kid == CREDENTIAL.public_key.kid
+    def record(self, kid: Kid) -> KeyRecord | None:
+        return self.of.get(kid)
+
+    def may_name(self, issuer: int, origin: int) -> bool:
+        return origin == 7
 
 
 IDENTITY = LogIdentity(
@@ -108,7 +111,7 @@ def issue(serial: int, *, issuer: int = 1, day: int = DAY, kind: int = 1, kid: K
     return encode_entry(
         IssueEntry(
             issuer=issuer,
-            kid=CREDENTIAL.public_key.kid if kid is None else kid,
+            kid=(CREDENTIAL_2 if issuer == 2 else CREDENTIAL).public_key.kid if kid is None else kid,
             kind=kind,
             serial=serial,
             identity=hashlib.sha256(b"identity %d" % serial).digest(),

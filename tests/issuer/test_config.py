@@ -154,13 +154,11 @@ def test_gives_trust_records_with_the_issuers_scope_and_the_logs_names() -> None
 
 
 def test_answers_the_log_about_its_keys() -> None:
-    act, credential = CONFIG.keys[1], CONFIG.keys[0]
-    assert CONFIG.act_key(1, act.kid, "act") == act.public_key
-    assert CONFIG.act_key(2, act.kid, "act") is None
-    assert CONFIG.act_key(1, act.kid, "authority") is None
-    assert CONFIG.issues_for(1, credential.kid)
-    assert not CONFIG.issues_for(2, credential.kid)
-    assert not CONFIG.issues_for(1, Kid(bytes(8)))
+    act = CONFIG.keys[1]
+    assert CONFIG.record(act.kid) == CONFIG.key_records()[act.kid]
+    assert CONFIG.record(Kid(bytes(8))) is None
+    assert CONFIG.may_name(1, ORIGIN.number)
+    assert not CONFIG.may_name(1, ORIGIN.number + 1)
 
 
 def test_holds_no_private_key() -> None:

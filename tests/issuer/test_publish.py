@@ -115,9 +115,9 @@ def test_acts_are_signed_over_the_origin_and_their_number(office: Office) -> Non
         entry = parse_entry(sign_act(workspace, new, 5))
         assert isinstance(entry, ActEntry)
         assert entry.act_number == 5
-        key = workspace.config.act_key(1, entry.kid, "act")
+        key = workspace.config.record(entry.kid)
         assert key is not None
-        verify(key, signature=entry.signature, message=act_message(entry, workspace.config.origin.name))
+        verify(key.public_key, signature=entry.signature, message=act_message(entry, workspace.config.origin.name))
 
 
 def test_acts_of_many_serials_are_split(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

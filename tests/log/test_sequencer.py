@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -219,8 +219,10 @@ def test_one_key_twice_in_a_call_with_two_entries_is_refused(world: LogWorld) ->
 # --- refusals: the position and the code, and nothing appended
 
 
-def _head_entry(size: int, root: bytes, *, origin: int = 7, this_update: int = NOW) -> bytes:
-    heads = (OriginHead(origin, size, Hash(root)),)
+def _head_entry(
+    size: int, root: bytes, *, origin: int = 7, this_update: int = NOW, others: Sequence[int] = ()
+) -> bytes:
+    heads = (OriginHead(origin, size, Hash(root)), *(OriginHead(number, 1, Hash(bytes(32))) for number in others))
     return encode_entry(
         StatusEntry(issuer=1, origins=heads, this_update=this_update, next_update=this_update + 1, sha256=bytes(32))
     )
@@ -250,6 +252,8 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "status without this log": (lambda: _head_entry(0, EMPTY_ROOT, origin=8), "rule.origin_missing"),
     "status of a wrong root": (lambda: _head_entry(2, bytes(32)), "rule.wrong_head"),
     "status of a future size": (lambda: _head_entry(1000, bytes(32)), "rule.wrong_head"),
+    "status before its issuer's last entry": (lambda: _head_entry(0, EMPTY_ROOT), "rule.status_incomplete"),
+    "status of an unknown origin": (lambda: _head_entry(0, EMPTY_ROOT, others=(8,)), "rule.unknown_origin"),
 }
 
 
@@ -357,16 +361,37 @@ def test_status_and_landmark_entries_must_name_a_head_of_this_log(world: LogWorl
     first = log.head()
     world.submit(log, issue(9))
     size, root = log.head()
-    world.submit(log, _head_entry(size, root), _head_entry(*first, this_update=NOW + 1))
+    world.submit(log, _head_entry(size, root), _head_entry(size, root, this_update=NOW + 1))
     landmark = LandmarkEntry(
         origins=(OriginHead(7, size, root),), this_update=NOW, next_update=NOW + 9, sha256=bytes(32)
     )
     world.submit(log, encode_entry(landmark))
+    for entry, reason in (
+        (_head_entry(size, root, this_update=NOW - 5), "rule.status_time"),
+        (_head_entry(*first, this_update=NOW + 1), "rule.head_shrinks"),
+        (_head_entry(size, root, this_update=NOW + 60), "rule.status_clock"),
+        (encode_entry(replace(landmark, origins=(OriginHead(7, size, Hash(bytes(32))),))), "rule.wrong_head"),
+        (encode_entry(replace(landmark, origins=(OriginHead(7, *first),))), "rule.head_shrinks"),
+    ):
+        with pytest.raises(SubmissionError) as caught:
+            world.submit(log, entry)
+        assert caught.value.reason == reason
+
+
+def test_what_lists_stated_is_remembered_over_a_restart(world: LogWorld) -> None:
+    log = world.create()
+    world.submit(log, issue(0))
+    first = log.head()
+    world.submit(log, _head_entry(*first))
+    second = log.head()
+    world.submit(log, _head_entry(*second, this_update=NOW + 1))
+    log.close()
+    log = world.open()
+    assert log.issuer_row(1).status_sizes == {7: second[0]}
     with pytest.raises(SubmissionError) as caught:
-        world.submit(log, _head_entry(size, root, this_update=NOW - 5))
-    assert caught.value.reason == "rule.status_time"
-    with pytest.raises(SubmissionError):
-        world.submit(log, encode_entry(replace(landmark, origins=(OriginHead(7, size, Hash(bytes(32))),))))
+        world.submit(log, _head_entry(*first, this_update=NOW + 1))
+    assert caught.value.reason == "rule.head_shrinks"
+    assert log.issuers() == [1]
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(list(SerialEvent))), max_size=25))

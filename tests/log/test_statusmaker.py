@@ -1,16 +1,19 @@
 """Status lists from the log: every hour, signed, logged, and drawn again byte for byte by the auditor."""
 
 import hashlib
+from collections.abc import Sequence
 
 import pytest
-from logworld import IDENTITY, NAME, STATUS, LogWorld, act, issue
+from logworld import IDENTITY, NAME, STATUS, LogWorld, act, issue, keyed
 
 from mingzheng.log.acts import ActType
 from mingzheng.log.entry import OriginHead, StatusEntry, parse_entry
 from mingzheng.log.hashing import leaf_hash
 from mingzheng.log.receipt import parse_tlog_proof, verify_full_receipt
+from mingzheng.log.refusal import ClockBackwardsError, SubmissionError
+from mingzheng.log.sequencer import EmbeddedLog, Submission
 from mingzheng.log.status import encode_body, open_status_list
-from mingzheng.log.statusmaker import STATUS_INTERVAL, make_status, status_body, status_is_due
+from mingzheng.log.statusmaker import MAX_DRAWS, STATUS_INTERVAL, make_status, status_body, status_is_due
 
 
 def test_a_list_says_what_the_log_says(world: LogWorld) -> None:
@@ -57,3 +60,38 @@ def test_the_same_list_again_is_the_same_entry(world: LogWorld) -> None:
     second = make_status(log, 1, signer=STATUS, now=world.now)
     assert second.index != first.index  # the head moved: another body
     assert second.body.origins != first.body.origins
+
+
+class _ActsBetween(EmbeddedLog):
+    """Its issuer acts `left` times just before a list is appended."""
+
+    left = 0
+    done = 0
+
+    def submit(self, submissions: Sequence[Submission], *, now: int) -> tuple[int, ...]:
+        if self.left:
+            self.left, self.done = self.left - 1, self.done + 1
+            super().submit(keyed([act(self.done - 1, ActType.VOID, [self.done])]), now=now)
+        return super().submit(submissions, now=now)
+
+
+@pytest.mark.parametrize("between", [0, MAX_DRAWS - 1, MAX_DRAWS])
+def test_a_list_is_drawn_again_if_its_issuer_acted_meanwhile(world: LogWorld, between: int) -> None:
+    world.maker = _ActsBetween
+    log = world.create()
+    assert isinstance(log, _ActsBetween)
+    world.submit(log, issue(0))
+    log.left = between
+    if between == MAX_DRAWS:
+        with pytest.raises(SubmissionError) as caught:
+            make_status(log, 1, signer=STATUS, now=world.now)
+        assert caught.value.reason == "rule.status_incomplete"
+    else:
+        assert make_status(log, 1, signer=STATUS, now=world.now).body.void == tuple(range(1, between + 1))
+
+
+def test_other_refusals_are_not_tried_again(world: LogWorld) -> None:
+    log = world.create()
+    make_status(log, 1, signer=STATUS, now=world.now)
+    with pytest.raises(ClockBackwardsError):
+        make_status(log, 1, signer=STATUS, now=world.now - 1)
