@@ -5,7 +5,7 @@ percentile over rounds, and the median of the paired ratios to ours. Every round
 one after the other, so that load falls on all alike. Ours does everything a verdict needs: strict parsing,
 issuer signature, scope, receipt (signature and path), grade, status list, freshness, windows by the profile.
 The others do what their line says. Peers run in the environment MINGZHENG_PEERS_PYTHON names; they know
-EdDSA as −8 only, so their tokens are the same claims under that label.
+their own algorithm labels (pycose −8 only), so their tokens are the same claims under −8.
 """
 
 from __future__ import annotations
