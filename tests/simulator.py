@@ -284,7 +284,7 @@ class World:
                 issuer=number,
                 this_update=self.now,
                 next_update=self.now + HOUR,
-                origins=[each.head() for each in self.logs.values()],
+                origins=[each.head() for each in self.logs.values() if each.number in self.origins_of(number)],
             )
             (index,) = self.logs[log].append([encode_entry(status_entry(body))], now=self.now)
             self.blobs[f"status/{number}.cbor"] = sign_status_list(body, who.status_signer)
@@ -314,6 +314,10 @@ class World:
         changed = [replace(item, **self.changed_keys.get(item.kid, {})) for item in records]  # type: ignore[arg-type]
         return {item.kid: item for item in changed}
 
+    def origins_of(self, issuer: int) -> frozenset[int]:
+        """The logs that keys of the issuer may log in."""
+        return frozenset({1, 2}) if issuer == 1 else frozenset({1})
+
     def _record(self, role: Role, key: InMemorySigner, issuer: int) -> KeyRecord:
         return KeyRecord(
             kid=key.public_key.kid,
@@ -324,7 +328,7 @@ class World:
             kinds=KINDS,
             valid_from=parse_day("2026-01-01"),
             valid_until=parse_day("2027-12-31"),
-            origins=frozenset({1, 2}) if issuer == 1 else frozenset({1}),
+            origins=self.origins_of(issuer),
         )
 
     def _log_record(self, role: Role, key: InMemorySigner, origin: int, name: str) -> KeyRecord:

@@ -184,6 +184,8 @@ def _full(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> Find
     origin = head.origin.number
     if not subject.key.may_log(origin):
         return ctx.finding(Code.RECEIPT_INVALID, reason="origin", origin=origin)
+    if not _receipt_day(head.key, subject.claims.copy_issued_on):
+        return ctx.finding(Code.RECEIPT_INVALID, reason="checkpoint_key_days", origin=origin)
     if not head.sound:
         return ctx.finding(Code.RECEIPT_KEY_COMPROMISED, origin=origin)
     return origin, index

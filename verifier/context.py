@@ -19,6 +19,7 @@ from mingzheng.keys.errors import KeysError
 from mingzheng.keys.note import parse_note
 from mingzheng.keys.trust import KeyRecord, OriginRecord, Role, TrustData
 from mingzheng.keys.vkey import VerifierKey, vkey_for
+from mingzheng.log.book import MAX_STATUS_LAG, MAX_STATUS_SPAN
 from mingzheng.log.entry import encode_entry
 from mingzheng.log.errors import LogError
 from mingzheng.log.hashing import Hash, leaf_hash
@@ -71,11 +72,16 @@ class TrustSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadKey:
-    """Who signs the checkpoints of an origin; `sound` is false once that key is compromised."""
+    """Who signs the checkpoints of an origin."""
 
     origin: OriginRecord
     vkey: VerifierKey
-    sound: bool
+    key: KeyRecord
+
+    @property
+    def sound(self) -> bool:
+        """False once the key is compromised."""
+        return self.key.compromised is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +164,7 @@ def build_context(source: TrustSource, *, judging: Judging, expect: Expectations
 def included(proof_bytes: bytes, leaf: Hash, heads: Mapping[str, HeadKey]) -> tuple[HeadKey, int]:
     """The origin and index at which a full receipt proves `leaf`, under the origin's own checkpoint key.
 
-    The caller looks at `sound`. Raises LogError, KeysError, UnknownHeadError.
+    The caller looks at `sound` and at the key's days. Raises LogError, KeysError, UnknownHeadError.
     """
     proof = parse_tlog_proof(proof_bytes)
     name = parse_note(proof.checkpoint_note).text.split("\n", 1)[0]
@@ -179,7 +185,7 @@ def _heads(trust: TrustData) -> dict[str, HeadKey]:
         key = trust.checkpoint_key(origin.number)
         if key is not None:
             vkey = vkey_for(key.name, key.public_key)
-            heads[origin.name] = HeadKey(origin=origin, vkey=vkey, sound=key.compromised is None)
+            heads[origin.name] = HeadKey(origin=origin, vkey=vkey, key=key)
     return heads
 
 
@@ -206,12 +212,26 @@ def _open_status(trust: TrustData, issuer: int, listed: bytes, heads: Mapping[st
     if proof is None:
         raise StatusRefusedError("no full receipt of the list's log entry")
     leaf = leaf_hash(encode_entry(status_entry(body)))
-    head, _index = included(proof, leaf, heads)
+    head, index = included(proof, leaf, heads)
     if not head.sound or not key.may_log(head.origin.number):
         raise StatusRefusedError("the log that holds the entry is compromised or not one of the status key's")
+    if not head.key.allows_day(day_of_time(body.this_update)):
+        raise StatusRefusedError("the list was logged outside the checkpoint key's days")
+    _check_coverage(trust, body, key, origin=head.origin.number, index=index)
     if trust.quorum is not None:
         raise QuorumUnsupportedError("witness cosignatures are demanded and cannot be counted")
     return body
+
+
+def _check_coverage(trust: TrustData, body: StatusBody, key: KeyRecord, *, origin: int, index: int) -> None:
+    """What a verifier sees of the rules for lists (docs/spec/status.md) without the log."""
+    sizes = {head.origin: head.size for head in body.origins}
+    if any(number not in trust.origins or not key.may_log(number) for number in sizes):
+        raise StatusRefusedError("the list names a log that is unknown or not one of the status key's")
+    if not 0 <= index - sizes.get(origin, index + 1) <= MAX_STATUS_LAG:
+        raise StatusRefusedError("the list does not cover the log up to its own entry")
+    if body.next_update - body.this_update > MAX_STATUS_SPAN:
+        raise StatusRefusedError("the list claims to hold for too long")
 
 
 def _signed_status(trust: TrustData, issuer: int, listed: bytes) -> tuple[StatusBody, KeyRecord]:

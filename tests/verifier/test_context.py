@@ -7,8 +7,9 @@ import pytest
 from simulator import DAY, HOUR, World, flip, noon, signer
 
 from mingzheng.keys.trust import Role
-from mingzheng.log.entry import encode_entry
+from mingzheng.log.entry import OriginHead, encode_entry
 from mingzheng.log.status import sign_status_list, status_entry, status_from_events
+from mingzheng.verifier import context as context_module
 from mingzheng.verifier.context import Expectations, Judging, build_context
 from mingzheng.verifier.errors import SettingError, TrustUnusableError
 from mingzheng.verifier.findings import Code
@@ -59,6 +60,11 @@ def _status_key(**changes: object) -> Callable[[World], None]:
     return lambda world: world.change_key(world.issuers[1].status_signer.public_key.kid, **changes)
 
 
+def _heads(world: World) -> tuple[OriginHead, ...]:
+    return tuple(log.head() for log in world.logs.values())
+
+
+REFUSED = "verifier.status_refused"
 BREAKS: dict[str, tuple[Callable[[World], None], str]] = {
     "no receipt": (lambda w: w.blobs.pop(PROOF) and None, "verifier.status_refused"),
     "receipt is no receipt": (lambda w: w.blobs.update({PROOF: b"x"}), "receipt.malformed"),
@@ -80,6 +86,21 @@ BREAKS: dict[str, tuple[Callable[[World], None], str]] = {
         lambda w: w.compromise(w.logs[1].checkpoint_signer.public_key.kid, {1: 9}),
         "verifier.status_refused",
     ),
+    "checkpoint key retired before": (
+        lambda w: w.change_key(w.logs[1].checkpoint_signer.public_key.kid, retired_on=DAY - 1),
+        "verifier.status_refused",
+    ),
+    "an unknown log": (
+        lambda w: _relisted(w, origins=(*_heads(w), OriginHead(9999, 3, w.logs[1].head().root))),
+        REFUSED,
+    ),
+    "a log the key may not log in": (_status_key(origins=frozenset({1})), REFUSED),
+    "the proving log not named": (lambda w: _relisted(w, origins=_heads(w)[1:]), REFUSED),
+    "a size beyond the entry": (
+        lambda w: _relisted(w, origins=(_heads(w)[0]._replace(size=w.logs[1].size + 1), _heads(w)[1])),
+        REFUSED,
+    ),
+    "a list that holds for more than a day": (lambda w: _relisted(w, next_update=w.now + 86_401), REFUSED),
     "quorum demanded": (lambda w: setattr(w, "quorum", "quorum none\n"), "verifier.quorum_unsupported"),
 }
 
@@ -102,6 +123,23 @@ def test_a_list_with_a_missing_link_is_refused_and_named(name: str) -> None:
     assert report.verdict is Code.CANNOT_DECIDE
     finding = next(item for item in report.findings if item.code is Code.STATUS_REFUSED)
     assert finding.evidence == {"issuer": 1, "reason": code}
+
+
+@pytest.mark.parametrize(("lag", "believed"), [(0, True), (1, True), (2, True), (3, False)])
+def test_a_list_may_lie_one_round_below_its_entry_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, lag: int, believed: bool
+) -> None:
+    monkeypatch.setattr(context_module, "MAX_STATUS_LAG", 2)
+    world = _world()
+    heads = _heads(world)
+    _relisted(world, origins=(heads[0]._replace(size=heads[0].size - lag), heads[1]))
+    assert (1 in world.context(publish=False).statuses) is believed
+
+
+def test_a_checkpoint_key_still_vouches_for_what_was_logged_in_its_days() -> None:
+    world = _world()
+    world.change_key(world.logs[1].checkpoint_signer.public_key.kid, retired_on=DAY)
+    assert set(world.context(publish=False).statuses) == {1, 2}
 
 
 def test_a_list_under_an_unknown_log_is_refused() -> None:

@@ -415,3 +415,15 @@ def test_cache_of_blocks_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         judged = judge([Met(data=item.token, prefix=None)], context)
         assert verdict_for(judged.findings, context) is Code.VALID_COMPARE
         assert len(context.blocks_seen) <= 2
+
+
+@pytest.mark.parametrize(("retired_on", "holds"), [(DAY - 2, False), (DAY - 1, True), (DAY, True)])
+def test_a_full_receipt_needs_a_checkpoint_key_of_its_days(retired_on: int, holds: bool) -> None:
+    """As for compact receipts: the sequencer's day may differ by one from the copy's."""
+    world = World()
+    issued = world.issue_one()
+    world.change_key(world.logs[1].checkpoint_signer.public_key.kid, retired_on=retired_on)
+    file = extracted(attached(issued.bare), receipts=(world.logs[1].full_receipt(issued.index),))
+    (report,) = verify_extracted(file, world.context(), "x")
+    reasons = [item.evidence.get("reason") for item in report.findings if item.code is Code.RECEIPT_INVALID]
+    assert reasons == ([] if holds else ["checkpoint_key_days"])
