@@ -20,8 +20,8 @@ falls on all alike. **times ours**: how often our time fits into theirs (above 1
 Absolute figures belong to one busy machine; the ratios carry over.
 """
 
-NOTES = """A bare loop over cbor2 checks less: no strict spelling, no scope, no rules, no status list. cbor2 is compiled;
-made as strict as ours by encoding again and comparing, it is slower. merkle-py has no domain separation, so the
+NOTES = """A bare loop over cbor2 checks less: no strict spelling, no scope, no rules, no status list. cbor2 is compiled
+code; made as strict as ours by encoding again and comparing, it is slower. merkle-py has no domain separation, so the
 forgery shown below verifies."""
 
 
