@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
 from mingzheng.formats.errors import ResourceLimitError, UnreadableError
+from mingzheng.formats.onekind import check_one_kind
 from mingzheng.formats.sniff import FileKind, sniff
 
 if TYPE_CHECKING:
@@ -31,14 +32,15 @@ class UnsupportedKindError(UnreadableError):
 def extract(data: bytes, *, limits: Limits) -> Extracted:
     """Everything in a file that may be a credential.
 
-    Raises UnreadableError (empty, damaged, encrypted, of no known kind), UnsupportedKindError (OFD, ZIP),
-    ResourceLimitError. A file without any code is no error: it has no candidates.
+    Raises UnreadableError (empty, damaged, encrypted, of no known kind), TwoKindsError, UnsupportedKindError
+    (OFD, ZIP), ResourceLimitError. A file without any code is no error: it has no candidates.
     """
     if len(data) > limits.file_bytes:
         raise ResourceLimitError("file_bytes", limit=limits.file_bytes, got=len(data))
     if not data:
         raise UnreadableError("an empty file / 空文件")
     kind = sniff(data)
+    check_one_kind(data, kind)
     match kind:
         case FileKind.PDF:
             from mingzheng.formats.pdf.extract import extract_pdf

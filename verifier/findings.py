@@ -78,6 +78,7 @@ class Code(StrEnum):
     FILE_PROBLEM = "FILE_PROBLEM"
     CONFLICT_UNIT = "CONFLICT_UNIT"
     DUPLICATE = "DUPLICATE"
+    FILE_KIND_MISMATCH = "FILE_KIND_MISMATCH"
 
     # reserved: documented, no check in this version produces them
     ISSUER_SIGNATURE_NOT_CHECKED = "ISSUER_SIGNATURE_NOT_CHECKED"

@@ -20,6 +20,7 @@ from mingzheng.formats.errors import (
     ResourceLimitError,
     UnknownVersionError,
 )
+from mingzheng.formats.onekind import named_kinds
 from mingzheng.formats.qrtext import parse_qr_text
 from mingzheng.formats.sniff import FileKind
 from mingzheng.keys.trust import KeyRecord, Role
@@ -74,9 +75,10 @@ def verify_extracted(extracted: Extracted, ctx: VerifyContext, file: str) -> tup
     outcomes = [(candidate, _token(candidate, ctx)) for candidate in extracted.candidates]
     tokens = [item for _, item in outcomes if isinstance(item, Token)]
     foreign = [item for _, item in outcomes if isinstance(item, NotOurFormatError)]
-    notes = tuple(_notes(extracted, tokens, foreign, ctx))
+    problems = tuple(_problems(extracted, ctx, file))
     if not tokens:
-        return (_foreign_report(foreign, ctx, file, notes=tuple(_problems(extracted, ctx))),)
+        return (_foreign_report(foreign, ctx, file, notes=problems),)
+    notes = (*_notes(extracted, tokens, foreign, ctx), *problems)
     clash = _clash(tokens, foreign, outcomes)
     if clash is not None:
         ambiguous = ctx.finding(Code.AMBIGUOUS, reason=clash, count=len({token.identity for token in tokens}))
@@ -226,10 +228,12 @@ def _notes(
     if foreign:
         yield ctx.finding(Code.FOREIGN_CODE, count=len(foreign))
         yield from _lookalikes(foreign, ctx)
-    yield from _problems(extracted, ctx)
 
 
-def _problems(extracted: Extracted, ctx: VerifyContext) -> Iterator[Finding]:
+def _problems(extracted: Extracted, ctx: VerifyContext, file: str) -> Iterator[Finding]:
+    promised = named_kinds(file)
+    if promised is not None and extracted.kind not in promised:
+        yield ctx.finding(Code.FILE_KIND_MISMATCH, reason=extracted.kind.value)
     for code in dict.fromkeys(code for code, _detail in extracted.problems):
         yield ctx.finding(Code.FILE_PROBLEM, reason=code)
 

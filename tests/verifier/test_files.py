@@ -1,6 +1,7 @@
 """Real pictures and texts through extraction and back: what a person with a phone would hold up."""
 
 import io
+import zlib
 from collections.abc import Sequence
 
 import pytest
@@ -119,3 +120,45 @@ def test_a_picture_over_the_pixel_limit_is_refused_by_its_header() -> None:
     picture[16:24] = (20_000).to_bytes(4) + (20_000).to_bytes(4)
     (report,) = judge(bytes(picture), World().context())
     assert report.verdict is Code.RESOURCE_LIMIT
+
+
+@pytest.mark.parametrize("policy", ["site", "bid", "audit"])
+def test_a_picture_that_holds_a_page_is_never_judged_as_a_picture(policy: str) -> None:
+    """A PDF reader shows the page in the private chunk, so the code beside it proves nothing."""
+    world = World()
+    picture = saved(code(world.issue_one().text))
+    page = b"%PDF-1.4\n1 0 obj\n<</Type/Catalog>>\nendobj\ntrailer\n<</Root 1 0 R>>\n%%EOF\n"
+    chunk = len(page).to_bytes(4) + b"prVt" + page + zlib.crc32(b"prVt" + page).to_bytes(4)
+    context = world.context(policy=policy)
+    (report,) = judge(picture[:33] + chunk + picture[33:], context)
+    assert report.verdict is Code.UNREADABLE
+    assert report.findings[0].evidence == {"reason": "file.two_kinds"}
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "verdict"),
+    [
+        ("cert.pdf", "site", Code.VALID_COMPARE),
+        ("cert.pdf", "bid", Code.CANNOT_DECIDE),
+        ("cert.PDF", "audit", Code.CANNOT_DECIDE),
+        ("cert.html", "bid", Code.CANNOT_DECIDE),
+        ("cert.png", "bid", Code.VALID_COMPARE),
+        ("cert.jpg", "bid", Code.VALID_COMPARE),
+        ("cert", "bid", Code.VALID_COMPARE),
+    ],
+)
+def test_a_name_of_another_kind_is_a_finding(name: str, policy: str, verdict: Code) -> None:
+    world = World()
+    picture = extract(saved(code(world.issue_one().text)), limits=LIMITS_DEFAULT)
+    context = world.trusting(policy=policy)
+    (report,) = verify_extracted(picture, context, name)
+    assert report.verdict is verdict
+    named = Code.FILE_KIND_MISMATCH in {item.code for item in report.findings}
+    assert named is name.lower().endswith((".pdf", ".html"))
+
+
+def test_a_name_of_another_kind_is_named_even_without_a_code() -> None:
+    blank = extract(saved(Image.new("L", (300, 300), 255)), limits=LIMITS_DEFAULT)
+    (report,) = verify_extracted(blank, World().context(), "cert.pdf")
+    assert report.verdict is Code.NOT_OUR_FORMAT
+    assert Code.FILE_KIND_MISMATCH in {item.code for item in report.findings}
