@@ -2,13 +2,15 @@
 
 Reader: PDFium through pypdfium2, loaded when the first PDF is read (not safe for several threads at once). All
 its errors become UnreadableError. The page is rendered with annotations and form fields, as the eye sees it.
-Order per page: the place where our pages carry the code at 100 dpi, else the whole page at 100 and 200 dpi.
+Every page is looked at as a whole at 200 dpi, and the place where our pages carry the code once more at 100:
+a code anywhere else on the page may be the one that a person scans, so it is never left out for another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
@@ -32,7 +34,7 @@ _SLACK_POINTS: Final = 3.0  # printers and converters move a page this far
 _POINTS_PER_MM: Final = 72 / 25.4
 _PLACE_MARGIN_MM: Final = 3.0
 _PLACE_DPI: Final = 100
-_PAGE_DPIS: Final = (100, 200)
+_PAGE_DPI: Final = 200
 
 
 class EncryptedError(UnreadableError):
@@ -127,28 +129,80 @@ def _content(attachment: Any, limits: Limits) -> bytes:
     return bytes(attachment.get_data()) if length.value else b""
 
 
-def _page(document: Any, index: int, limits: Limits) -> Iterator[Candidate]:
-    """The codes a person would find on one page."""
-    from mingzheng.formats.qrimage import read_qr
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A code and its upright bounds in points from the top left corner of the page."""
 
+    symbol: QrSymbol
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+    def covers(self, point: tuple[float, float]) -> bool:
+        return self.left <= point[0] <= self.right and self.top <= point[1] <= self.bottom
+
+    def repeats(self, other: _Seen) -> bool:
+        """The same code on the same spot, seen a second time."""
+        return self.symbol.text == other.symbol.text and (self.covers(other.centre) or other.covers(self.centre))
+
+
+def _page(document: Any, index: int, limits: Limits) -> Iterator[Candidate]:
+    """Every code a person would find on one page; those in the place of ours first."""
     page = document[index]
     number = index + 1
+    elsewhere = _look(page, _PAGE_DPI, limits, None)
     if _is_our_format(page):
-        found = read_qr(_render(page, _PLACE_DPI, limits, place=QR_PLACE), limits=limits)
-        if found:
-            yield from (_candidate(symbol, number, f"page:{number}:qr") for symbol in found)
-            return
-    for dpi in _PAGE_DPIS:
-        found = read_qr(_render(page, dpi, limits), limits=limits)
-        if found:
-            for place, symbol in enumerate(found, start=1):
-                yield _candidate(symbol, number, f"page:{number}:code:{place}")
-            return
+        left, top, right, bottom = _points(QR_PLACE)
+        there = _look(page, _PLACE_DPI, limits, QR_PLACE)
+        for seen in elsewhere:
+            inside = left <= seen.centre[0] <= right and top <= seen.centre[1] <= bottom
+            if inside and not any(seen.repeats(other) for other in there):
+                there.append(seen)
+        yield from (_candidate(seen.symbol, number, f"page:{number}:qr") for seen in there)
+        elsewhere = [seen for seen in elsewhere if not any(seen is one or seen.repeats(one) for one in there)]
+    for place, seen in enumerate(elsewhere, start=1):
+        yield _candidate(seen.symbol, number, f"page:{number}:code:{place}")
+
+
+def _look(page: Any, dpi: int, limits: Limits, place: Rect | None) -> list[_Seen]:
+    """The codes of the page or of one place on it, in reading order."""
+    from mingzheng.formats.qrimage import read_qr
+
+    points = 72 / dpi
+    left, top = (0.0, 0.0) if place is None else _points(place)[:2]
+    found = []
+    for symbol in read_qr(_render(page, dpi, limits, place=place), limits=limits):
+        xs, ys = zip(*symbol.position, strict=True)
+        found.append(
+            _Seen(
+                symbol=symbol,
+                left=left + min(xs) * points,
+                top=top + min(ys) * points,
+                right=left + max(xs) * points,
+                bottom=top + max(ys) * points,
+            )
+        )
+    return found
 
 
 def _candidate(symbol: QrSymbol, page: int, where: str) -> Candidate:
     text, data = (symbol.text, None) if isinstance(symbol.text, str) else (None, symbol.text)
     return Candidate(source=Source.QR, page=page, text=text, data=data, where=where)
+
+
+def _points(place: Rect) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a place with its margin."""
+    return (
+        (place.x_mm - _PLACE_MARGIN_MM) * _POINTS_PER_MM,
+        (place.y_mm - _PLACE_MARGIN_MM) * _POINTS_PER_MM,
+        (place.right_mm + _PLACE_MARGIN_MM) * _POINTS_PER_MM,
+        (place.bottom_mm + _PLACE_MARGIN_MM) * _POINTS_PER_MM,
+    )
 
 
 def _is_our_format(page: Any) -> bool:
@@ -162,10 +216,7 @@ def _render(page: Any, dpi: int, limits: Limits, *, place: Rect | None = None) -
     width, height = _size(page)
     crop = (0.0, 0.0, 0.0, 0.0)
     if place is not None:
-        left = (place.x_mm - _PLACE_MARGIN_MM) * _POINTS_PER_MM
-        top = (place.y_mm - _PLACE_MARGIN_MM) * _POINTS_PER_MM
-        right = (place.right_mm + _PLACE_MARGIN_MM) * _POINTS_PER_MM
-        bottom = (place.bottom_mm + _PLACE_MARGIN_MM) * _POINTS_PER_MM
+        left, top, right, bottom = _points(place)
         crop = (left, height - bottom, width - right, top)
     scale = dpi / 72
     pixels = int(width * scale + 1) * int(height * scale + 1)

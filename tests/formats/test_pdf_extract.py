@@ -126,6 +126,59 @@ def test_small_code_is_found_at_200_dpi(studio: Any) -> None:
     assert [one.text for one in found.candidates] == [studio.digits()]
 
 
+def with_codes(studio: Any, *codes: tuple[str, float, float, float], keep: bool = True) -> bytes:
+    """Our page with further codes: digits, left, top, width in millimetres."""
+    page = studio.page()
+    (slot,) = (box for box in page.boxes if isinstance(box, QrSlot))
+    more = tuple(
+        dataclasses.replace(
+            slot,
+            rect=dataclasses.replace(slot.rect, x_mm=x, y_mm=y, width_mm=width, height_mm=width),
+            rows=encode_qr(digits).rows,
+        )
+        for digits, x, y, width in codes
+    )
+    boxes = tuple(box for box in page.boxes if keep or box is not slot)
+    return bytes(studio.pdf(dataclasses.replace(page, boxes=boxes + more), {}))
+
+
+@pytest.mark.parametrize("length", [60, 480, 900])
+@pytest.mark.parametrize(("x", "y", "width"), [(110, 10, 90), (150, 240, 40), (10, 10, 25)])
+def test_a_second_code_is_found_although_the_place_holds_one(
+    studio: Any, length: int, x: float, y: float, width: float
+) -> None:
+    """A larger code of another credential beside a genuine one is what a person would scan."""
+    if length > 60 and width < 40:
+        width = 40
+    other = studio.digits(length + 1)
+    found = extract(with_codes(studio, (other, x, y, width)), limits=LIMITS_DEFAULT)
+    assert [(one.text, one.where) for one in found.candidates] == [
+        (studio.digits(), "page:1:qr"),
+        (other, "page:1:code:1"),
+    ]
+
+
+def test_a_code_found_at_the_finest_look_only_is_kept(studio: Any) -> None:
+    file = with_codes(studio, ("123456", 20, 20, 60), (studio.digits(), 150, 20, 22), keep=False)
+    assert {one.text for one in extract(file, limits=LIMITS_DEFAULT).candidates} == {"123456", studio.digits()}
+
+
+def test_the_same_code_elsewhere_is_given_with_its_own_place(studio: Any) -> None:
+    found = extract(with_codes(studio, (studio.digits(), 110, 10, 60)), limits=LIMITS_DEFAULT)
+    assert [(one.text, one.where) for one in found.candidates] == [
+        (studio.digits(), "page:1:qr"),
+        (studio.digits(), "page:1:code:1"),
+    ]
+
+
+def test_a_code_drawn_across_the_place_shares_the_slot(studio: Any) -> None:
+    """Too large for the crop of the place, but it stands there: no second place to hide in."""
+    (slot,) = (box for box in studio.page().boxes if isinstance(box, QrSlot))
+    x, y, width = slot.rect.x_mm, slot.rect.y_mm, slot.rect.width_mm
+    found = extract(with_codes(studio, ("123456", x - 10, y - 10, width + 20), keep=False), limits=LIMITS_DEFAULT)
+    assert [(one.text, one.where) for one in found.candidates] == [("123456", "page:1:qr")]
+
+
 def test_code_on_a_page_of_another_format_is_found(studio: Any) -> None:
     page = studio.page()
     codes = tuple(box for box in page.boxes if isinstance(box, QrSlot))
