@@ -22,12 +22,13 @@ class Runner:
         self.full = full
         self.lines: list[str] = []
         self.failed: list[str] = []
-        self.environment = {**os.environ, "PYTHONUTF8": "1", "MINGZHENG_FULL": "1" if full else "0"}
+        self.environment = {**os.environ, "PYTHONUTF8": "1", "MINGZHENG_FULL": "0"}
 
     def with_everything(self) -> None:
         """From here on the marked suites find what they need; before, a plain clone is tested."""
         self.environment["MINGZHENG_PEERS_PYTHON"] = str(PEERS / "bin" / "python")
         self.environment["MINGZHENG_WHEEL"] = "1"
+        self.environment["MINGZHENG_FULL"] = "1" if self.full else "0"
 
     def note(self, name: str, good: bool, text: str, seconds: float) -> None:
         line = f"{'ok  ' if good else 'FAIL'} {name:<28} {text}  ({seconds:.0f} s)"
@@ -50,7 +51,7 @@ class Runner:
         )
         if done.returncode != 0:
             print(done.stdout[-6000:], flush=True)
-        last = (done.stdout.strip().splitlines() or [""])[-1][:90]
+        last = (done.stdout.strip().splitlines() or [""])[-1][:160]
         self.note(name, done.returncode == 0, last, time.monotonic() - start)
         return done.stdout
 
