@@ -27,6 +27,7 @@ from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.qrimage import (
     MODULE_MM_MIN,
     QUIET_ZONE,
+    SEARCHED_PIXELS,
     QrMatrix,
     QrTextRefusedError,
     encode_qr,
@@ -474,3 +475,38 @@ def test_pyzbar_speaks_only_where_zxing_finds_nothing_and_only_ascii(monkeypatch
     assert found[0].position == ((0, 0), (0, 0), (0, 0), (0, 0))
     assert found[2].position == ((5, 5), (9, 5), (9, 9), (5, 9))
     assert [symbol.reader for symbol in read_qr(SMALL_PNG, limits=LIMITS_DEFAULT)] == ["zxing-cpp"]
+
+
+# Large pictures
+
+
+def large(size: tuple[int, int], *codes: tuple[str, int, tuple[int, int]]) -> Image.Image:
+    """A light sheet with codes: digits, pixels per module, place."""
+    sheet = Image.new("L", size, 235)
+    for digits, scale, place in codes:
+        sheet.paste(Image.open(io.BytesIO(matrix_to_png(encode_qr(digits), scale))).convert("L"), place)
+    return sheet
+
+
+def test_a_photo_at_the_pixel_limit_still_gives_its_code_and_place() -> None:
+    """A page of 297 mm on 7,300 pixels: modules of 0.33 mm take 8 of them."""
+    digits = "7" + "1234567890" * 150
+    (symbol,) = read_qr(large((7_300, 5_470), (digits, 8, (4_000, 3_000))), limits=LIMITS_DEFAULT)
+    assert symbol.text == digits
+    (left, top), (right, bottom) = symbol.position[0], symbol.position[2]
+    assert abs(left - 4_032) < 12
+    assert abs(top - 3_032) < 12
+    side = encode_qr(digits).size * 8
+    assert abs(right - left - side) < 12
+    assert abs(bottom - top - side) < 12
+
+
+@pytest.mark.parametrize("size", [(4_032, 3_024), (2_828, 2_828), (7_300, 5_470), (32_767, 1_220), (1, 32_767)])
+def test_no_more_pixels_are_searched_than_stated(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr("mingzheng.formats.qrimage._read_zxing", lambda grey: seen.append(grey.size) or [])
+    assert read_qr(Image.new("L", size, 255), limits=LIMITS_DEFAULT) == ()
+    ((width, height),) = seen
+    assert width * height <= SEARCHED_PIXELS
+    if size[0] * size[1] <= SEARCHED_PIXELS:
+        assert (width, height) == size
