@@ -21,12 +21,13 @@ from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.sniff import FileKind, sniff
 from mingzheng.keys.snapshot import load_store
 from mingzheng.verifier.context import Expectations, Judging, TrustSource, VerifyContext, build_context
+from mingzheng.verifier.findings import PASSING
 from mingzheng.verifier.library import load_messages, load_policies
 from mingzheng.verifier.messages import Lang
 from mingzheng.verifier.pipeline import refuse, verify_extracted, verify_text
 from mingzheng.verifier.policy import POLICY_NAMES, STRICTEST, select_policy
 from mingzheng.verifier.report import Report, report_to_json
-from mingzheng.verifier.reporttext import printable, report_to_text
+from mingzheng.verifier.reporttext import printable, report_to_text, summary_line
 from mingzheng.verifier.run import count_verdicts, exit_status, mark_run
 
 __all__ = ["inspect", "verify"]
@@ -34,6 +35,7 @@ __all__ = ["inspect", "verify"]
 EXIT_NOTHING: Final = 1
 EXIT_IO: Final = 4
 STDIN: Final = "-"
+FEW: Final = 3  # rows whose reports are all written out
 
 
 def _day(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
@@ -77,17 +79,22 @@ def _fingerprint(ctx: click.Context, param: click.Parameter, text: str | None) -
 )
 @click.option("--lang", type=click.Choice(["zh", "en"]), help="Language; by default the locale's. 语言。")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line (NDJSON). 输出 NDJSON。")
+@click.option("--full", is_flag=True, help="Whole reports of those that pass, too. 通过的也列全文。")
 def verify(
     paths: tuple[Path, ...],
     trust: Path,
     lang: Lang | None,
     as_json: bool,
+    full: bool,
     **settings: str | int | None,
 ) -> None:
     """Check certificates offline. 离线核验证书。
 
     PATH is a PDF, PNG, JPEG or text file, a directory, or - for standard input (QR texts, one a line, or a file).
     PATH 可以是 PDF、PNG、JPEG 或文本文件、目录，或 -（标准输入：每行一个码，或一个文件）。
+
+    Several rows begin with a line for each; of more than three, those that pass are shown in full with --full only.
+    有多份时先逐份列一行；超过三份时，通过的只在加 --full 时列全文。
 
     \b
     mingzheng verify cert.pdf --trust trust --trust-fingerprint 947b…
@@ -102,15 +109,14 @@ def verify(
     reports = mark_run([report for path in _files(paths) for report in reader.reports(path)])
     if not reports and not reader.failed:
         raise click.UsageError("没有找到文件 (no files found)")
-    chosen = lang or _locale()
-    for row, report in enumerate(reports):
-        if as_json:
+    if as_json:
+        for report in reports:
             click.echo(json.dumps(report_to_json(report), ensure_ascii=False))
-        else:
-            click.echo(("\n" if row else "") + report_to_text(report, chosen), nl=False)
+    else:
+        click.echo(_for_people(reports, lang or _locale(), full=full), nl=False)
     if len(reports) > 1:
-        counts = count_verdicts(reports)
-        click.echo("  ".join(f"{code} {count}" for code, count in counts.items()), err=True)
+        counts = "  ".join(f"{code} {count}" for code, count in count_verdicts(reports).items())
+        click.echo(f"合计 total {len(reports)}: {counts}", err=True)
     click.get_current_context().exit(EXIT_IO if reader.failed else exit_status(report.verdict for report in reports))
 
 
@@ -132,6 +138,21 @@ def _context(trust: Path, settings: dict[str, str | int | None]) -> VerifyContex
         ),
         messages=load_messages(),
     )
+
+
+def _for_people(reports: Sequence[Report], lang: Lang, *, full: bool) -> str:
+    """One report as it is; several numbered, below a line for each."""
+    if len(reports) < 2:
+        return "".join(report_to_text(report, lang) for report in reports)
+    numbered = list(enumerate(reports, 1))
+    blocks = ["".join(summary_line(report, lang, number=number) + "\n" for number, report in numbered)]
+    shown = [item for item in numbered if full or len(reports) <= FEW or item[1].verdict not in PASSING]
+    blocks += [report_to_text(report, lang, number=number) for number, report in shown]
+    if left := len(reports) - len(shown):
+        zh = f"通过的 {left} 份未列全文；要逐项比对，请加 --full。\n"
+        en = f"{left} that pass are not shown in full; to compare their fields, add --full.\n"
+        blocks.append(zh if lang == "zh" else en)
+    return "\n".join(blocks)
 
 
 def _locale() -> Lang:
@@ -162,7 +183,7 @@ class _Reader:
             data = _read(path)
         except OSError as error:
             self.failed = True
-            click.echo(f"错误 error [io] {printable(str(path))}: {error.strerror}", err=True)
+            click.echo(f"读不到文件 (cannot be read) [io] {printable(str(path))}: {error.strerror}", err=True)
             return ()
         name = str(path)
         texts = _lines(data) if name == STDIN else None

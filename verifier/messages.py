@@ -20,7 +20,7 @@ SCHEMA: Final = 1
 Lang = Literal["zh", "en"]
 _KEYS: Final = ("title_zh", "title_en", "zh", "en", "rule")
 _MOST: Final = 200  # characters of a sentence
-_MAX_LABELS: Final = 100
+_MAX_PAIRS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +44,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Messages:
-    """All words: by code, and the labels of evidence."""
+    """All words: by code, the labels of evidence, and the reasons it names."""
 
     codes: Mapping[Code, Message]
     labels: Mapping[str, tuple[str, str]]  # evidence key -> (zh, en)
+    reasons: Mapping[str, tuple[str, str]]  # reason, or what stands before its dot -> (zh, en)
 
     def of(self, code: Code) -> Message:
         """The words of a code."""
@@ -57,28 +58,35 @@ class Messages:
         """The label of a piece of evidence."""
         return self.labels[key][0 if lang == "zh" else 1]
 
+    def reason(self, code: str, lang: Lang) -> str:
+        """The evidence `reason` in words with its code behind; a reason that is no code, as it is."""
+        words = self.reasons.get(code) or self.reasons.get(code.partition(".")[0])
+        return code if words is None else f"{words[0]}（{code}）" if lang == "zh" else f"{words[1]} ({code})"
+
 
 def parse_messages(data: bytes) -> Messages:
     """Read the table; raises TableError unless every code has its words, and nothing else has."""
     try:
-        document = take_object(load_json(data), "messages.json", ("schema", "codes", "evidence"))
+        document = take_object(load_json(data), "messages.json", ("schema", "codes", "evidence", "reasons"))
         take_int(document["schema"], "schema", low=SCHEMA, high=SCHEMA)
         codes = take_object(document["codes"], "codes", [str(code) for code in Code])
         messages = {code: _message(codes[code], f"codes.{code}") for code in Code}
-        labels = _labels(document["evidence"])
+        labels, reasons = (_pairs(document[name], name) for name in ("evidence", "reasons"))
     except TrustError as error:
         raise TableError(str(error)) from error
-    return Messages(codes=MappingProxyType(messages), labels=MappingProxyType(labels))
+    return Messages(
+        codes=MappingProxyType(messages), labels=MappingProxyType(labels), reasons=MappingProxyType(reasons)
+    )
 
 
-def _labels(value: Json) -> dict[str, tuple[str, str]]:
-    if not isinstance(value, dict) or len(value) > _MAX_LABELS:
-        raise TableError(f"evidence: not an object of at most {_MAX_LABELS} keys")
-    labels = {}
+def _pairs(value: Json, where: str) -> dict[str, tuple[str, str]]:
+    if not isinstance(value, dict) or len(value) > _MAX_PAIRS:
+        raise TableError(f"{where}: not an object of at most {_MAX_PAIRS} keys")
+    pairs = {}
     for key, item in value.items():
-        pair = take_object(item, f"evidence.{key}", ("zh", "en"))
-        labels[key] = (take_text(pair["zh"], key, most=_MOST), take_text(pair["en"], key, most=_MOST))
-    return labels
+        pair = take_object(item, f"{where}.{key}", ("zh", "en"))
+        pairs[key] = (take_text(pair["zh"], key, most=_MOST), take_text(pair["en"], key, most=_MOST))
+    return pairs
 
 
 def _message(value: Json, where: str) -> Message:

@@ -22,6 +22,7 @@ from mingzheng.verifier.times import format_time
 WIDTH: Final = 46  # columns; a CJK character takes two
 _LABEL: Final = 14
 _LONGEST: Final = 30  # columns of a word that is not cut
+_SUMMARY: Final = 78  # columns of a summary line: several files are read at a desk
 # A wide character with closing punctuation after it, or a run of others with the space after it.
 _WORDS: Final = re.compile(
     r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff][，。：；、！？）》]*|"
@@ -41,9 +42,19 @@ _FRESHNESS: Final = {
 }
 
 
-def report_to_text(report: Report, lang: Lang) -> str:
-    """The report for a person; ends in a newline."""
-    return "\n".join(_lines(report, lang)) + "\n"
+def report_to_text(report: Report, lang: Lang, *, number: int | None = None) -> str:
+    """The report for a person; ends in a newline. `number`: its row, where a run has several."""
+    return "\n".join(_lines(report, lang, number)) + "\n"
+
+
+def summary_line(report: Report, lang: Lang, *, number: int) -> str:
+    """One line of a run: row, verdict, and the file's name, cut at its beginning."""
+    head = f"{number:>3}. {_sign(report)} {report.context.messages.of(report.verdict).title(lang)}  "
+    name = printable(report.file)
+    room = _SUMMARY - columns(head)
+    while columns(name) > room:
+        name = "…" + name.removeprefix("…")[1:]
+    return head + name
 
 
 def printable(text: str) -> str:
@@ -84,12 +95,18 @@ def _pick(pair: tuple[str, str], lang: Lang) -> str:
     return pair[0] if lang == "zh" else pair[1]
 
 
-def _lines(report: Report, lang: Lang) -> Iterator[str]:
+def _sign(report: Report) -> str:
+    return "✓" if report.verdict in PASSING else "?" if report.verdict in UNDECIDED else "✗"
+
+
+def _lines(report: Report, lang: Lang, number: int | None) -> Iterator[str]:
     ctx = report.context
     message = ctx.messages.of(report.verdict)
-    sign = "✓" if report.verdict in PASSING else "?" if report.verdict in UNDECIDED else "✗"
-    yield from wrap(f"{sign} {message.title(lang)}  [{report.verdict}]", first="", rest="  ")
+    row = "" if number is None else f"{number}. "
+    yield from wrap(f"{row}{_sign(report)} {message.title(lang)}  [{report.verdict}]", first="", rest="  ")
     yield from wrap(message.sentence(lang), first="  ", rest="  ")
+    if all(item.code is not report.verdict for item in report.findings):  # else its finding cites it
+        yield from _rule(message.rule, lang, indent=2)
     if report.file:
         page = "" if report.page is None else _pick((f"（第 {report.page} 页）", f" (page {report.page})"), lang)
         yield from _row(("文件", "File"), printable(report.file) + page, lang)
@@ -98,9 +115,8 @@ def _lines(report: Report, lang: Lang) -> Iterator[str]:
         yield from _fields(report.subject, ctx.day, lang)
     yield "─" * WIDTH
     yield from _basis(report, lang)
-    shown = [item for item in report.findings if item.code is not report.verdict or item.evidence]
     yield "─" * WIDTH
-    for item in shown:
+    for item in report.findings:
         yield from _finding(report, item, lang)
 
 
@@ -162,7 +178,7 @@ def _basis(report: Report, lang: Lang) -> Iterator[str]:
     known = report.known_until
     if report.subject is not None:
         known_text = _pick(("无数据", "no data"), lang) if known is None else format_time(known)[:16].replace("T", " ")
-        yield from _row(("吊销数据截至", "Revoked up to"), known_text, lang)
+        yield from _row(("撤销数据截至", "Revoked up to"), known_text, lang)
         if known is not None:
             age = f"{_pick(_FRESHNESS[report.freshness], lang)} · {_age(ctx.now - known, lang)}"
             yield from _row(("数据新旧", "Data age"), age, lang)
@@ -187,6 +203,21 @@ def _finding(report: Report, item: Finding, lang: Lang) -> Iterator[str]:
     if item.code is not report.verdict or report.verdict is Code.CANNOT_DECIDE:
         yield from wrap(message.sentence(lang), first="  ", rest="  ")
     for key, value in item.evidence.items():
-        yield from wrap(f"{messages.label(key, lang)}: {value}", first="    ", rest="      ")
-    rule = item.rule if lang == "zh" else item.rule_en
-    yield from wrap(f"{_pick(('依据', 'rule'), lang)}: {rule}", first="    ", rest="      ")
+        shown = _evidence(report, key, value, lang)
+        yield from wrap(f"{messages.label(key, lang)}: {shown}", first="    ", rest="      ")
+    yield from _rule(item.rule if lang == "zh" else item.rule_en, lang, indent=4)
+
+
+def _evidence(report: Report, key: str, value: str | int, lang: Lang) -> str:
+    match key:
+        case "reason":
+            return report.context.messages.reason(str(value), lang)
+        case "other":  # rows of the run
+            rows = str(value).split(" ")
+            return _pick((f"第 {'、'.join(rows)} 份", f"no. {', '.join(rows)}"), lang)
+        case _:
+            return str(value)
+
+
+def _rule(rule: str, lang: Lang, *, indent: int) -> Iterator[str]:
+    yield from wrap(f"{_pick(('依据', 'rule'), lang)}: {rule}", first=" " * indent, rest=" " * (indent + 2))

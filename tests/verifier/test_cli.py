@@ -90,7 +90,26 @@ def test_directories_are_read_in_order_and_rows_are_counted(place: Place) -> Non
     assert result.exit_code == 1
     found = [(Path(str(row["file"])).name, row["verdict"]) for row in rows(result)]
     assert found == [("a.txt", "VALID_COMPARE"), ("2.txt", "REVOKED"), ("c.bin", "UNREADABLE")]
-    assert result.stderr.strip() == "UNREADABLE 1  REVOKED 1  VALID_COMPARE 1"
+    assert result.stderr.strip() == "合计 total 3: UNREADABLE 1  REVOKED 1  VALID_COMPARE 1"
+
+
+def test_several_rows_begin_with_a_line_each_and_long_runs_show_what_does_not_pass(place: Place) -> None:
+    good = [place.file(f"up/{'very-' * 20}long/{number}.txt", place.good.text) for number in range(3)]
+    revoked = place.file("r.txt", place.revoked.text)
+    few = place.run(good[0], revoked, "--policy", "site", "--lang", "en").stdout.splitlines()
+    assert few[0].startswith("  1. ✓ Credential valid")
+    assert few[0].endswith("long/0.txt")
+    assert "…" in few[0]
+    assert few[1].startswith("  2. ✗ Revoked")
+    assert [line for line in few if line.startswith("1. ✓")]
+    long = place.run(*good, revoked, "--policy", "site")
+    assert "另见" not in long.stdout
+    assert "\n4. ✗ 已被撤销" in long.stdout
+    assert "通过的 3 份未列全文" in long.stdout
+    assert "DUPLICATE" not in long.stdout
+    full = place.run(*good, revoked, "--policy", "site", "--full")
+    assert "另见: 第 1、3 份" in full.stdout
+    assert "未列全文" not in full.stdout
 
 
 def test_one_wins_over_three(place: Place) -> None:

@@ -214,6 +214,7 @@ def test_policies_are_read_strictly(data: bytes) -> None:
         _broken(MESSAGES, "evidence", value=[]),
         _broken(MESSAGES, "evidence", value={str(number): {"zh": "x", "en": "x"} for number in range(101)}),
         _broken(MESSAGES, "evidence", "serial", value={"zh": "x"}),
+        _broken(MESSAGES, "reasons", value=None),
     ],
 )
 def test_messages_are_read_strictly(data: bytes) -> None:

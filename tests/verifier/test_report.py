@@ -95,8 +95,24 @@ def test_text_shows_what_to_compare() -> None:
     world = World()
     report = verify_text(world.issue_one().text, world.context())
     text = report_to_text(report, "zh")
-    for word in (*PERSONAL, "照片", "手写签名", "2026-06-01–2026-11-28", "建筑工程", "吊销数据截至", "0 分钟前"):
+    for word in (*PERSONAL, "照片", "手写签名", "2026-06-01–2026-11-28", "建筑工程", "撤销数据截至", "0 分钟前"):
         assert word in text, word
+
+
+def test_the_rule_of_the_verdict_and_the_reason_stand_in_the_text() -> None:
+    for report in REPORTS:
+        assert report.context.messages.of(report.verdict).rule[:12] in report_to_text(report, "zh")
+    world = World()
+    token = world.issue_one().token
+    forged = verify_text(to_digits(flip(token, len(token) - 9)), world.context())
+    text = "".join(report_to_text(forged, "zh").split())
+    assert "原因:" in text
+    assert "（" in text.partition("原因:")[2].partition("依据")[0]
+    messages = world.context().messages
+    assert (
+        messages.reason("proof.root_mismatch", "en") == "the proof in the receipt does not hold (proof.root_mismatch)"
+    )
+    assert messages.reason("某通知", "zh") == "某通知"
 
 
 def test_personal_text_stands_only_in_the_credential() -> None:
