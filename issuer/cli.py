@@ -457,17 +457,35 @@ def log_status(*, as_json: bool, lang: show.Lang, **options: Any) -> None:
 @log_group.command("resume")
 @_WORKSPACE
 @click.option(
-    "--anchor", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="外部检查点。"
+    "--anchor",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Newest checkpoint, from outside. 外部检查点。",
 )
+@click.option(
+    "--today",
+    callback=_read_day,
+    help="Today's date, read off a calendar: after 400 days without a round. 今天的日期：超过 400 天未写入后确认时钟。",
+)
+@_AS_OF
 @_SECRET
-def log_resume(workspace: Path, *, anchor: Path, **options: Any) -> None:
-    """Let a restored workspace sign again, shown the newest checkpoint from outside. 凭外部检查点恢复签发。
+def log_resume(workspace: Path, *, anchor: Path | None, today: int | None, as_of: int | None, **options: Any) -> None:
+    """Let a log write again: a restored workspace, shown the newest checkpoint from outside, or one whose clock has
+    leapt, told today's date. 恢复写入：凭外部检查点，或确认今天的日期。
 
     \b
     mingzheng log resume --workspace W --anchor checkpoint-from-the-mirror
+    mingzheng log resume --workspace W --today 2028-03-01
     """
+    if anchor is None and today is None:
+        raise click.UsageError("请给出 --anchor 或 --today (give --anchor or --today)")
     with _open(workspace, options) as opened:
-        opened.log.resume_from_anchor(anchor.read_bytes())
+        now = _now(opened, as_of)
+        if today not in (None, day_of_time(now)):
+            raise click.UsageError("本机时钟不是这一天，请先校准时钟 (this machine's clock shows another day: set it)")
+        if anchor is not None:
+            opened.log.resume_from_anchor(anchor.read_bytes())
+        if today is not None:
+            opened.log.confirm_clock(now)
     click.echo("日志可以继续写入 / the log writes again", err=True)
 
 

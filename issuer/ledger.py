@@ -272,6 +272,12 @@ class Ledger:
         """Every act, by issuer and number."""
         return tuple(self._acts("1"))
 
+    def store_acts_redated(self, acts: Iterable[ActRow]) -> None:
+        """Store the new day and entry of acts that the log has not confirmed."""
+        items = [(act.issuer, act.number, act.day, act.entry) for act in acts]
+        where = "WHERE issuer = ?1 AND number = ?2 AND leaf_index IS NULL"
+        self._update(f"UPDATE act SET day = ?3, entry = ?4 {where}", items)  # noqa: S608 (constants)
+
     def store_acts_logged(self, items: Iterable[tuple[int, int, int]]) -> None:
         """Store (issuer, act number, leaf index)."""
         self._update("UPDATE act SET leaf_index = ?3 WHERE issuer = ?1 AND number = ?2 AND leaf_index IS NULL", items)

@@ -22,7 +22,8 @@ from mingzheng.issuer.schema import CopyState, CopyStatus
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.trust import Role
 from mingzheng.log.acts import ActType
-from mingzheng.log.entry import ActEntry, act_message, encode_entry, issue_entry
+from mingzheng.log.book import DAY_TOLERANCE
+from mingzheng.log.entry import ActEntry, act_message, encode_entry, issue_entry, parse_entry
 from mingzheng.log.sequencer import Submission
 
 __all__ = ["MAX_SERIALS", "Settled", "check_agreement", "entry_of", "settle", "sign_act", "token_of"]
@@ -51,6 +52,7 @@ def settle(workspace: Workspace, *, now: int) -> Settled:
     SubmissionError.
     """
     check_agreement(workspace)
+    workspace.log.check_clock(now)  # before the ledger remembers a clock that is far ahead
     workspace.ledger.advance_clock(now)
     today = day_of_time(now)
     stale, fresh = _sort_out(workspace, today)
@@ -61,6 +63,7 @@ def settle(workspace: Workspace, *, now: int) -> Settled:
     copies = [row for row in workspace.ledger.unlogged() if row.state is CopyState.SIGNED]
     for start in range(0, len(copies), CHUNK):
         _submit_copies(workspace, copies[start : start + CHUNK], now)
+    _redate(workspace, today)
     pending = workspace.ledger.unlogged_acts()
     _submit_acts(workspace, pending, now)
     return Settled(
@@ -172,6 +175,26 @@ def _chunks(
             reason=day_reason[1],
             status=status,
         )
+
+
+def _redate(workspace: Workspace, today: int) -> None:
+    """Sign acts again, under their own numbers, that the log never saw and would now refuse for their day."""
+    stale = [
+        replace(act, day=today, entry=sign_act(workspace, _act_again(act, today), act.number))
+        for act in workspace.ledger.unlogged_acts()
+        if abs(act.day - today) > DAY_TOLERANCE and act.number >= workspace.log.next_act_number(act.issuer)
+    ]
+    if stale:
+        workspace.ledger.store_acts_redated(stale)
+        _logger.info("redated acts=%d", len(stale))
+
+
+def _act_again(act: ActRow, day: int) -> NewAct:
+    entry = parse_entry(act.entry)
+    assert isinstance(entry, ActEntry)  # `sign_act` made it
+    return NewAct(
+        issuer=act.issuer, act=act.act, serials=entry.serials, day=day, reason=act.reason, status=CopyStatus.VOID
+    )
 
 
 def _submit_copies(workspace: Workspace, rows: Sequence[CopyRow], now: int) -> None:

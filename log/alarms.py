@@ -35,8 +35,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "A status list also rests on other logs, so this audit cannot draw it again: it is not clean.",
     ),
     "audit.compromised_key_used": (
-        "已泄露的密钥在最后可信位置之后仍有条目：这些证书不算数。",
-        "A compromised key has entries at or above its last good size: those certificates do not count.",
+        "已泄露的密钥在最后可信位置之后仍有条目：这些条目不算数。",
+        "A compromised key has entries at or above its last good size: they do not count.",
     ),
     "audit.receipt_fork": (
         "收集到的回执与日志不符：这是分叉证据。",
@@ -71,6 +71,12 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "An entry uses a key that is not that issuer's for this purpose.",
     ),
     "rule.key_retired": ("条目使用了已停用的密钥。", "An entry uses a key that was retired before."),
+    "rule.key_kind": ("签发了密钥无权签发的种类。", "A key issued a kind that is not in its scope."),
+    "rule.key_day": ("条目的日期不在密钥有效期内。", "An entry is of a day outside its key's days."),
+    "rule.act_day": (
+        "行为的日期与写入日志的日期相差超过一天。",
+        "The day of an act is more than a day away from the day of logging.",
+    ),
     "rule.serial_order": (
         "序号重复，或状态变更顺序不对。",
         "A serial comes twice, or an act may not follow its state.",

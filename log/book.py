@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
+from mingzheng.formats.civil import day_of_time
 from mingzheng.keys.alg import verify
 from mingzheng.keys.errors import SignatureInvalidError
 from mingzheng.keys.kid import Kid
@@ -37,6 +38,9 @@ between, its own issuer's may not; whoever holds the list alone can check this m
 MAX_STATUS_AGE = 3_600
 MAX_STATUS_SPAN = 86_400
 """Seconds: `this_update` before the round's time, `next_update` after `this_update`."""
+
+DAY_TOLERANCE = 1
+"""Days between what an entry is dated and its round."""
 
 LOG_ITSELF = 0
 """Issuer number under which the book keeps what landmark entries said."""
@@ -73,6 +77,30 @@ class KeyRetiredError(RuleError):
     """The kid was retired or declared compromised earlier in the log."""
 
     code: ClassVar[str] = "rule.key_retired"
+
+
+class KeyKindError(RuleError):
+    """A credential key issues a kind that is not in its scope."""
+
+    code: ClassVar[str] = "rule.key_kind"
+
+
+class KeyDayError(RuleError):
+    """An entry is of a day outside its key's days."""
+
+    code: ClassVar[str] = "rule.key_day"
+
+
+class KeyCompromisedError(RuleError):
+    """The trust data call the key compromised, and the entry is not below its last good size."""
+
+    code: ClassVar[str] = "rule.key_compromised"
+
+
+class ActDayError(RuleError):
+    """An act, notice or key event is dated more than a day away from its round."""
+
+    code: ClassVar[str] = "rule.act_day"
 
 
 class SerialOrderError(RuleError):
@@ -187,7 +215,7 @@ class Book:
         if isinstance(entry, IssueEntry):
             return self._issue(entry, index)
         if isinstance(entry, ActEntry | NoticeEntry | KeyEventEntry):
-            return [*self._signed(entry), *self._effects(entry, index)]
+            return [*self._signed(entry, index), *self._effects(entry, index)]
         if isinstance(entry, StatusEntry):
             return [*self._heads(entry.issuer, entry.origins, index, root_at), *self._status(entry, index)]
         if isinstance(entry, LandmarkEntry):
@@ -204,8 +232,14 @@ class Book:
     def _issue(self, entry: IssueEntry, index: int) -> list[RuleError]:
         faults: list[RuleError] = []
         issuer, kid, serial = entry.issuer, entry.kid, entry.serial
-        if self.keys is not None and self._key(issuer, kid, Role.CREDENTIAL) is None:
-            faults.append(UnknownKeyError(f"kid {kid.hex()} may not issue for issuer {issuer} here"))
+        if self.keys is not None:
+            key = self._key(issuer, kid, Role.CREDENTIAL)
+            if key is None:
+                faults.append(UnknownKeyError(f"kid {kid.hex()} may not issue for issuer {issuer} here"))
+            else:
+                if entry.kind not in key.kinds:
+                    faults.append(KeyKindError(f"kid {kid.hex()} may not issue kind {entry.kind}"))
+                faults.extend(self._scope(key, entry.issued_day, index))
         if self.retired and (issuer, kid) in self.retired:
             faults.append(KeyRetiredError(f"kid {kid.hex()} was retired at entry {self.retired[issuer, kid]}"))
         book = self.issuer(issuer)
@@ -218,7 +252,13 @@ class Book:
             book.next_serial = serial + 1
         return faults
 
-    def _signed(self, entry: SignedEntry) -> Iterator[RuleError]:
+    def _scope(self, key: KeyRecord, day: int, index: int) -> Iterator[RuleError]:
+        if not key.allows_day(day):
+            yield KeyDayError(f"kid {key.kid.hex()} is not valid on day {day}")
+        if not key.counts_at(origin=self.origin, index=index):
+            yield KeyCompromisedError(f"kid {key.kid.hex()} is compromised at or below entry {index}")
+
+    def _signed(self, entry: SignedEntry, index: int) -> Iterator[RuleError]:
         issuer, kid = entry.issuer, entry.kid
         role = Role.AUTHORITY if isinstance(entry, KeyEventEntry) else Role.ACT
         if self.keys is not None:
@@ -226,6 +266,7 @@ class Book:
             if key is None:
                 yield UnknownKeyError(f"kid {kid.hex()} is no {role} key of issuer {issuer}")
             else:
+                yield from self._scope(key, entry.day, index)
                 try:
                     verify(key.public_key, signature=entry.signature, message=act_message(entry, self.origin_name))
                 except SignatureInvalidError:
@@ -288,7 +329,11 @@ class Book:
 
 
 def clock_faults(entry: Entry, seconds: int) -> Iterator[RuleError]:
-    """What of an entry does not fit a round of that time."""
+    """What of an entry does not fit a round of that time. Days of issue are looked at beside (`DAY_TOLERANCE`)."""
+    if isinstance(entry, ActEntry | NoticeEntry | KeyEventEntry):
+        today = day_of_time(seconds)
+        if abs(entry.day - today) > DAY_TOLERANCE:
+            yield ActDayError(f"issuer {entry.issuer}, act number {entry.act_number}: day {entry.day}, today {today}")
     if isinstance(entry, StatusEntry):
         age, span = seconds - entry.this_update, entry.next_update - entry.this_update
         if not 0 <= age <= MAX_STATUS_AGE or span > MAX_STATUS_SPAN:

@@ -5,6 +5,9 @@ to the checkpoint's root: every hash of every tile used is covered, level 0 too 
 is GO-2026-6179 / CVE-2026-56865). Extension lines of foreign checkpoints are read over.
 """
 
+import errno
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -72,8 +75,7 @@ class DirectoryFetcher:
         if path != CHECKPOINT:
             parse_path(path)
         try:
-            with open(self._root / path, "rb") as file:
-                data = file.read(cap + 1)
+            data = read_regular(self._root / path, cap + 1)
         except FileNotFoundError as error:
             raise FetchError(path, "is missing") from error
         except OSError as error:
@@ -81,6 +83,20 @@ class DirectoryFetcher:
         if len(data) > cap:
             raise FetchError(path, f"is larger than {cap} bytes")
         return data
+
+
+def read_regular(path: Path, count: int) -> bytes:
+    """At most `count` bytes of a regular file; a pipe or device in its place is refused, never waited for.
+
+    Raises OSError.
+    """
+    flags = os.O_RDONLY
+    for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # where the system has them
+        flags |= getattr(os, name, 0)
+    with open(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read(count)
 
 
 class LogReader:

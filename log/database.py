@@ -212,6 +212,10 @@ class Database:
         """Obsolete partial tiles below `size` are removed."""
         self._connection.execute("UPDATE head SET cleaned = ?", (size,))
 
+    def set_time(self, time: int) -> None:
+        """Measure the next round's time from here."""
+        self._connection.execute("UPDATE head SET last_time = ?", (time,))
+
     def set_instance(self, found: Instance) -> None:
         """Adopt this `instance` file (after an anchor proved the state to be the newest)."""
         values = (found.device, found.inode, found.changed_ns)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mingzheng.keys.errors import KeysError
+from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import TrustData
 from mingzheng.log.actkeys import TrustActKeys
 from mingzheng.log.book import Book
@@ -20,9 +21,10 @@ from mingzheng.log.checkpoint import Checkpoint, open_foreign_checkpoint
 from mingzheng.log.client import Fetcher, FetchError, LogReader, TileUntrueError
 from mingzheng.log.collected import Found, OriginKeys, ReceiptCheck, compare_heads
 from mingzheng.log.durable import make_dirs, publish, write_file
-from mingzheng.log.entry import IssueEntry, parse_entry
+from mingzheng.log.entry import FillerEntry, LandmarkEntry, StatusEntry, TimeEntry
 from mingzheng.log.errors import EntryError, LogError
 from mingzheng.log.evidence import Evidence, format_evidence
+from mingzheng.log.fastentry import read_entry
 from mingzheng.log.hashing import Hash
 from mingzheng.log.rulecheck import Alarm, RuleCheck
 
@@ -151,30 +153,24 @@ class _Audit:
         return RuleCheck(book, self._reader.root_at)
 
     def _compromises(self, check: RuleCheck) -> Iterator[Alarm]:
-        """Count what a compromised key put into the log at or above its last good size."""
-        seen = set()
-        for index, event in check.compromises:
-            sizes = [item.size for item in event.sizes if item.origin == self._plan.keys.number]
-            if (event.issuer, event.subject_kid) in seen or not sizes:
-                continue
-            seen.add((event.issuer, event.subject_kid))
-            after = 0
-            for at, data in self._reader.entries(sizes[0], index):
-                if self._is_issue_by(data, event.issuer, event.subject_kid):
-                    after += 1
-                    last = at
-            if after:
-                detail = f"{after} entries of key {event.subject_kid.hex()} stand at or above its last good size"
-                evidence: dict[str, str | int] = {"good_size": sizes[0], "entries": after, "last": last}
-                yield Alarm(code="audit.compromised_key_used", index=index, detail=detail, evidence=evidence)
-
-    @staticmethod
-    def _is_issue_by(data: bytes, issuer: int, kid: bytes) -> bool:
-        try:
-            entry = parse_entry(data)
-        except EntryError:
-            return False
-        return isinstance(entry, IssueEntry) and entry.issuer == issuer and entry.kid == kid
+        """Count what compromised keys put into the log at or above their last good sizes, in one more pass."""
+        good = dict(check.good_sizes)
+        for record in () if self._plan.trust is None else self._plan.trust.keys.values():
+            if record.compromised is not None:
+                place, size = (record.issuer, record.kid), record.compromised.get(self._plan.keys.number, 0)
+                good[place] = min(size, good.get(place, size))
+        if not good:
+            return
+        found: dict[tuple[int, Kid], tuple[int, int]] = {}  # how many, and the last
+        for index, data in self._reader.entries(min(good.values()), self._entries):
+            author = _author(data)
+            if author is not None and author in good and index >= good[author]:
+                found[author] = (found.get(author, (0, 0))[0] + 1, index)
+        for (issuer, kid), (count, last) in sorted(found.items()):
+            size = good[issuer, kid]
+            detail = f"issuer {issuer}: {count} entries of key {kid.hex()} stand at or above its last good size {size}"
+            evidence: dict[str, str | int] = {"good_size": size, "entries": count, "last": last}
+            yield Alarm(code="audit.compromised_key_used", index=last, detail=detail, evidence=evidence)
 
     def _receipts(self) -> None:
         if self._plan.receipts_dir is None:
@@ -219,6 +215,17 @@ class _Audit:
         return any(
             alarm.code in FORKS or alarm.code.startswith(("client.", "note.", "checkpoint.")) for alarm in self._alarms
         )
+
+
+def _author(data: bytes) -> tuple[int, Kid] | None:
+    """Whose key wrote the entry; None for entries without a key and malformed ones."""
+    try:
+        entry = read_entry(data)
+    except EntryError:
+        return None
+    return (
+        None if isinstance(entry, StatusEntry | LandmarkEntry | TimeEntry | FillerEntry) else (entry.issuer, entry.kid)
+    )
 
 
 def read_state(path: Path, keys: OriginKeys) -> tuple[bytes, Checkpoint] | None:

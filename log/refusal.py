@@ -40,6 +40,19 @@ class ClockBackwardsError(LogError):
         self.now, self.last = now, last
 
 
+class ClockJumpError(LogError):
+    """The caller's time lies so far after the last round's that the clock may be wrong."""
+
+    code: ClassVar[str] = "log.clock_jump"
+
+    def __init__(self, now: int, last: int) -> None:
+        super().__init__(
+            f"the clock says {now}, the last round was written at {last}: if the clock is right, "
+            "confirm today's date with `mingzheng log resume --today`"
+        )
+        self.now, self.last = now, last
+
+
 class IndexNotLoggedError(LogError):
     """An index beyond the signed tree size."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mingzheng.formats.civil import day_of_time
-from mingzheng.log.book import Book, RootAt, RuleError, clock_faults
+from mingzheng.log.book import DAY_TOLERANCE, Book, RootAt, RuleError, clock_faults
 from mingzheng.log.entry import (
     ActEntry,
     Entry,
@@ -25,7 +25,6 @@ MAX_ENTRIES = 65_534
 """New entries in one call: with time and filler a round stays within 65,536."""
 
 MAX_KEY_BYTES = 64
-DAY_TOLERANCE = 1
 KEY_CONFLICT = "log.key_conflict"
 BAD_KEY = "log.bad_key"
 WRONG_DAY = "log.wrong_day"

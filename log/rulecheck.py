@@ -9,8 +9,17 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from mingzheng.formats.civil import day_of_time
+from mingzheng.keys.kid import Kid
 from mingzheng.log.acts import SerialState
-from mingzheng.log.book import CODE_OF, Book, IssuerBook, RootAt, clock_faults
+from mingzheng.log.book import (
+    CODE_OF,
+    DAY_TOLERANCE,
+    Book,
+    IssuerBook,
+    KeyCompromisedError,
+    RootAt,
+    clock_faults,
+)
 from mingzheng.log.entry import (
     ActEntry,
     Entry,
@@ -26,10 +35,10 @@ from mingzheng.log.entry import (
 )
 from mingzheng.log.errors import EntryError
 from mingzheng.log.fastentry import read_entry
-from mingzheng.log.rounds import DAY_TOLERANCE
 from mingzheng.log.status import StatusBody, encode_body
 
 _DENSE_SLACK = 65_536
+_DENSE_SHARE = 8  # the dense part is at most about twice as many bytes for each serial seen
 _UNKNOWN = CODE_OF[SerialState.UNKNOWN]
 _LIVE = CODE_OF[SerialState.LIVE]
 
@@ -47,10 +56,11 @@ class Alarm:
 class DenseStates(MutableMapping[int, int]):
     """Serial → state, a byte each while serials are dense; a hostile log's outliers go to a dictionary."""
 
-    __slots__ = ("_dense", "_sparse")
+    __slots__ = ("_dense", "_seen", "_sparse")
 
     def __init__(self) -> None:
         self._dense = bytearray()
+        self._seen = 0  # how often a serial was set for the first time
         self._sparse: dict[int, int] = {}
 
     def __getitem__(self, serial: int) -> int:
@@ -68,10 +78,13 @@ class DenseStates(MutableMapping[int, int]):
             self._sparse[serial] = state
             return
         if serial >= len(dense):
-            if serial > 2 * len(dense) + _DENSE_SLACK:
+            if serial > _DENSE_SHARE * self._seen + _DENSE_SLACK:
+                self._seen += 1
                 self._sparse[serial] = state
                 return
             dense.extend(bytes(max(serial + 1, 2 * len(dense)) - len(dense)))
+        if not dense[serial]:
+            self._seen += 1
         dense[serial] = state
 
     def __delitem__(self, serial: int) -> None:
@@ -91,7 +104,7 @@ class RuleCheck:
 
     def __init__(self, book: Book, root_at: RootAt) -> None:
         self.counts: dict[int, dict[str, int]] = {}
-        self.compromises: list[tuple[int, KeyEventEntry]] = []
+        self.good_sizes: dict[tuple[int, Kid], int] = {}  # of keys that an event called compromised; the least counts
         self._book, self._root_at = book, root_at
         self._sets: dict[int, dict[int, set[int]]] = {}
         self._round: list[tuple[int, IssueEntry | SignedEntry | StatusEntry]] = []  # whose times await the round's
@@ -114,6 +127,8 @@ class RuleCheck:
             yield from self._redraw(index, entry)
         before = self._before(entry) if isinstance(entry, IssueEntry | ActEntry) else {}
         for fault in self._book.apply(entry, index, self._root_at):
+            if isinstance(fault, KeyCompromisedError):
+                continue  # the auditor sums them up, with those that only a later event shows
             yield Alarm(code=fault.code, index=index, detail=str(fault))
         if isinstance(entry, IssueEntry | ActEntry):
             self._after(entry.issuer, before)
@@ -121,7 +136,9 @@ class RuleCheck:
         if not isinstance(entry, LandmarkEntry):
             self._round.append((index, entry))
         if isinstance(entry, KeyEventEntry) and entry.event == KeyEventType.COMPROMISED:
-            self.compromises.append((index, entry))
+            size = next((item.size for item in entry.sizes if item.origin == self._book.origin), 0)
+            place = (entry.issuer, entry.subject_kid)
+            self.good_sizes[place] = min(size, self.good_sizes.get(place, size))
 
     def finish(self, size: int) -> Iterator[Alarm]:
         """Alarms that only the end shows: the head must stand between two rounds."""

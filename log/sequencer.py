@@ -47,6 +47,7 @@ from mingzheng.log.recovery import (
 )
 from mingzheng.log.refusal import (
     ClockBackwardsError,
+    ClockJumpError,
     DiskDisagreesError,
     IndexNotLoggedError,
     LogExistsError,
@@ -74,6 +75,9 @@ DATABASE = "log.sqlite"
 INSTANCE = "instance"
 LOCK = "lock"
 TEMPORARY = "temporary"
+
+MAX_CLOCK_JUMP = 400 * 86_400
+"""Seconds from one round to the next, unless somebody confirms the clock: more than a year of silence."""
 
 _CACHED_BLOCKS = 4_096
 _CACHED_TILES = 256
@@ -214,21 +218,44 @@ class EmbeddedLog:
         On return the entries are durable and under a published checkpoint. A key seen before with the same entry
         gives its old index. Nothing of a refused call is appended. `now`: seconds since the epoch.
 
-        Raises SubmissionError (position and reason), RoundTooLargeError, ClockBackwardsError, a StorageError.
+        Raises SubmissionError (position and reason), RoundTooLargeError, ClockBackwardsError,
+        ClockJumpError, a StorageError.
         """
         database, row = self._writable()
         check_call(submissions)
         known = database.indexes_of(dict.fromkeys(item.key for item in submissions))
         draft = sort_out(submissions, known, self._leaf)
         if draft.fresh:
-            if now < row.last_time:
-                raise ClockBackwardsError(now, row.last_time)
+            self.check_clock(now)
             parsed = parse_fresh(draft)
             book = self._book_for(parsed)
             time = RoundTime(start=row.size, now=now)
             made = make_round(draft, parsed, book, time=time, root_at=self._root_at)
             self._append(row, made, book, [item.key for item in draft.fresh.values()])
         return draft.indexes(row.size)
+
+    def check_clock(self, now: int) -> None:
+        """Raise ClockBackwardsError before the last round's time, ClockJumpError over 400 days after it.
+
+        A round written under a clock that is far ahead would refuse every honest one after it.
+        """
+        row = self._row()
+        if now < row.last_time:
+            raise ClockBackwardsError(now, row.last_time)
+        if row.size and now - row.last_time > MAX_CLOCK_JUMP:
+            raise ClockJumpError(now, row.last_time)
+
+    def confirm_clock(self, now: int) -> None:
+        """Take a time that somebody looked at and confirmed; the next round is measured from it.
+
+        Raises ClockBackwardsError, a StorageError.
+        """
+        database, row = self._writable()
+        if now < row.last_time:
+            raise ClockBackwardsError(now, row.last_time)
+        database.set_time(now)
+        self._head = database.head()
+        _logger.info("clock confirmed at=%d", now)
 
     def compact_receipt(self, index: int) -> bytes:
         """The receipt of an entry over its block (docs/spec/receipt.md).

@@ -129,15 +129,16 @@ def signed(entry: SignedEntry, *, origin: str = NAME, key: InMemorySigner | None
 
 def act(number: int, kind: ActType, serials: Sequence[int], **changes: object) -> bytes:
     """A signed act of issuer 1."""
-    issuer = changes.pop("issuer", 1)
+    issuer, day = changes.pop("issuer", 1), changes.pop("day", DAY)
     assert isinstance(issuer, int)
+    assert isinstance(day, int)
     entry = ActEntry(
         issuer=issuer,
         kid=ACT.public_key.kid,
         act_number=number,
         act=kind,
         serials=tuple(serials),
-        day=DAY,
+        day=day,
         signature=bytes(64),
     )
     return signed(entry, **changes)  # type: ignore[arg-type]

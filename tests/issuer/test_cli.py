@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from office import NOW, SeededVault, person, picture, table
 
 import mingzheng.issuer.cli as commands
-from mingzheng.formats.civil import parse_day
+from mingzheng.formats.civil import day_of_time, format_day, parse_day
 from mingzheng.issuer.refusals import DemoNameError, DemoOnlyError, RefusalError, WorkspaceExistsError
 from mingzheng.issuer.workspace import Access
 from mingzheng.keys.snapshot import load_store
@@ -259,6 +259,15 @@ def test_the_log_proves_checks_and_resumes() -> None:
     anchor = Path("anchor")
     anchor.write_bytes(Path("W/log/public/checkpoint").read_bytes())
     assert run(commands.log_group, "resume", "--anchor", "anchor").exit_code == 0
+    assert run(commands.log_group, "resume").exit_code == 2
+
+
+def test_a_clock_is_confirmed_with_the_day_it_shows() -> None:
+    make()
+    issue()
+    assert run(commands.log_group, "resume", "--today", "2001-01-01").exit_code == 2
+    today = format_day(day_of_time(NOW))
+    assert run(commands.log_group, "resume", "--today", today).exit_code == 0
 
 
 def test_a_serial_that_is_not_logged_has_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:

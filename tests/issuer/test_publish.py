@@ -1,5 +1,6 @@
 """Ledger to log: stored before submitted, serial order, large commands in several rounds, doubtful states refused."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from mingzheng.log.acts import ActType
 from mingzheng.log.entry import ActEntry, IssueEntry, act_message, parse_entry
 from mingzheng.log.hashing import leaf_hash
 from mingzheng.log.receipt import parse_compact_receipt, verify_compact_receipt
+from mingzheng.log.refusal import ClockJumpError
+from mingzheng.log.sequencer import Submission
 
 
 @pytest.fixture
@@ -158,3 +161,41 @@ def test_an_approval_copy_is_published_like_any_other(office: Office) -> None:
         request = replace(office.request(people(1)), copy=Copy.APPROVAL, purpose=None)
         plan(workspace, request)
         assert settle(workspace, now=NOW).logged == 1
+
+
+def test_an_act_that_waited_for_days_is_dated_again_under_its_number(office: Office) -> None:
+    """Killed between storing an act and logging it, and resumed a week later: the log takes no act of that day."""
+    later = day_start(DAY + 7)
+    with office.open() as workspace:
+        plan(workspace, office.request(people(1)))
+        settle(workspace, now=NOW)
+        new = NewAct(issuer=1, act=1, serials=(0,), day=DAY, reason="r", status=CopyStatus.REVOKED)
+        (stored,) = workspace.ledger.store_acts([new], sign=lambda act, number: sign_act(workspace, act, number))
+        settle(workspace, now=later)
+        (logged,) = workspace.ledger.all_acts()
+        assert (logged.number, logged.day, logged.reason) == (stored.number, DAY + 7, "r")
+        assert logged.leaf_index is not None
+        assert workspace.log.reader().entry(logged.leaf_index) == logged.entry
+    assert office.fsck().clean
+
+
+def test_an_act_that_was_logged_keeps_its_day(office: Office) -> None:
+    """Killed between the log and the ledger: the same bytes get their old index."""
+    with office.open() as workspace:
+        plan(workspace, office.request(people(1)))
+        settle(workspace, now=NOW)
+        new = NewAct(issuer=1, act=1, serials=(0,), day=DAY, reason="r", status=CopyStatus.REVOKED)
+        (stored,) = workspace.ledger.store_acts([new], sign=lambda act, number: sign_act(workspace, act, number))
+        key = hashlib.sha256(stored.entry).digest()
+        (index,) = workspace.log.submit([Submission(key=key, entry=stored.entry)], now=NOW)
+        settle(workspace, now=day_start(DAY + 7))
+        assert workspace.ledger.all_acts() == (replace(stored, leaf_index=index),)
+
+
+def test_a_clock_that_leaps_does_not_reach_the_ledger(office: Office) -> None:
+    with office.open() as workspace:
+        plan(workspace, office.request(people(1)))
+        settle(workspace, now=NOW)
+        with pytest.raises(ClockJumpError):
+            settle(workspace, now=NOW + 401 * 86_400)
+        assert settle(workspace, now=NOW + 1).logged == 0

@@ -1,5 +1,6 @@
 """Verified reading: foreign and own logs read in full, every forgery refused, nothing opened outside the layout."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -197,3 +198,12 @@ BAD_PATHS = ["../secret", "tile/0/../../x", "/etc/passwd", "tile/0/0", "tile/8/0
 def test_only_paths_of_the_layout_are_opened(tmp_path: Path, path: str) -> None:
     with pytest.raises(MalformedError):
         DirectoryFetcher(tmp_path).fetch(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in directories on this system")
+@pytest.mark.parametrize("kind", ["pipe", "directory"])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "checkpoint"
+    os.mkfifo(path) if kind == "pipe" else path.mkdir()
+    with pytest.raises(FetchError, match="cannot be read"):
+        DirectoryFetcher(tmp_path).fetch("checkpoint")

@@ -327,6 +327,19 @@ CHEATS: dict[str, tuple[Callable[[], list[bytes]], list[tuple[str, int]]]] = {
         lambda: rounded([key_event(0, KeyEventType.RETIRED, KID)], [issue(0)]),
         [("rule.key_retired", 2)],
     ),
+    "kind out of the key's scope": (lambda: rounded([issue(0, kind=999)]), [("rule.key_kind", 0)]),
+    "issue after the key's days": (
+        lambda: rounded([issue(0, day=DAY + 1001)], now=NOW + 1001 * 86_400),
+        [("rule.key_day", 0)],
+    ),
+    "act before the key's days": (
+        lambda: rounded([issue(0), act(0, ActType.REVOKE, [0], day=DAY - 18_000)]),
+        [("rule.key_day", 1), ("rule.act_day", 1)],
+    ),
+    "act dated two days back": (
+        lambda: rounded([issue(0), act(0, ActType.REVOKE, [0], day=DAY - 2)]),
+        [("rule.act_day", 1)],
+    ),
     "status that hides a revocation": (
         lambda: [*(e := rounded([issue(0), issue(1), act(0, ActType.REVOKE, [1])])), *rounded([_status(e, 4)])],
         [("audit.status_mismatch", 4)],
@@ -452,8 +465,53 @@ def test_entries_above_a_compromised_keys_last_good_size_are_counted(tmp_path: P
     assert _codes(report) == ["entry.malformed", "audit.compromised_key_used"]
     assert report.alarms[1].evidence == {"good_size": 2, "entries": 2, "last": 3}
     good = rounded([issue(0)], [key_event(0, KeyEventType.COMPROMISED, KID, 2)])
-    write_log(tmp_path / "good", [*good, *rounded([key_event(1, KeyEventType.COMPROMISED, KID)], now=NOW + 5)])
+    write_log(tmp_path / "good", good)
     assert _audit(tmp_path / "good").clean
+
+
+LOST = KeyEventType.COMPROMISED
+KEY_LOSSES: dict[str, tuple[list[Sequence[bytes]], dict[Kid, dict[int, int]], list[dict[str, int]]]] = {
+    "no size for this log: nothing counts": (
+        [[issue(0)], [key_event(0, LOST, KID)]],
+        {},
+        [{"good_size": 0, "entries": 1, "last": 0}],
+    ),
+    "the least size counts": (
+        [[issue(0)], [key_event(0, LOST, KID, 100)], [key_event(1, LOST, KID, 0)], [key_event(2, LOST, KID, 50)]],
+        {},
+        [{"good_size": 0, "entries": 1, "last": 0}],
+    ),
+    "trust data say so": ([[issue(0), issue(1)]], {KID: {7: 1}}, [{"good_size": 1, "entries": 1, "last": 1}]),
+    "trust data without this log": ([[issue(0)]], {KID: {}}, [{"good_size": 0, "entries": 1, "last": 0}]),
+    "trust data above all entries": ([[issue(0)]], {KID: {7: 1}}, []),
+    "trust data and an event": (
+        [[issue(0), issue(1)], [key_event(0, LOST, KID, 4)]],
+        {KID: {7: 1}},
+        [{"good_size": 1, "entries": 1, "last": 1}],
+    ),
+    "an act key": (
+        [[issue(0)], [act(0, ActType.REVOKE, [0])]],
+        {ACT.public_key.kid: {7: 0}},
+        [{"good_size": 0, "entries": 1, "last": 2}],
+    ),
+    "several keys": (
+        [[issue(0)], [act(0, ActType.REVOKE, [0]), _status([], 0)]],
+        {ACT.public_key.kid: {}, KID: {}},
+        [{"good_size": 0, "entries": 1, "last": at} for at in (2, 0)],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", KEY_LOSSES)
+def test_the_least_good_size_that_trust_data_or_log_state_counts(tmp_path: Path, case: str) -> None:
+    given, lost, want = KEY_LOSSES[case]
+    data = trust()
+    keys = {kid: replace(key, compromised=lost.get(kid)) for kid, key in data.keys.items()}
+    write_log(tmp_path / "log", rounded(*given))
+    report = audit(replace(_plan(tmp_path / "log"), trust=replace(data, keys=keys)))
+    found = [dict(item.evidence) for item in report.alarms if item.code == "audit.compromised_key_used"]
+    assert sorted(map(str, found)) == sorted(map(str, want))
+    assert "rule.key_compromised" not in _codes(report)
 
 
 def test_alarms_have_a_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -497,6 +555,16 @@ def test_a_huge_serial_takes_no_memory() -> None:
         states[serial] = 1
     assert states[2**40 - 1] == 1
     assert len(states) == 200_001
+
+
+def test_sparse_serials_take_no_memory() -> None:
+    """Each just within reach of a table that doubles: 40 entries once asked for gigabytes."""
+    states, serial = DenseStates(), 65_536
+    for _ in range(40):
+        states[serial] = 1
+        serial = 2 * serial + 65_536
+        assert len(states._dense) < 200_000
+    assert len(states) == 40
 
 
 def test_rules_without_keys_leave_signatures_out() -> None:

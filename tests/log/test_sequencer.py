@@ -30,6 +30,7 @@ from logworld import (
     signer,
 )
 
+from mingzheng.formats.civil import day_of_time
 from mingzheng.keys.alg import Alg
 from mingzheng.log import rounds
 from mingzheng.log.acts import ActType, SerialEvent, SerialState, step
@@ -60,6 +61,7 @@ from mingzheng.log.refusal import (
     AnchorRefusedError,
     BehindMemoryError,
     ClockBackwardsError,
+    ClockJumpError,
     DiskDisagreesError,
     ForkedHeadError,
     IndexNotLoggedError,
@@ -73,7 +75,7 @@ from mingzheng.log.refusal import (
     WriterBrokenError,
     WrongIdentityError,
 )
-from mingzheng.log.sequencer import EmbeddedLog, Submission
+from mingzheng.log.sequencer import MAX_CLOCK_JUMP, EmbeddedLog, Submission
 
 # --- creation and the empty log
 
@@ -252,6 +254,8 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "status without this log": (lambda: _head_entry(0, EMPTY_ROOT, origin=8), "rule.origin_missing"),
     "status of a wrong root": (lambda: _head_entry(2, bytes(32)), "rule.wrong_head"),
     "status of a future size": (lambda: _head_entry(1000, bytes(32)), "rule.wrong_head"),
+    "kind out of the key's scope": (lambda: issue(9, kind=999), "rule.key_kind"),
+    "act dated two days back": (lambda: act(0, ActType.REVOKE, [0], day=DAY - 2), "rule.act_day"),
     "status before its issuer's last entry": (lambda: _head_entry(0, EMPTY_ROOT), "rule.status_incomplete"),
     "status of an unknown origin": (lambda: _head_entry(0, EMPTY_ROOT, others=(8,)), "rule.unknown_origin"),
 }
@@ -913,3 +917,44 @@ def test_heads_of_earlier_sizes_are_known_and_later_ones_are_not(world: LogWorld
     ) as caught:  # two new entries precede it: 4 is not beyond its index, but unsigned
         log.submit(keyed([issue(1), issue(2), _head_entry(4, bytes(32))]), now=world.now)
     assert caught.value.reason == "rule.wrong_head"
+
+
+@pytest.mark.parametrize("role", ["credential", "act"])
+def test_a_key_that_trust_data_call_compromised_writes_no_more(world: LogWorld, role: str) -> None:
+    lost = {"credential": CREDENTIAL, "act": ACT}[role].public_key.kid
+    keys = Keys()
+    keys.of[lost] = replace(keys.of[lost], compromised={7: 2})
+    log = EmbeddedLog.create(world.directory, IDENTITY, act_keys=keys, memory_dir=None)
+    world.opened.append(log)
+    world.submit(log, issue(0))  # below the last good size
+    with pytest.raises(SubmissionError) as caught:
+        world.submit(log, issue(1) if role == "credential" else act(0, ActType.REVOKE, [0]))
+    assert caught.value.reason == "rule.key_compromised"
+
+
+def test_a_clock_that_leaps_is_refused_until_somebody_confirms_it(world: LogWorld) -> None:
+    """One round under a clock far ahead would refuse every honest round after it."""
+    log = world.create()
+    far = NOW + MAX_CLOCK_JUMP + 1
+    log.check_clock(far)  # an empty log has no last round
+    log.submit(keyed([issue(0)]), now=NOW)
+    late = issue(1, day=day_of_time(far))
+    with pytest.raises(ClockJumpError) as caught:
+        log.submit(keyed([late]), now=far)
+    assert (caught.value.now, caught.value.last, log.head()[0]) == (far, NOW, 2)
+    log.submit(keyed([issue(2)]), now=NOW + 1)  # nothing is lost when the clock is set right
+    with pytest.raises(ClockBackwardsError):
+        log.confirm_clock(NOW)
+    log.confirm_clock(far + 1)
+    log.close()
+    log = world.open()
+    assert log.submit(keyed([late]), now=far + 1) == (4,)
+    with pytest.raises(ClockBackwardsError):
+        log.submit(keyed([issue(3)]), now=NOW + 1)
+
+
+def test_the_longest_silence_needs_no_confirmation(world: LogWorld) -> None:
+    log = world.create()
+    log.submit(keyed([issue(0)]), now=NOW)
+    late = NOW + MAX_CLOCK_JUMP
+    assert log.submit(keyed([issue(1, day=day_of_time(late))]), now=late) == (2,)
