@@ -23,7 +23,8 @@ class Limits:
     """Caps for reading one uploaded file."""
 
     file_bytes: int  # any file
-    text_bytes: int  # a file taken as text
+    text_bytes: int  # a file taken as text, or one line of many
+    lines: int  # QR texts given one a line
     image_bytes: int
     image_pixels: int  # width x height, from the header, before decoding
     image_side: int  # width or height
@@ -44,6 +45,7 @@ QR_PREFIX_MAX: Final = 64  # characters
 LIMITS_DEFAULT: Final = Limits(
     file_bytes=20 * 1024 * 1024,
     text_bytes=64 * 1024,
+    lines=20_000,
     image_bytes=20 * 1024 * 1024,
     image_pixels=40_000_000,
     image_side=32_767,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,11 +17,12 @@ from typing import Final
 import click
 
 from mingzheng.formats.civil import parse_day
-from mingzheng.formats.errors import FormatError
+from mingzheng.formats.errors import FormatError, ResourceLimitError
 from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.sniff import FileKind, sniff
 from mingzheng.keys.snapshot import load_store
 from mingzheng.verifier.context import Expectations, Judging, TrustSource, VerifyContext, build_context
+from mingzheng.verifier.errors import NotAFileError
 from mingzheng.verifier.findings import PASSING
 from mingzheng.verifier.library import load_messages, load_policies
 from mingzheng.verifier.messages import Lang
@@ -28,7 +30,7 @@ from mingzheng.verifier.pipeline import refuse, verify_extracted, verify_text
 from mingzheng.verifier.policy import POLICY_NAMES, STRICTEST, select_policy
 from mingzheng.verifier.report import Report, report_to_json
 from mingzheng.verifier.reporttext import printable, report_to_text, summary_line
-from mingzheng.verifier.run import count_verdicts, exit_status, mark_run
+from mingzheng.verifier.run import RunSoFar, count_verdicts, exit_status, mark_run
 
 __all__ = ["inspect", "verify"]
 
@@ -106,13 +108,11 @@ def verify(
     """
     context = _context(trust, settings)
     reader = _Reader(context)
-    reports = mark_run([report for path in _files(paths) for report in reader.reports(path)])
+    found = (report for path in _files(paths) for report in reader.reports(path))
+    reports = tuple(_as_they_come(found)) if as_json else mark_run(list(found))
     if not reports and not reader.failed:
         raise click.UsageError("没有找到文件 (no files found)")
-    if as_json:
-        for report in reports:
-            click.echo(json.dumps(report_to_json(report), ensure_ascii=False))
-    else:
+    if not as_json:
         click.echo(_for_people(reports, lang or _locale(), full=full), nl=False)
     if len(reports) > 1:
         counts = "  ".join(f"{code} {count}" for code, count in count_verdicts(reports).items())
@@ -138,6 +138,15 @@ def _context(trust: Path, settings: dict[str, str | int | None]) -> VerifyContex
         ),
         messages=load_messages(),
     )
+
+
+def _as_they_come(reports: Iterable[Report]) -> Iterator[Report]:
+    """Each row is written out at once, so that a run that is killed keeps what it had finished."""
+    run = RunSoFar()
+    for report in map(run.add, reports):
+        click.echo(json.dumps(report_to_json(report), ensure_ascii=False))
+        sys.stdout.flush()
+        yield report
 
 
 def _for_people(reports: Sequence[Report], lang: Lang, *, full: bool) -> str:
@@ -177,10 +186,14 @@ class _Reader:
         self.context = context
         self.failed = False
 
-    def reports(self, path: Path) -> Sequence[Report]:
+    def reports(self, path: Path) -> Iterable[Report]:
         """The rows of one file; none if the system refuses to give it."""
         try:
             data = _read(path)
+        except NotAFileError as error:
+            self.failed = True
+            click.echo(f"读不到文件 (cannot be read) [{error.code}] {printable(str(path))}: {error}", err=True)
+            return ()
         except OSError as error:
             self.failed = True
             click.echo(f"读不到文件 (cannot be read) [io] {printable(str(path))}: {error.strerror}", err=True)
@@ -188,7 +201,7 @@ class _Reader:
         name = str(path)
         texts = _lines(data) if name == STDIN else None
         if texts is not None:
-            return [verify_text(text, self.context, file=name) for text in texts]
+            return self._texts(texts, whole=len(data) <= LIMITS_DEFAULT.file_bytes)
         from mingzheng.formats.extract import extract  # pictures and PDF: slow to load
 
         try:
@@ -196,18 +209,44 @@ class _Reader:
         except FormatError as error:
             return [refuse(error, self.context, name)]
 
+    def _texts(self, texts: Sequence[str], *, whole: bool) -> Iterator[Report]:
+        """A row for each QR text; what is over a limit is a row RESOURCE_LIMIT and never left out in silence."""
+        limits, name = LIMITS_DEFAULT, STDIN
+        for text in texts[: limits.lines]:
+            if len(text) > limits.text_bytes:
+                error = ResourceLimitError("text_bytes", limit=limits.text_bytes, got=len(text))
+                yield refuse(error, self.context, name)
+            else:
+                yield verify_text(text, self.context, file=name)
+        if len(texts) > limits.lines:
+            yield refuse(ResourceLimitError("lines", limit=limits.lines, got=len(texts)), self.context, name)
+        elif not whole:
+            yield refuse(ResourceLimitError("file_bytes", limit=limits.file_bytes), self.context, name)
+
 
 def _read(path: Path) -> bytes:
-    """At most one byte more than any file may have."""
+    """At most one byte more than any file may have. A pipe or device as PATH could wait for ever: NotAFileError."""
     most = LIMITS_DEFAULT.file_bytes + 1
     if str(path) == STDIN:
         return sys.stdin.buffer.read(most)
-    with path.open("rb") as file:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise NotAFileError("不是普通文件；标准输入请写 - (not a regular file; for standard input write -)")
+    with open(path, "rb", opener=_at_once) as file:
         return file.read(most)
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Opens without waiting, should the file have become a pipe meanwhile."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def _lines(data: bytes) -> list[str] | None:
-    """QR texts, one a line; None if it is the bytes of a file of another kind."""
+    """QR texts, one a line; None if it is the bytes of a file of another kind.
+
+    Beyond the limit the last line may be cut short, so it is left to the row that names the limit.
+    """
+    if len(data) > LIMITS_DEFAULT.file_bytes:
+        data = data[: data.rfind(b"\n") + 1]
     if sniff(data) is not FileKind.TEXT:
         return None
     return [line for line in data.decode("utf-8").splitlines() if line]

@@ -50,3 +50,9 @@ class UnknownHeadError(VerifierError):
     """A full receipt rests on a checkpoint of an origin that the trust data does not know."""
 
     code: ClassVar[str] = "verifier.unknown_origin"
+
+
+class NotAFileError(VerifierError):
+    """A path names a pipe, a device or a socket, which could keep the program waiting for ever."""
+
+    code: ClassVar[str] = "verifier.not_a_file"

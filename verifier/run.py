@@ -41,6 +41,33 @@ def mark_run(reports: Sequence[Report]) -> tuple[Report, ...]:
     return tuple(_add(report, extra.get(row, ())) for row, report in enumerate(reports))
 
 
+class RunSoFar:
+    """Marks each row as it comes, by the rows before it: a run that is killed has said what it had found."""
+
+    def __init__(self) -> None:
+        self._row = 0
+        self._same: dict[Hashable, list[int]] = defaultdict(list)
+        self._people: dict[Hashable, dict[str | None, list[int]]] = defaultdict(lambda: defaultdict(list))
+
+    def add(self, report: Report) -> Report:
+        """The next row, with DUPLICATE and CONFLICT_UNIT where an earlier row concerns it."""
+        row, self._row = self._row, self._row + 1
+        if report.subject is None:
+            return report
+        extra: list[tuple[Code, str]] = []
+        if same := self._same[report.subject.credential.identity]:
+            extra.append((Code.DUPLICATE, _rows(same, without=row)))
+        same.append(row)
+        if report.verdict in PASSING | UNDECIDED:
+            claims = report.subject.claims
+            employers = self._people[claims.name, claims.birth, claims.registration_no]
+            others = [one for name, rows in employers.items() if name != claims.employer for one in rows]
+            if others:
+                extra.append((Code.CONFLICT_UNIT, _rows(others, without=row)))
+            employers[claims.employer].append(row)
+        return _add(report, extra)
+
+
 def exit_status(verdicts: Iterable[Code]) -> int:
     """0 all pass, 1 some do not, 3 some are undecided; 1 wins over 3."""
     found = set(verdicts)

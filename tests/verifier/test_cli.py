@@ -1,7 +1,9 @@
 """The two commands: paths, languages, exit status, standard input, and silence about people."""
 
+import dataclasses
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from click.testing import CliRunner, Result
 from simulator import DAY, HOUR, Issued, World, flip
 
 from mingzheng.formats.civil import format_day
+from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.qrimage import encode_qr, matrix_to_png
 from mingzheng.formats.qrtext import to_digits
 from mingzheng.keys.snapshot import save_store
@@ -219,5 +222,60 @@ def test_conflicts_are_seen_across_files(place: Place) -> None:
     save_store(place.path / "trust", world.trust_files())
     paths = [place.file("a.txt", place.good.text), place.file("b.txt", other.text)]
     found = rows(place.run(*paths, "--policy", "site", "--json"))
-    assert all("CONFLICT_UNIT" in json.dumps(row["findings"]) for row in found)
+    assert ["CONFLICT_UNIT" in json.dumps(row["findings"]) for row in found] == [False, True]
+    assert place.run(*paths, "--policy", "site").stdout.count("CONFLICT_UNIT") >= 2
     assert os.path.basename(str(found[0]["file"])) == "a.txt"
+
+
+def test_rows_are_written_before_the_next_file_is_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that brings the run down leaves the rows before it."""
+    paths = [place.file("a.txt", place.good.text), place.file("b.txt", place.good.text)]
+    read = Path.stat
+
+    def failing(path: Path, **settings: bool) -> os.stat_result:
+        if path.name == "b.txt" and sys._getframe(1).f_code.co_name == "_read":
+            raise KeyboardInterrupt
+        return read(path, **settings)
+
+    monkeypatch.setattr(Path, "stat", failing)
+    result = place.run(*paths, "--policy", "site", "--json")
+    assert result.exit_code != 0
+    assert [row["verdict"] for row in rows(result)] == ["VALID_COMPARE"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_or_a_device_is_refused_at_once(place: Place) -> None:
+    pipe = place.path / "pipe.pdf"
+    os.mkfifo(pipe)
+    good = place.file("a.txt", place.good.text)
+    result = place.run(str(pipe), "/dev/zero", good, "--policy", "site", "--json")
+    assert result.exit_code == 4
+    assert [row["verdict"] for row in rows(result)] == ["VALID_COMPARE"]
+    assert result.stderr.count("[verifier.not_a_file]") == 2
+    shown = CliRunner().invoke(inspect, [str(pipe)])
+    assert getattr(shown.exception, "code", "") == "verifier.not_a_file"
+
+
+def test_standard_input_over_a_limit_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mingzheng.verifier.cli as cli
+
+    good = place.good.text
+    text = f"{good}\n{'1' * 70_000}\n{good}\n"
+    words = ("-", "--policy", "site", "--json")
+
+    def verdicts(**limits: int) -> list[object]:
+        monkeypatch.setattr(cli, "LIMITS_DEFAULT", dataclasses.replace(LIMITS_DEFAULT, **limits))
+        result = place.run(*words, input=text)
+        assert result.exit_code == 1
+        return [row["verdict"] for row in rows(result)]
+
+    passes, over = "VALID_COMPARE", "RESOURCE_LIMIT"
+    assert verdicts() == [passes, over, passes]
+    assert verdicts(lines=3) == [passes, over, passes]
+    assert verdicts(lines=2) == [passes, over, over]
+    assert verdicts(lines=1) == [passes, over]
+    assert verdicts(file_bytes=len(text)) == [passes, over, passes]
+    assert verdicts(file_bytes=len(text) - 1) in ([passes, over, over], [passes, over, passes, over])
+    assert verdicts(file_bytes=len(text) - 9) == [passes, over, over]
+    assert verdicts(file_bytes=len(good) + 5) == [passes, over]
+    assert verdicts(file_bytes=10) == [over]

@@ -7,7 +7,7 @@ from mingzheng.log.acts import ActType
 from mingzheng.verifier.findings import DERIVED, UNDECIDED, Code
 from mingzheng.verifier.pipeline import verify_text
 from mingzheng.verifier.report import Report
-from mingzheng.verifier.run import count_verdicts, exit_status, mark_run
+from mingzheng.verifier.run import RunSoFar, count_verdicts, exit_status, mark_run
 
 
 def found(report: Report, code: Code) -> list[str | int]:
@@ -68,3 +68,16 @@ def test_counts() -> None:
     context = world.context()
     rows = [verify_text(text, context) for text in (world.issue_one().text, "x", "y")]
     assert count_verdicts(rows) == {Code.NOT_OUR_FORMAT: 2, Code.VALID_COMPARE: 1}
+
+
+def test_row_by_row_the_later_of_a_pair_names_the_earlier() -> None:
+    world = World()
+    one = world.issue_one(employer="甲公司")
+    two = world.issue_one(employer="乙公司")
+    stranger = world.issue_one(name="李四", employer="丙公司")
+    context = world.context()
+    texts = [one.text, "nothing", two.text, one.text, stranger.text, two.text]
+    run = RunSoFar()
+    rows = [run.add(verify_text(text, context)) for text in texts]
+    assert [found(row, Code.DUPLICATE) for row in rows] == [[], [], [], ["1"], [], ["3"]]
+    assert [found(row, Code.CONFLICT_UNIT) for row in rows] == [[], [], ["1"], ["3"], [], ["1 4"]]
