@@ -18,7 +18,7 @@ import click
 
 import mingzheng.issuer.lifecycle as lifecycle
 import mingzheng.issuer.show as show
-from mingzheng.formats.civil import day_of_time, day_start, format_day, parse_day
+from mingzheng.formats.civil import day_of_time, day_start, parse_day
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.issuer.cells import CellError, read_jurisdiction
@@ -27,6 +27,7 @@ from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_s
 from mingzheng.issuer.issue import Request, prepare
 from mingzheng.issuer.issue import issue as issue_records
 from mingzheng.issuer.lifecycle import Target
+from mingzheng.issuer.places import name_number
 from mingzheng.issuer.plan import CopyOrder
 from mingzheng.issuer.refusals import FaultyRecordsError, RefusalError
 from mingzheng.issuer.workspace import LOG, Access, FileVault, Foundation, Workspace, log_vkey
@@ -133,7 +134,12 @@ _SECRET = _options(
     click.option("--passphrase-fd", type=int, help="Descriptor to read the passphrase from. 口令描述符。"),
 )
 _LANG = click.option(
-    "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, envvar="MINGZHENG_LANG", help="语言。"
+    "--lang",
+    type=click.Choice(["zh", "en"]),
+    default="zh",
+    show_default=True,
+    envvar="MINGZHENG_LANG",
+    help="Language. 语言。",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object per line. 每行一个 JSON。")
 _AS_OF = click.option("--as-of", callback=_read_day, help="Day to act on, demo workspaces only. 日期，仅限演示工作区。")
@@ -169,9 +175,15 @@ _SCOPE = _options(
 @_WORKSPACE
 @click.option("--issuer", "name", required=True, help="Name of the first issuer. 首个机构名称。")
 @click.option("--origin", required=True, help="Name of the log, e.g. log.example/2026. 日志名。")
-@click.option("--origin-number", type=click.IntRange(1, 65535), default=1, show_default=True, help="日志编号。")
 @click.option(
-    "--block-height", type=click.IntRange(1, 8), default=4, show_default=True, help="Receipt blocks. 区块高度。"
+    "--origin-number", type=click.IntRange(1, 65535), default=1, show_default=True, help="Number of the log. 日志编号。"
+)
+@click.option(
+    "--block-height",
+    type=click.IntRange(1, 8),
+    default=4,
+    show_default=True,
+    help="Height of receipt blocks. 回执区块高度。",
 )
 @click.option("--demo", is_flag=True, help="A demo: dates may be moved; the origin begins with demo. or test. 演示。")
 @_SCOPE
@@ -250,7 +262,13 @@ def issuer_list(workspace: Path, *, as_json: bool) -> None:
 @click.command("issue")
 @click.argument("records", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory for the files. 输出目录。")
-@click.option("--copy", "copy", type=click.Choice(["approval", "usage"]), required=True, help="批准件 / 使用件。")
+@click.option(
+    "--copy",
+    "copy",
+    type=click.Choice(["approval", "usage"]),
+    required=True,
+    help="Approval or usage copy. 批准件 / 使用件。",
+)
 @click.option("--purpose", help="Purpose of the usage copies; a row's own counts if absent. 用途。")
 @_ISSUER_NUMBER
 @_COMMON
@@ -300,7 +318,10 @@ def issue(
 @_TARGET
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory for the file. 输出目录。")
 @click.option(
-    "--copy", "copy", type=click.Choice(["approval", "usage"]), help="Copy to make: as --serial, else approval."
+    "--copy",
+    "copy",
+    type=click.Choice(["approval", "usage"]),
+    help="Copy to make: as --serial, else approval. 种类；默认同 --serial，否则批准件。",
 )
 @click.option("--purpose", help="Purpose of a usage copy. 用途。")
 @_REASON
@@ -326,6 +347,7 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
             _print([show.job_json(job)], [show.job_text(job, lang)], as_json)
             return
         click.echo(show.job_text(job, lang), err=True)
+        _check_passphrase(opened, options["yes"])
         _confirm(options["yes"])
         issued = lifecycle.reissue(opened, target, wanted=wanted, reason=reason, now=now, out=out)
         _print([show.issued_json(issued)], [show.issued_text(issued, lang)], as_json)
@@ -339,6 +361,7 @@ def _act_command(act: ActType, name: str, text: str, *, by_registration: bool) -
             plan = lifecycle.plan_act(opened, act, target)
             if not options["dry_run"] and not plan.is_done:
                 click.echo(show.act_text(plan, lang, done=False), err=True)
+                _check_passphrase(opened, options["yes"])
                 _confirm(options["yes"])
             if not options["dry_run"]:
                 plan = lifecycle.perform(opened, act, target, reason=reason, now=now)
@@ -383,7 +406,7 @@ void = _act_command(
 )
 
 
-trust_group.add_command(show_command(claimed_this_update))
+trust_group.add_command(show_command(claimed_this_update, lambda *what: name_number(load_shipped_profiles(), *what)))
 
 
 @trust_group.command("export")
@@ -406,7 +429,7 @@ def trust_export(directory: Path, *, as_json: bool, lang: show.Lang, **options: 
 @_ISSUER_NUMBER
 @_SECRET
 def log_prove(workspace: Path, *, serial: int, issuer: int | None, **options: Any) -> None:
-    """Print the full receipt (C2SP tlog-proof) of a copy, under the newest checkpoint. 打印完整收据。
+    """Print the full receipt (C2SP tlog-proof) of a copy, under the newest checkpoint. 打印完整回执。
 
     \b
     mingzheng log prove --workspace W --serial 17 > receipt.tlog-proof
@@ -544,12 +567,7 @@ def _key_days(options: dict[str, Any], *, demo: bool) -> tuple[int, int]:
 
 
 def _say_scope(spec: IssuerSpec, days: tuple[int, int], lang: show.Lang) -> None:
-    kinds = ", ".join(load_shipped_profiles().id_of(code) or str(code) for code in spec.kinds)
-    regions = ", ".join(map(str, spec.jurisdictions))
-    until = f"{format_day(days[0])} – {format_day(days[1])}"
-    zh = f"机构 {spec.number} 可签发：{kinds}；地区 {regions}；密钥有效 {until}"
-    en = f"issuer {spec.number} may issue {kinds}; regions {regions}; keys valid {until}"
-    click.echo(zh if lang == "zh" else en, err=True)
+    click.echo(show.scope_text(spec, days, load_shipped_profiles(), lang), err=True)
 
 
 def _read_records(path: Path) -> bytes:
@@ -557,6 +575,12 @@ def _read_records(path: Path) -> bytes:
         return sys.stdin.buffer.read(MAX_RECORDS_BYTES + 1)
     with path.open("rb") as stream:
         return stream.read(MAX_RECORDS_BYTES + 1)
+
+
+def _check_passphrase(workspace: Workspace, yes: bool) -> None:
+    """Open a key before the question, so that a wrong passphrase is known before somebody has said yes."""
+    if not yes:
+        workspace.check_passphrase()
 
 
 def _confirm(yes: bool) -> None:

@@ -124,8 +124,8 @@ FAULTS: Final[Mapping[str, FaultText]] = {
         "type the value again instead of copying it from a page",
     ),
     "record.bad_date": FaultText(
-        "不是无歧义的日期",
-        "not an unambiguous date",
+        "日历上没有这一天，或写法有歧义",
+        "no day of the calendar, or written ambiguously",
         "写成 2022-06-27、2022年6月27日 或 2022/6/27",
         "write 2022-06-27, 2022年6月27日 or 2022/6/27",
     ),

@@ -24,12 +24,11 @@ from mingzheng.issuer.cells import CellError, read_jurisdiction
 from mingzheng.issuer.errors import NoProfileError, WindowRefusedError
 from mingzheng.issuer.faults import make_fault
 from mingzheng.issuer.record import nearest, records_template
+from mingzheng.issuer.show import rule_name
 
 __all__ = ["rules_group"]
 
 LAST_DAY = 47_846  # 2100-12-31; later days are slips of the keyboard
-RULE_NAMES_ZH = {"SPECIALTY": "注册专业有效期截止", "REGISTRATION": "注册有效期截止"}
-RULE_NAMES_EN = {"SPECIALTY": "end of the specialty", "REGISTRATION": "end of the registration"}
 
 
 def _day(ctx: click.Context, param: click.Parameter, text: str) -> int:
@@ -147,15 +146,10 @@ def window_lines(profile: Profile, found: Window, lang: str) -> Sequence[str]:
 def _step_lines(step: TraceStep, zh: bool) -> tuple[str, str]:
     mark = "*" if step.binding else " "
     source = step.citation.text_zh() if zh else step.citation.text_en()
-    return (f"{mark} {format_day(step.day)}  {step.rule:<12} {_rule_name(step.rule, zh)}", f"      {source}")
-
-
-def _rule_name(rule: str, zh: bool) -> str:
-    if rule.startswith("D") and rule[1:].isdigit():
-        return f"签发日起 {rule[1:]} 天" if zh else f"{rule[1:]} days from the day of issue"
-    if rule.startswith("AGE"):
-        return f"持证人满 {rule[3:]} 周岁当日" if zh else f"the day the holder turns {rule[3:]}"
-    return (RULE_NAMES_ZH if zh else RULE_NAMES_EN)[rule]
+    return (
+        f"{mark} {format_day(step.day)}  {step.rule:<12} {rule_name(step.rule, 'zh' if zh else 'en')}",
+        f"      {source}",
+    )
 
 
 def _facts(download: int, facts: dict[str, int | tuple[int, ...] | None]) -> WindowFacts:

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal
 
 from mingzheng.formats.civil import format_day
-from mingzheng.formats.profile import Window
+from mingzheng.formats.profile import ProfileSet, Window
 from mingzheng.issuer.faults import Fault
+from mingzheng.issuer.places import kind_name, place_name
 from mingzheng.log.status import StatusBody
 
 if TYPE_CHECKING:
+    from mingzheng.issuer.config import IssuerSpec
     from mingzheng.issuer.exporting import Exported
     from mingzheng.issuer.issue import Issued, Job
     from mingzheng.issuer.lifecycle import ActPlan
@@ -27,6 +29,18 @@ _ACTS_ZH: Final[Mapping[str, str]] = {
     "REINSTATE": "恢复",
     "VOID": "作废",
 }
+_RULES_ZH: Final[Mapping[str, str]] = {"SPECIALTY": "注册专业有效期截止", "REGISTRATION": "注册有效期截止"}
+_RULES_EN: Final[Mapping[str, str]] = {"SPECIALTY": "end of the specialty", "REGISTRATION": "end of the registration"}
+
+
+def rule_name(rule: str, lang: str) -> str:
+    """What a rule of the usage window (docs/profiles.md) sets its end to."""
+    zh = lang == "zh"
+    if rule.startswith("D") and rule[1:].isdigit():
+        return f"签发日起 {rule[1:]} 天" if zh else f"{rule[1:]} days from the day of issue"
+    if rule.startswith("AGE"):
+        return f"持证人满 {rule[3:]} 周岁当日" if zh else f"the day the holder turns {rule[3:]}"
+    return (_RULES_ZH if zh else _RULES_EN)[rule]
 
 
 def fault_json(fault: Fault) -> Json:
@@ -81,7 +95,8 @@ def job_text(job: Job, lang: Lang) -> str:
     lines = [f"{head}: {_window_text(job.preview.window, lang)}"]
     for step in job.preview.trace:
         mark = "*" if step.binding else " "
-        lines.append(f"  {mark} {step.rule} {format_day(step.day)} {step.citation.text_zh()}")
+        source = step.citation.text_zh() if zh else step.citation.text_en()
+        lines.append(f"  {mark} {format_day(step.day)} {rule_name(step.rule, lang)} ({step.rule}) {source}")
     if job.existing is not None:
         serial = job.existing.serial
         lines.append(f"  已有序号 {serial}，不会再占用新号" if zh else f"  serial {serial} exists: no new one is used")
@@ -130,15 +145,28 @@ def act_json(plan: ActPlan, *, done: bool) -> Json:
 
 def act_text(plan: ActPlan, lang: Lang, *, done: bool) -> str:
     """An act for people."""
-    serials = ", ".join(map(str, plan.serials))
+    serials, count = ", ".join(map(str, plan.serials)), len(plan.serials)
     name = plan.act.name
     if plan.is_done:
         return "已是该状态，无需处理" if lang == "zh" else "already so: nothing to do"
     if lang == "zh":
         verb = f"已{_ACTS_ZH[name]}" if done else f"将{_ACTS_ZH[name]}"
-        return f"{verb} {len(plan.serials)} 份：{serials or '（无在用副本，仅改变注册状态）'}"
+        return f"{verb} {count} 份，序号 {serials}" if serials else f"{verb}注册；没有在用的证书，仅改变注册状态"
     verb = f"{name.lower()}: done for" if done else f"{name.lower()}: would apply to"
-    return f"{verb} {len(plan.serials)} copies: {serials or '(no copy in force, only the registration changes)'}"
+    if not serials:
+        return f"{verb} the registration (no copy in force)"
+    return f"{verb} 1 copy, serial {serials}" if count == 1 else f"{verb} {count} copies, serials {serials}"
+
+
+def scope_text(spec: IssuerSpec, days: tuple[int, int], profiles: ProfileSet, lang: Lang) -> str:
+    """What an issuer may issue, and from when to when."""
+    comma = "、" if lang == "zh" else ", "
+    kinds = comma.join(kind_name(profiles, code, lang) for code in spec.kinds)
+    regions = comma.join(place_name(code, lang) for code in spec.jurisdictions)
+    until = f"{format_day(days[0])} – {format_day(days[1])}"
+    if lang == "zh":
+        return f"机构 {spec.number} 可签发：{kinds}；地区：{regions}；密钥有效 {until}"
+    return f"issuer {spec.number} may issue {kinds}; regions {regions}; keys valid {until}"
 
 
 def exported_json(exported: Exported) -> Json:
@@ -195,6 +223,6 @@ def _window_json(window: Window | None) -> Json:
 def _window_text(window: Window | None, lang: Lang) -> str:
     if window is None or window.usage_until is None:
         return "无使用时限" if lang == "zh" else "no usage window"
-    binding = "、".join(window.binding) if lang == "zh" else ", ".join(window.binding)
+    binding = ("、" if lang == "zh" else ", ").join(rule_name(rule, lang) for rule in window.binding)
     until = format_day(window.usage_until)
     return f"使用至 {until}（{binding}）" if lang == "zh" else f"usable until {until} ({binding})"

@@ -195,6 +195,10 @@ class Workspace:
             self._signers[spec.kid] = self._load(spec)
         return self._signers[spec.kid]
 
+    def check_passphrase(self) -> None:
+        """Open one key, whichever; raises what a wrong passphrase raises."""
+        self._load(self.config.keys[0])
+
     def key_record(self, kid: bytes) -> KeyRecord | None:
         """The trust record of one of the workspace's keys."""
         return self.config.key_records().get(Kid(kid))

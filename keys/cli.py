@@ -12,18 +12,18 @@ from typing import Final
 import click
 
 from mingzheng.keys.snapshot import load_store
-from mingzheng.keys.trustview import Lang, StatusTime, describe, render
+from mingzheng.keys.trustview import Lang, Namer, StatusTime, describe, render
 
 _DIRECTORY: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-def show_command(status_time: StatusTime | None) -> click.Command:
-    """`trust show`; `status_time` reads this-update of a status list, a format other rooms know."""
+def show_command(status_time: StatusTime | None, namer: Namer | None = None) -> click.Command:
+    """`trust show`; `status_time` reads this-update of a status list, a format other rooms know, as they know names."""
 
     @click.command("show")
     @click.argument("directory", type=_DIRECTORY)
     @click.option("--json", "as_json", is_flag=True, help="One JSON object on one line. 输出 JSON。")
-    @click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="语言。")
+    @click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="Language. 语言。")
     def show(directory: Path, *, as_json: bool, lang: Lang) -> None:
         """Show a trust store: issuers, keys, scopes, age, fingerprint. 查看信任数据。
 
@@ -42,7 +42,7 @@ def show_command(status_time: StatusTime | None) -> click.Command:
         if as_json:
             click.echo(json.dumps(shown, ensure_ascii=False))
         else:
-            click.echo(render(stored.data, shown, lang), nl=False)
+            click.echo(render(stored.data, shown, lang, namer), nl=False)
 
     return show
 

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias
 
 from mingzheng.keys.strictjson import Json
-from mingzheng.keys.trust import KeyRecord, TrustData
+from mingzheng.keys.trust import KeyRecord, Role, TrustData
 
 Lang: TypeAlias = Literal["zh", "en"]
 # Gives this-update (unix seconds) of a status list's bytes, or None if it cannot tell.
 StatusTime: TypeAlias = Callable[[bytes], int | None]
+# Names a number (a kind, a region) in a language: ("kinds" | "jurisdictions", number, language).
+Namer: TypeAlias = Callable[[str, int, str], str]
 
 _ZONE: Final = datetime.timezone(datetime.timedelta(hours=8))
 _EPOCH: Final = datetime.date(1970, 1, 1).toordinal()
@@ -31,8 +33,8 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "issuer": ("签发机构", "issuer"),
     "body": ("机关", "body"),
     "prefix": ("二维码前缀", "QR prefix"),
-    "status": ("状态列表", "status list"),
-    "no_status": ("没有状态列表：无法判断是否撤销。", "No status list: revocation cannot be decided."),
+    "status": ("状态清单", "status list"),
+    "no_status": ("没有状态清单：无法判断是否撤销。", "No status list: revocation cannot be decided."),
     "origin": ("日志", "log"),
     "height": ("块高", "block height"),
     "key": ("密钥", "key"),
@@ -41,13 +43,24 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "origins": ("可记入日志", "logs"),
     "retired": ("停用于", "retired on"),
     "compromised": ("已泄露，各日志有效条数", "COMPROMISED, good entries per log"),
-    "quorum": ("见证人策略", "witness policy"),
-    "no_quorum": ("没有见证人策略。", "No witness policy."),
-    "age": ("距今", "age"),
+    "quorum": ("见证方策略", "witness policy"),
+    "no_quorum": ("没有见证方策略。", "No witness policy."),
     "unknown": ("未知", "unknown"),
     "ahead": ("晚于本机时钟", "ahead of this clock"),
     "none": ("无", "none"),
     "files": ("文件数", "files"),
+}
+_ROLES_ZH: Final[Mapping[Role, str]] = {
+    Role.AUTHORITY: "机构主密钥",
+    Role.CREDENTIAL: "凭证签名",
+    Role.ACT: "行为签名",
+    Role.RECEIPT: "回执",
+    Role.CHECKPOINT: "树头",
+    Role.WITNESS: "见证方",
+    Role.STATUS: "状态清单",
+    Role.LANDMARK: "地标",
+    Role.SUBMIT: "提交",
+    Role.REPORT: "报告",
 }
 
 
@@ -75,10 +88,10 @@ def describe(
     }
 
 
-def render(data: TrustData, shown: Mapping[str, Json], lang: Lang) -> str:
-    """The same for people; `shown` is what `describe` said."""
+def render(data: TrustData, shown: Mapping[str, Json], lang: Lang, namer: Namer | None = None) -> str:
+    """The same for people; `shown` is what `describe` said; without `namer`, kinds and regions are numbers."""
     say = _speaker(lang)
-    made = f"{_time(data.made_at)} ({say('age')} {_age(_number(shown['age_seconds']), lang)})"
+    made = f"{_time(data.made_at)} ({_age(_number(shown['age_seconds']), lang)})"
     lines = [
         f"{say('generation')}: {data.generation}",
         f"{say('made')}: {made}",
@@ -90,11 +103,11 @@ def render(data: TrustData, shown: Mapping[str, Json], lang: Lang) -> str:
     assert isinstance(shown["issuers"], list)
     for issuer in shown["issuers"]:
         assert isinstance(issuer, dict)
-        lines += ["", *_issuer_lines(data, issuer, lang)]
+        lines += ["", *_issuer_lines(data, issuer, lang, namer)]
     for _, origin in sorted(data.origins.items()):
         lines += ["", f"{say('origin')} {origin.number}: {origin.name} ({say('height')} {origin.block_height})"]
         lines += [
-            _key_line(record, lang)
+            _key_line(record, lang, namer)
             for _, record in sorted(data.keys.items())
             if record.issuer == 0 and record.may_log(origin.number)
         ]
@@ -135,7 +148,7 @@ def _key(record: KeyRecord) -> dict[str, Json]:
     }
 
 
-def _issuer_lines(data: TrustData, issuer: Mapping[str, Json], lang: Lang) -> list[str]:
+def _issuer_lines(data: TrustData, issuer: Mapping[str, Json], lang: Lang, namer: Namer | None) -> list[str]:
     say = _speaker(lang)
     number = _number(issuer["number"])
     record = data.issuers[number]
@@ -148,29 +161,36 @@ def _issuer_lines(data: TrustData, issuer: Mapping[str, Json], lang: Lang) -> li
         lines.append(f"  {say('status')}: {say('unknown')}")
     else:
         when, age = _time(_number(issuer["status_this_update"])), _number(issuer["status_age_seconds"])
-        lines.append(f"  {say('status')}: {when} ({say('age')} {_age(age, lang)})")
+        lines.append(f"  {say('status')}: {when} ({_age(age, lang)})")
     keys = sorted(data.keys.items())
-    return lines + [_key_line(key, lang) for _, key in keys if key.issuer == number]
+    return lines + [_key_line(key, lang, namer) for _, key in keys if key.issuer == number]
 
 
-def _key_line(record: KeyRecord, lang: Lang) -> str:
+def _key_line(record: KeyRecord, lang: Lang, namer: Namer | None) -> str:
     say = _speaker(lang)
     alg = record.public_key.alg
     parts = [
-        f"  {say('key')} {record.kid.hex()} {record.role.value} {alg.name} ({int(alg)})",
+        f"  {say('key')} {record.kid.hex()} {_role(record.role, lang)} {alg.name} ({int(alg)})",
         f"{_day(record.valid_from)} … {_day(record.valid_until)}",
     ]
     if record.name:
         parts.append(record.name)
     if record.issuer:
         numbers = {"kinds": record.kinds, "jurisdictions": record.jurisdictions, "origins": record.origins}
-        parts += [f"{say(word)} {_list(found) or say('none')}" for word, found in numbers.items()]
+        for word, found in numbers.items():
+            name = None if word == "origins" else namer
+            text = _list(found) if name is None else ", ".join(name(word, number, lang) for number in sorted(found))
+            parts.append(f"{say(word)} {text or say('none')}")
     if record.retired_on is not None:
         parts.append(f"{say('retired')} {_day(record.retired_on)}")
     if record.compromised is not None:
         sizes = " ".join(f"{n}:{size}" for n, size in sorted(record.compromised.items()))
         parts.append(f"{say('compromised')} {sizes or say('none')}")
     return "; ".join(parts)
+
+
+def _role(role: Role, lang: Lang) -> str:
+    return f"{_ROLES_ZH[role]} {role.value}" if lang == "zh" else role.value
 
 
 def _speaker(lang: Lang) -> Callable[[str], str]:
@@ -202,10 +222,12 @@ def _time(seconds: int) -> str:
 
 
 def _age(seconds: int, lang: Lang) -> str:
-    """Days, hours and minutes, rounded down."""
+    """Minutes, hours or days, rounded down, as in a report of a check."""
     if seconds < 0:
         return _speaker(lang)("ahead")
-    days, hours, minutes = seconds // 86400, seconds % 86400 // 3600, seconds % 3600 // 60
-    if lang == "zh":
-        return f"{days} 天 {hours} 小时 {minutes} 分"
-    return f"{days} d {hours} h {minutes} min"
+    zh = lang == "zh"
+    if seconds < 7_200:
+        return f"{seconds // 60} 分钟前" if zh else f"{seconds // 60} min ago"
+    if seconds < 172_800:
+        return f"{seconds // 3_600} 小时前" if zh else f"{seconds // 3_600} h ago"
+    return f"{seconds // 86_400} 天前" if zh else f"{seconds // 86_400} days ago"

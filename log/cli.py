@@ -24,10 +24,29 @@ from mingzheng.log.monitor import AuditPlan, AuditReport, audit
 
 EXIT_ALARMS = 1
 MAX_SHOWN = 100
+_NOTES_ZH = {
+    "no trust data: entries were hashed, not read": "没有信任数据：只核对了条目的哈希，没有读内容",
+    "more alarms were left out": "还有更多警报未列出",
+}
+_TYPES_ZH = {
+    "act": "行为",
+    "notice": "通知",
+    "key_event": "密钥事件",
+    "status": "状态清单",
+    "landmark": "地标",
+    "time": "时间",
+    "filler": "填充",
+    "revoke": "撤销",
+    "suspend": "暂停",
+    "reinstate": "恢复",
+    "void": "作废",
+}
 
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_LANG = click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="语言。")
+_LANG = click.option(
+    "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="Language. 语言。"
+)
 
 
 @click.group("log")
@@ -72,6 +91,7 @@ def audit_command(
         state_file=files["state"],
         receipts_dir=files["receipts"],
     )
+    plan.fetcher.fetch(CHECKPOINT)  # a directory without one is no log: the caller's mistake, not the log's
     report = audit(plan)
     click.echo(json.dumps(report_json(report), ensure_ascii=False) if as_json else report_text(report, lang))
     ctx.exit(0 if report.clean else EXIT_ALARMS)
@@ -179,7 +199,7 @@ def report_text(report: AuditReport, lang: Lang) -> str:
     if report.followed_from is not None:
         lines.append(f"{'自上次的大小跟踪' if zh else 'followed from size'} {report.followed_from}")
     for day, counts in sorted(report.counts.items()):
-        lines.append(f"{format_day(day)}  " + "  ".join(f"{what} {n}" for what, n in sorted(counts.items())))
+        lines.append(f"{format_day(day)}  " + "  ".join(_count(what, n, lang) for what, n in sorted(counts.items())))
     if report.receipts_agreed:
         lines.append(f"{'与日志相符的回执' if zh else 'receipts that agree'} {report.receipts_agreed}")
     for alarm in report.alarms[:MAX_SHOWN]:
@@ -188,7 +208,7 @@ def report_text(report: AuditReport, lang: Lang) -> str:
     if len(report.alarms) > MAX_SHOWN:
         lines.append(f"… {len(report.alarms) - MAX_SHOWN}")
     lines += [f"{'证据文件' if zh else 'evidence'} {name}" for name in report.evidence_files]
-    lines += [f"{'说明' if zh else 'note'}: {note}" for note in report.notes]
+    lines += [f"{'说明' if zh else 'note'}: {_note(note, lang)}" for note in report.notes]
     verdict = (
         ("没有异常。" if zh else "clean.")
         if report.clean
@@ -197,17 +217,34 @@ def report_text(report: AuditReport, lang: Lang) -> str:
     return "\n".join([*lines, verdict])
 
 
+def _count(what: str, count: int, lang: Lang) -> str:
+    """`issue.1` is how many copies of kind 1 were issued that day; other names are types of entries."""
+    name, _, kind = what.partition(".")
+    if not kind:
+        return f"{_TYPES_ZH.get(name, name)} {count} 条" if lang == "zh" else f"{name}: {count}"
+    return f"签发（种类 {kind}）{count} 份" if lang == "zh" else f"issued kind {kind}: {count}"
+
+
+def _note(note: str, lang: Lang) -> str:
+    if lang != "zh":
+        return note
+    number, mark, _ = note.partition(" receipts are of other origins")
+    return f"{number} 份回执属于别的日志" if mark else _NOTES_ZH.get(note, note)
+
+
 def fsck_text(report: FsckReport, lang: Lang) -> str:
     """The result of `fsck` for people."""
     zh = lang == "zh"
     lines = [f"{'损坏' if zh else 'FAULT'} {fault.path}: {fault.detail}" for fault in report.faults[:MAX_SHOWN]]
     looked = (
-        f"{report.size} {'条' if zh else 'entries'}, {report.bundles} + {report.tiles} {'个文件' if zh else 'files'}"
+        f"{report.size} 条，数据文件 {report.bundles}、哈希文件 {report.tiles}："
+        if zh
+        else f"{report.size} entries, {report.bundles} entry files, {report.tiles} hash files: "
     )
     verdict = (
         ("完好。" if zh else "clean.") if report.clean else f"{len(report.faults)} " + ("处损坏。" if zh else "faults.")
     )
-    return "\n".join([*lines, f"{looked}: {verdict}"])
+    return "\n".join([*lines, f"{looked}{verdict}"])
 
 
 def fsck_json(report: FsckReport) -> dict[str, object]:

@@ -206,7 +206,7 @@ class _Audit:
     def _alarm(self, alarm: Alarm) -> None:
         if len(self._alarms) < MAX_ALARMS:
             self._alarms.append(alarm)
-            _logger.error("alarm code=%s index=%s", alarm.code, alarm.index)
+            _logger.info("alarm code=%s index=%s", alarm.code, alarm.index)
         elif len(self._notes) == 0 or self._notes[-1] != "more alarms were left out":
             self._notes.append("more alarms were left out")
 

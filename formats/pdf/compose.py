@@ -30,7 +30,7 @@ __all__ = ["ComposeError", "PdfMetadata", "compose_pdf"]
 _MEDIA_TYPES: Final = {"credential": "application/cose", "receipt": "text/plain"}
 _DESCRIPTIONS: Final = {
     "credential": "签名数据（COSE_Sign1）/ signed data (COSE_Sign1)",
-    "receipt": "日志收据（C2SP tlog-proof）/ log receipt (C2SP tlog-proof)",
+    "receipt": "日志回执（C2SP tlog-proof）/ log receipt (C2SP tlog-proof)",
 }
 _XMP_HEAD: Final = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
 

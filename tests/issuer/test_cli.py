@@ -71,7 +71,7 @@ def test_init_takes_scope_bodies_and_days() -> None:
         *("--body", "1=甲机关", "--body", "2=乙机关", "--valid-from", "2026-01-01", "--valid-until", "2027-01-01"),
         *("--prefix", "https://zs.example.cn/v#", "--name-en", "Department", "--lang", "en"),
     )
-    assert "cn.constructor.2; regions 31; keys valid 2026-01-01 – 2027-01-01" in result.stderr
+    assert "(cn.constructor.2); regions Shanghai; keys valid 2026-01-01 – 2027-01-01" in result.stderr
     (item,) = lines(run(commands.issuer_group, "list", "--json"))
     assert item == {"number": 1, "name": "示范厅", "kinds": ["cn.constructor.2"], "jurisdictions": [31]}
     assert "示范厅" in run(commands.issuer_group, "list").stdout

@@ -44,7 +44,7 @@ def test_audits_ours_by_trust_data_in_both_languages(world: LogWorld, store: Pat
     done = _run("audit", world.public, *options)
     assert done.exit_code == 0, done.output
     assert "没有异常" in done.output
-    assert "issue.1 2" in done.output
+    assert "签发（种类 1）2 份" in done.output
     done = _run("audit", world.public, *options, "--json")
     value = json.loads(done.output)
     assert (value["clean"], value["size"], value["followed_from"], value["receipts_agreed"]) == (True, 4, 4, 1)
@@ -113,7 +113,7 @@ def test_fsck_reports_for_people_and_programs(world: LogWorld) -> None:
     world.submit(log, issue(0))
     log.close()
     good = fsck(world.directory, vkey=IDENTITY.vkey())
-    assert fsck_text(good, "en") == "2 entries, 1 + 1 files: clean."
+    assert fsck_text(good, "en") == "2 entries, 1 entry files, 1 hash files: clean."
     assert fsck_json(good)["clean"] is True
     shutil.rmtree(world.public / "tile")
     bad = fsck(world.directory, vkey=IDENTITY.vkey())
