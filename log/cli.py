@@ -40,6 +40,7 @@ _TYPES_ZH = {
     "suspend": "暂停",
     "reinstate": "恢复",
     "void": "作废",
+    "supersede": "取代",
 }
 
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)

@@ -11,6 +11,7 @@ from logworld import IDENTITY, LogWorld, issue, rounded, trust, write_log
 from mingzheng.keys.snapshot import save_store
 from mingzheng.keys.trust import format_trust
 from mingzheng.log.cli import fsck_json, fsck_text, log_group
+from mingzheng.log.client import FetchError
 from mingzheng.log.fsck import fsck
 
 LOGS = Path(__file__).parent.parent / "vectors" / "log"
@@ -119,3 +120,9 @@ def test_fsck_reports_for_people_and_programs(world: LogWorld) -> None:
     bad = fsck(world.directory, vkey=IDENTITY.vkey())
     assert "损坏 public/tile/0/000.p/2" in fsck_text(bad, "zh")
     assert fsck_json(bad)["faults"]
+
+
+def test_a_directory_without_a_checkpoint_is_a_wrong_input_and_no_alarm(tmp_path: Path) -> None:
+    done = _run("audit", tmp_path, "--vkey", IDENTITY.vkey_text())
+    assert isinstance(done.exception, FetchError)
+    assert done.output == ""
