@@ -303,7 +303,7 @@ def _verify(stage: Stage, cases: Sequence[Case]) -> int:
         printed = stage.run(*common, "--json", status=status)
         (reports / f"{trust}.ndjson").write_text(printed, encoding="utf-8")
         for language in ("zh", "en"):
-            text = stage.run(*common, "--lang", language, status=status, quiet=True)
+            text = stage.run(*common, "--lang", language, "--full", status=status, quiet=True)
             (reports / f"{trust}.{language}.txt").write_text(text, encoding="utf-8")
         for row in map(json.loads, printed.splitlines()):
             rows[trust, str(Path(row["file"]).resolve())] = row
