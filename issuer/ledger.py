@@ -322,15 +322,23 @@ class Ledger:
             self._db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('generation', ?)", (value,))
         return value
 
+    def check_clock(self, now: int) -> None:
+        """Raise ClockBehindError if a later time was seen."""
+        seen = self._clock()
+        if seen is not None and now < seen:
+            raise ClockBehindError(now, seen)
+
     def advance_clock(self, now: int) -> None:
         """Remember the time of this command. Raises ClockBehindError if a later one was seen."""
-        row = self._db.execute("SELECT value FROM meta WHERE name = 'clock'").fetchone()
-        if row is not None and now < row[0]:
-            raise ClockBehindError(now, row[0])
-        if row is None or now > row[0]:
+        self.check_clock(now)
+        if now != self._clock():
             self._update("INSERT OR REPLACE INTO meta (name, value) VALUES ('clock', ?)", [(now,)])
 
     # within
+
+    def _clock(self) -> int | None:
+        row = self._db.execute("SELECT value FROM meta WHERE name = 'clock'").fetchone()
+        return None if row is None else int(row[0])
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -48,10 +48,11 @@ class Settled:
 def settle(workspace: Workspace, *, now: int) -> Settled:
     """Bring everything that is on its way into the log. `now`: seconds since the epoch.
 
-    Raises ClockBehindError, LedgerBehindLogError, the log's StorageError (a restored backup signs nothing) or a
-    SubmissionError.
+    Raises ClockBehindError, ClockJumpError, LedgerBehindLogError, a StorageError of the log (a restored backup signs
+    nothing) or a SubmissionError.
     """
     check_agreement(workspace)
+    workspace.ledger.check_clock(now)
     workspace.log.check_clock(now)  # before the ledger remembers a clock that is far ahead
     workspace.ledger.advance_clock(now)
     today = day_of_time(now)

@@ -353,7 +353,7 @@ def wanted_serials(entries: Mapping[int, Entry]) -> dict[int, set[int]]:
             wanted.setdefault(entry.issuer, set()).update(entry.serials)
         elif isinstance(entry, NoticeEntry | KeyEventEntry | StatusEntry):
             wanted.setdefault(entry.issuer, set())
-        elif isinstance(entry, LandmarkEntry):
+        else:  # a landmark; time and filler entries would ask for nothing more
             wanted.setdefault(LOG_ITSELF, set())
     return wanted
 

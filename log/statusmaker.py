@@ -65,14 +65,16 @@ def make_status(log: EmbeddedLog, issuer: int, *, signer: Signer, now: int) -> S
 
     Raises as `EmbeddedLog.submit`.
     """
-    for draws_left in reversed(range(MAX_DRAWS)):
+    draws = 0
+    while True:
         body = status_body(log, issuer, now=now)
         key = sha256(_KEY_DOMAIN + encode_body(body)).digest()
         try:
             (index,) = log.submit([Submission(key=key, entry=encode_entry(status_entry(body)))], now=now)
             break
         except SubmissionError as error:
-            if error.reason != StatusIncompleteError.code or not draws_left:
+            draws += 1
+            if error.reason != StatusIncompleteError.code or draws == MAX_DRAWS:
                 raise
     return StatusMade(
         signed_list=sign_status_list(body, signer),

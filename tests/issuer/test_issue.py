@@ -22,6 +22,7 @@ from mingzheng.issuer.refusals import (
 )
 from mingzheng.issuer.schema import CopyState, CopyStatus
 from mingzheng.log.acts import ActType
+from mingzheng.log.refusal import ClockJumpError
 
 NEXT_DAY = day_start(DAY + 1) + 36_000
 
@@ -253,6 +254,10 @@ def test_no_serial_is_given_out_when_the_clock_or_the_keys_would_stop_it(office:
         office.issue([person(2)], now=NOW - 1)
     beyond = day_start(DAY + 1_001)
     row = person(3, registered_until="2030-01-01", specialties="建筑工程:2024-01-01:2030-01-01")
+    with pytest.raises(ClockJumpError):
+        office.issue([row], now=beyond)
+    with office.open() as workspace:
+        workspace.log.confirm_clock(beyond)
     with pytest.raises(KeyMissingError):
         office.issue([row], now=beyond)
     with office.open() as workspace:
