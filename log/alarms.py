@@ -27,11 +27,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "A round is not entries, one time, and a filler where needed.",
     ),
     "audit.status_mismatch": (
-        "状态列表与日志条目重算的结果不一致。",
+        "状态清单与日志条目重算的结果不一致。",
         "A status list is not the one that the entries give.",
     ),
     "audit.status_unchecked": (
-        "状态列表还依据别的日志，本次审计无法重算：不能算作没有异常。",
+        "状态清单还依据别的日志，本次审计无法重算：不能算作没有异常。",
         "A status list also rests on other logs, so this audit cannot draw it again: it is not clean.",
     ),
     "audit.compromised_key_used": (
@@ -84,13 +84,13 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "rule.act_number": ("行为号不连续：有重复或缺失。", "Act numbers are not dense: one is repeated or missing."),
     "rule.act_signature": ("行为条目的签名不对。", "The signature of an act is not good."),
     "rule.wrong_head": ("条目引用的树头不属于本日志。", "An entry names a head that this log never had."),
-    "rule.status_time": ("状态列表的时间倒退。", "Status lists go back in time."),
+    "rule.status_time": ("状态清单的时间倒退。", "Status lists go back in time."),
     "rule.status_incomplete": (
-        "状态列表没有计入该机构在它之前的条目：可能掩盖了撤销。",
+        "状态清单没有计入该机构在它之前的条目：可能掩盖了撤销。",
         "A status list leaves out entries of its issuer that stand below it: it may hide a revocation.",
     ),
     "rule.status_clock": (
-        "状态列表的时间与所在轮次不符，或有效期过长。",
+        "状态清单的时间与所在轮次不符，或有效期过长。",
         "A status list's times do not fit its round, or it holds for too long.",
     ),
     "rule.head_shrinks": (
@@ -101,7 +101,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "列表引用了信任数据里没有、或该机构不得写入的日志。",
         "A list names a log that the trust data lack, or that its issuer may not log in.",
     ),
-    "rule.origin_missing": ("状态列表没有覆盖本日志。", "A status list does not cover this log."),
+    "rule.origin_missing": ("状态清单没有覆盖本日志。", "A status list does not cover this log."),
     "note.untrusted": ("检查点没有受信任的签名。", "The checkpoint carries no trusted signature."),
 }
 
