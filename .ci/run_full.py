@@ -1,0 +1,34 @@
+"""The full counts: after the README's tests every suite with MINGZHENG_FULL=1; results go to docs/results/."""
+
+import datetime
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from suites import PYTHON, ROOT, Runner, install_python, install_system, machine
+
+
+def main() -> int:
+    runner = Runner(full=True)
+    before = machine()
+    runner.tests("README: run.py test", [sys.executable, ROOT / "run.py", "test"])
+    install_system()
+    install_python()
+    runner.with_everything()
+    runner.command("lint", [PYTHON, "-m", "ruff", "check", "."])
+    runner.command("format", [PYTHON, "-m", "ruff", "format", "--check", "."])
+    runner.command("types", [PYTHON, "-m", "mypy", "-p", "mingzheng"])
+    for name in ("go", "peers", "zbar", "strace", "root", "wheel"):
+        runner.pytest(f"marked: {name}", name)
+    runner.command("full counts, coverage", [PYTHON, ROOT / ".ci" / "coverage_gate.py"])
+    runner.command("benchmarks", [PYTHON, "-m", "benchmarks"])
+    runner.command("demo", [sys.executable, ROOT / "run.py", "demo", "--out", ROOT / "demo-out", "--force"])
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    text = f"# Full run of {today}\n\nMachine: {before}\n\n```\n" + "\n".join(runner.lines) + "\n```\n"
+    (ROOT / "docs" / "results").mkdir(exist_ok=True)
+    (ROOT / "docs" / "results" / "full.md").write_text(text, encoding="utf-8")
+    return runner.finish()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
