@@ -76,4 +76,4 @@ def _text(data: bytes, limits: Limits) -> Extracted:
 
 
 def _facts(kind: FileKind) -> FileFacts:
-    return FileFacts(kind=kind, pages=0, attachments=(), full_receipts=(), seals=0)
+    return FileFacts(kind=kind, pages=0, attachments=(), full_receipts=(), seals=())

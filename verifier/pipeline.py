@@ -220,7 +220,7 @@ def _notes(
     if document:
         yield ctx.finding(Code.PAGE_NOT_COMPARED)
     if document and extracted.facts.seals:
-        yield ctx.finding(Code.SEAL_NOT_CHECKED, seals=extracted.facts.seals)
+        yield ctx.finding(Code.SEAL_NOT_CHECKED, seals=len(extracted.facts.seals))
     else:
         yield ctx.finding(Code.SEAL_ABSENT)
     if document and all(token.candidate.source is Source.ATTACHMENT for token in tokens):

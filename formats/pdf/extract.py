@@ -74,7 +74,7 @@ def extract_pdf(data: bytes, *, limits: Limits) -> Extracted:
             pages=pages,
             attachments=tuple(label for label, _ in files),
             full_receipts=tuple(body for label, body in files if label == RECEIPT and body is not None),
-            seals=0,
+            seals=(),
         ),
         problems=problems if candidates and not visible else (),
     )

@@ -19,7 +19,7 @@ SCHEMA = json.loads((ROOT / "verifier" / "inspect.schema.json").read_text(encodi
 
 
 def look(*candidates: Candidate, receipts: tuple[bytes, ...] = ()) -> dict[str, Json]:
-    facts = FileFacts(kind=FileKind.PDF, pages=1, attachments=(), full_receipts=receipts, seals=0)
+    facts = FileFacts(kind=FileKind.PDF, pages=1, attachments=(), full_receipts=receipts, seals=())
     found = inspect_extracted(
         Extracted(kind=FileKind.PDF, candidates=candidates, facts=facts, problems=(("pdf.page", "2"),)), "x.pdf"
     )

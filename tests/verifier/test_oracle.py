@@ -133,7 +133,7 @@ CANDIDATES = st.one_of(
 def test_any_file_gives_rows_and_only_whole_ones_pass(
     candidates: list[Candidate], kind: FileKind, receipts: list[bytes]
 ) -> None:
-    facts = FileFacts(kind=kind, pages=2, attachments=(), full_receipts=tuple(receipts), seals=0)
+    facts = FileFacts(kind=kind, pages=2, attachments=(), full_receipts=tuple(receipts), seals=())
     file = Extracted(kind=kind, candidates=tuple(candidates), facts=facts, problems=())
     reports = verify_extracted(file, CONTEXT, "x")
     assert reports
@@ -149,7 +149,7 @@ def test_any_file_gives_rows_and_only_whole_ones_pass(
 
 @pytest.mark.parametrize("policy", ["site", "bid", "audit"])
 def test_no_policy_passes_a_pdf_without_comparison_but_site(policy: str) -> None:
-    facts = FileFacts(kind=FileKind.PDF, pages=1, attachments=(), full_receipts=(FULL,), seals=0)
+    facts = FileFacts(kind=FileKind.PDF, pages=1, attachments=(), full_receipts=(FULL,), seals=())
     attachment = Candidate(source=Source.ATTACHMENT, page=None, text=None, data=GOOD.token, where="attachment:1")
     file = Extracted(kind=FileKind.PDF, candidates=(attachment,), facts=facts, problems=())
     (report,) = verify_extracted(file, WORLD.trusting(policy=policy), "x")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from simulator import DAY, PREFIX, Issued, World, flip, twin
 from strategies import hostile_credentials, hostile_texts
 
-from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
+from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, SealFacts, SealForm, Source
 from mingzheng.formats.credential import attach_receipt, parse_credential
 from mingzheng.formats.errors import FormatError, NotOurFormatError, ResourceLimitError, UnreadableError
 from mingzheng.formats.qrtext import to_digits
@@ -22,11 +22,24 @@ from mingzheng.verifier.report import Report, report_to_json
 from mingzheng.verifier.reporttext import report_to_text
 
 
+PADES = SealFacts(
+    form=SealForm.PADES,
+    place="Seal1",
+    certificate=b"",
+    chain=(),
+    signed_at=None,
+    timestamped=False,
+    details=None,
+    marks=(),
+    faults=(),
+)
+
+
 def extracted(
     *candidates: Candidate,
     kind: FileKind = FileKind.PDF,
     receipts: tuple[bytes, ...] = (),
-    seals: int = 0,
+    seals: tuple[SealFacts, ...] = (),
     problems: tuple[tuple[str, str], ...] = (),
 ) -> Extracted:
     facts = FileFacts(kind=kind, pages=1, attachments=(), full_receipts=receipts, seals=seals)
@@ -246,7 +259,7 @@ def test_files_without_any_code_of_ours() -> None:
 def test_problems_of_the_file_are_reported_once_each() -> None:
     world = World()
     problems = (("pdf.page", "page 2"), ("pdf.page", "page 3"), ("pdf.attachment", "x"))
-    file = extracted(seen(world.issue_one().text), problems=problems, seals=1)
+    file = extracted(seen(world.issue_one().text), problems=problems, seals=(PADES,))
     (report,) = verify_extracted(file, world.context(), "x.pdf")
     reasons = [item.evidence["reason"] for item in report.findings if item.code is Code.FILE_PROBLEM]
     assert reasons == ["pdf.page", "pdf.attachment"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulator import DAY, HOUR, World, flip
 
-from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
+from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, SealFacts, SealForm, Source
 from mingzheng.formats.claims import Copy, Specialty
 from mingzheng.formats.qrtext import to_digits
 from mingzheng.formats.sniff import FileKind
@@ -40,7 +40,20 @@ def varied_reports() -> list[Report]:
         pages=1,
         attachments=(),
         full_receipts=(world.logs[1].full_receipt(good.index),),
-        seals=2,
+        seals=tuple(
+            SealFacts(
+                form=SealForm.PADES,
+                place=place,
+                certificate=b"",
+                chain=(),
+                signed_at=None,
+                timestamped=False,
+                details=None,
+                marks=(),
+                faults=(),
+            )
+            for place in ("Seal1", "Seal2")
+        ),
     )
     attached = Candidate(source=Source.ATTACHMENT, page=None, text=None, data=good.token, where="attachment:credential")
     alien = Candidate(source=Source.QR, page=1, text="https://a.example/", data=None, where="page:1:code:1")

@@ -8,7 +8,7 @@ import pytest
 from simulator import DAY, HOUR, World, flip, noon, signer
 
 from mingzheng.formats import cbor, cose
-from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
+from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, SealFacts, Source
 from mingzheng.formats.civil import format_day, parse_day
 from mingzheng.formats.claims import Copy, Specialty
 from mingzheng.formats.credential import attach_receipt, sign_credential
@@ -23,7 +23,7 @@ from mingzheng.verifier.report import Report, report_to_json
 from mingzheng.verifier.reporttext import report_to_text
 
 
-def pdf(*candidates: Candidate, receipts: tuple[bytes, ...] = (), seals: int = 0) -> Extracted:
+def pdf(*candidates: Candidate, receipts: tuple[bytes, ...] = (), seals: tuple[SealFacts, ...] = ()) -> Extracted:
     facts = FileFacts(kind=FileKind.PDF, pages=1, attachments=(), full_receipts=receipts, seals=seals)
     return Extracted(kind=FileKind.PDF, candidates=candidates, facts=facts, problems=())
 
