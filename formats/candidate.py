@@ -91,6 +91,7 @@ class FileFacts:
     """Facts of the file itself; `full_receipts` are attachments named `receipt`, unread.
 
     `faults` are (code, detail) pairs of what no seal covers or what must not be in a certificate, `file.…`.
+    `scanned`: a document whose pages are nothing but pictures of pages, a print that was scanned.
     """
 
     kind: FileKind
@@ -99,6 +100,7 @@ class FileFacts:
     full_receipts: tuple[bytes, ...]
     seals: tuple[SealFacts, ...]
     faults: tuple[tuple[str, str], ...] = ()
+    scanned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
