@@ -20,7 +20,7 @@ SCHEMA: Final = 1
 Lang = Literal["zh", "en"]
 _KEYS: Final = ("title_zh", "title_en", "zh", "en", "rule")
 _MOST: Final = 200  # characters of a sentence
-_MAX_PAIRS: Final = 100
+_MAX_PAIRS: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

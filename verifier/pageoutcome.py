@@ -41,5 +41,5 @@ class PageJudge(Protocol):
     """Compares the pages of one file with what a credential in it says."""
 
     def compare(self, subject: Subject, tokens: Sequence[bytes]) -> PageOutcome:
-        """Rebuild the page of `subject` and compare; `tokens` are the credential's copies met in the file. Never raises."""
+        """Rebuild the page of `subject` and compare; `tokens` are its copies met in the file. Never raises."""
         ...
