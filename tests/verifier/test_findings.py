@@ -212,7 +212,7 @@ def test_policies_are_read_strictly(data: bytes) -> None:
         _broken(MESSAGES, "codes", "FORGED", "zh", value="\u202e"),
         _broken(MESSAGES, "codes", "FORGED", "en", value=None),
         _broken(MESSAGES, "evidence", value=[]),
-        _broken(MESSAGES, "evidence", value={str(number): {"zh": "x", "en": "x"} for number in range(101)}),
+        _broken(MESSAGES, "evidence", value={str(number): {"zh": "x", "en": "x"} for number in range(501)}),
         _broken(MESSAGES, "evidence", "serial", value={"zh": "x"}),
         _broken(MESSAGES, "reasons", value=None),
     ],
