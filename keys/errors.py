@@ -273,3 +273,45 @@ class PassphraseError(CustodyError):
     """A passphrase that is missing, too short, too long or not one line."""
 
     code = "custody.bad_passphrase"
+
+
+class DerError(KeysError):
+    """Base of the refusals of DER: bytes that are not the one accepted spelling."""
+
+    code = "der.error"
+
+
+class DerTruncatedError(DerError):
+    """A length that points past the end, or bytes after the end."""
+
+    code = "der.length"
+
+
+class DerTagError(DerError):
+    """Another tag than the one expected, or one outside what is read here."""
+
+    code = "der.tag"
+
+
+class DerValueError(DerError):
+    """Content that is no value of its type, or not its shortest spelling."""
+
+    code = "der.value"
+
+
+class DerLimitError(DerError):
+    """More bytes, nesting or nodes than the caps allow."""
+
+    code = "der.limit"
+
+
+class Sm2UnavailableError(KeysError):
+    """Signing with SM2 needs OpenSSL's libcrypto 3.0 or newer with SM2 inside; there is none here."""
+
+    code = "sm2.unavailable"
+
+
+class Sm2FailedError(KeysError):
+    """The library refused an SM2 operation that should have worked."""
+
+    code = "sm2.failed"

@@ -23,8 +23,8 @@ MAY_IMPORT = {
 
 # Modules that touch files, clock, randomness, processes or the terminal. Everything else is pure.
 EFFECTFUL: dict[str, set[str]] = {
-    "keys": {"custody", "snapshot", "cli"},
-    "formats": {"qrimage", "extract", "library", "images", "fontfile", "pdf.compose", "pdf.extract"},
+    "keys": {"custody", "snapshot", "cli", "libcrypto", "sm2backend"},
+    "formats": {"qrimage", "extract", "library", "images", "fontfile", "sealart", "pdf.compose", "pdf.extract"},
     "log": {
         "durable",
         "database",
@@ -60,7 +60,7 @@ EFFECTFUL: dict[str, set[str]] = {
 IMPURE_LIBRARIES = {
     "os", "io", "pathlib", "time", "random", "secrets", "socket", "sqlite3", "subprocess", "logging", "tempfile",
     "shutil", "fcntl", "msvcrt", "getpass", "urllib", "http", "asyncio", "threading", "multiprocessing", "click",
-    "rich", "PIL", "pypdfium2", "zxingcpp", "uharfbuzz", "pyzbar", "importlib", "uuid", "locale", "sys",
+    "rich", "PIL", "pypdfium2", "zxingcpp", "uharfbuzz", "pyzbar", "importlib", "uuid", "locale", "sys", "ctypes",
 }  # fmt: skip
 
 # Heavy or native libraries and the only places that may import them.
@@ -68,7 +68,7 @@ HOMES = {
     "pyhanko": {"formats.pdf"},
     "sanic": {"log.server", "verifier.server", "issuer.server"},
     "tuf": {"keys.publish", "verifier.update"},
-    "pypdfium2": {"formats.pdf", "formats.extract", "mingzheng.doctor"},
+    "pypdfium2": {"formats.pdf", "formats.sealart", "formats.extract", "mingzheng.doctor"},
     "uharfbuzz": {"formats.pdf", "formats.fontfile", "mingzheng.doctor"},
     "zxingcpp": {"formats.qrimage", "mingzheng.doctor"},
     "pyzbar": {"formats.qrimage", "mingzheng.doctor"},
