@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from suites import PYTHON, ROOT, Runner, install_python, install_system
+from suites import MARKED, PYTHON, ROOT, Runner, install_python, install_system
 
 
 def main() -> int:
@@ -18,7 +18,7 @@ def main() -> int:
     runner.command("lint", [PYTHON, "-m", "ruff", "check", "."])
     runner.command("format", [PYTHON, "-m", "ruff", "format", "--check", "."])
     runner.command("types", [PYTHON, "-m", "mypy", "-p", "mingzheng"])
-    for name in ("go", "peers", "zbar", "strace", "root", "wheel"):
+    for name in MARKED:
         runner.pytest(f"marked: {name}", name)
     runner.command("coverage", [PYTHON, ROOT / ".ci" / "coverage_gate.py"])
     runner.command("benchmarks, n=1", [PYTHON, "-m", "benchmarks", "--smoke"])

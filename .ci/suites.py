@@ -11,7 +11,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venv" / "bin" / "python"
 PEERS = ROOT / ".ci" / "peers-env"
-APT = {"strace": "strace", "pdftotext": "poppler-utils", "unshare": "util-linux", "git": "git", "go": "golang-go"}
+JAVA_CACHE = ROOT / ".ci" / "java-cache"
+MARKED = ("go", "peers", "zbar", "strace", "root", "poppler", "qpdf", "pkcs11", "java", "wheel")
+APT = {
+    "strace": "strace",
+    "pdftotext": "poppler-utils",
+    "pdfsig": "poppler-utils",
+    "qpdf": "qpdf",
+    "softhsm2-util": "softhsm2",
+    "java": "openjdk-17-jdk-headless",
+    "mvn": "maven",
+    "unshare": "util-linux",
+    "git": "git",
+    "go": "golang-go",
+}
 COUNTS = re.compile(r"(\d+) (passed|failed|error|errors|skipped|xfailed|xpassed)")
 
 
@@ -27,6 +40,7 @@ class Runner:
     def with_everything(self) -> None:
         """From here on the marked suites find what they need; before, a plain clone is tested."""
         self.environment["MINGZHENG_PEERS_PYTHON"] = str(PEERS / "bin" / "python")
+        self.environment["MINGZHENG_JAVA_CACHE"] = str(JAVA_CACHE)
         self.environment["MINGZHENG_WHEEL"] = "1"
         self.environment["MINGZHENG_FULL"] = "1" if self.full else "0"
 
@@ -37,36 +51,32 @@ class Runner:
         if not good:
             self.failed.append(name)
 
-    def command(self, name: str, command: list[str | Path], *, env: dict[str, str] | None = None) -> str:
-        """One suite that is no pytest run: its exit status decides. Returns what it printed."""
-        start = time.monotonic()
-        done = subprocess.run(
+    def _run(self, command: list[str | Path]) -> "subprocess.CompletedProcess[str]":
+        """Run it from the checkout, both streams together."""
+        return subprocess.run(
             [str(part) for part in command],
             cwd=ROOT,
-            env={**self.environment, **(env or {})},
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
         )
+
+    def command(self, name: str, command: list[str | Path]) -> str:
+        """One suite that is no pytest run: its exit status decides. Returns what it printed."""
+        start = time.monotonic()
+        done = self._run(command)
         if done.returncode != 0:
             print(done.stdout[-6000:], flush=True)
         last = (done.stdout.strip().splitlines() or [""])[-1][:160]
         self.note(name, done.returncode == 0, last, time.monotonic() - start)
         return done.stdout
 
-    def tests(self, name: str, command: list[str | Path], *, env: dict[str, str] | None = None) -> None:
+    def tests(self, name: str, command: list[str | Path]) -> None:
         """One pytest run: it must pass and must have run at least one test."""
         start = time.monotonic()
-        done = subprocess.run(
-            [str(part) for part in command],
-            cwd=ROOT,
-            env={**self.environment, **(env or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
+        done = self._run(command)
         counts = {word.rstrip("s"): int(number) for number, word in COUNTS.findall(done.stdout[-4000:])}
         good = done.returncode == 0 and counts.get("passed", 0) > 0
         if not good:
@@ -89,7 +99,7 @@ class Runner:
 
 def install_system() -> None:
     """Debian packages that marked suites use; only where they are missing and we may install."""
-    wanted = [package for program, package in APT.items() if shutil.which(program) is None]
+    wanted = list(dict.fromkeys(package for program, package in APT.items() if shutil.which(program) is None))
     if not list(Path("/usr/lib").rglob("libzbar.so.0*")):
         wanted.append("libzbar0")
     if not wanted:
