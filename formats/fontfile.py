@@ -21,6 +21,8 @@ from mingzheng.formats.page import MissingGlyphError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from mingzheng.formats.sealshape import Outline
+
 __all__ = ["Font", "FontError", "FontSet", "FontSubset", "load_font", "load_fonts"]
 
 SHIPPED_FONT: Final = "MingZhengKai-Regular.ttf"
@@ -71,6 +73,15 @@ class Font:
         glyph = self._font.get_nominal_glyph(ord(char))
         return None if glyph is None else self._font.get_glyph_h_advance(glyph) / self.units_per_em
 
+    def outline(self, char: str) -> Outline | None:
+        """The contours of a character in em, y upwards; None if the font lacks it."""
+        glyph = self._font.get_nominal_glyph(ord(char))
+        if glyph is None:
+            return None
+        pen = _Pen(1 / self.units_per_em)
+        self._font.draw_glyph_with_pen(glyph, pen)
+        return tuple(pen.steps)
+
     def subset(self, points: Iterable[int]) -> FontSubset:
         """The font with these characters only, as a TrueType file with a cmap."""
         import uharfbuzz as hb
@@ -105,6 +116,48 @@ class FontSet:
         known = self._known
         return tuple((index, "".join(stretch)) for index, stretch in groupby(text, key=lambda char: known[char][0]))
 
+    def outline(self, char: str) -> Outline:
+        """The contours of a character in em, y upwards; MissingGlyphError if no font has it."""
+        found = self.fonts[self._known[char][0]].outline(char)
+        assert found is not None  # the font that has its advance has its outline
+        return found
+
+
+class _Pen:
+    """Collects contours; the quadratic curves of TrueType become cubic ones."""
+
+    def __init__(self, scale: float) -> None:
+        self.steps: list[tuple[str, tuple[float, ...]]] = []
+        self._scale = scale
+        self._at = (0.0, 0.0)
+
+    def moveTo(self, to: tuple[float, float]) -> None:
+        """Start of a contour."""
+        self._add("M", to)
+
+    def lineTo(self, to: tuple[float, float]) -> None:
+        """A straight line."""
+        self._add("L", to)
+
+    def qCurveTo(self, control: tuple[float, float], to: tuple[float, float]) -> None:
+        """A quadratic curve."""
+        first = _between(self._at, control)
+        last = _between(to, control)
+        self._add("C", first, last, to)
+
+    def curveTo(self, first: tuple[float, float], last: tuple[float, float], to: tuple[float, float]) -> None:
+        """A cubic curve."""
+        self._add("C", first, last, to)
+
+    def closePath(self) -> None:
+        """End of a contour."""
+        self._add("Z")
+
+    def _add(self, step: str, *points: tuple[float, float]) -> None:
+        self.steps.append((step, tuple(value * self._scale for point in points for value in point)))
+        if points:
+            self._at = points[-1]
+
 
 class _Known(dict[str, tuple[int, float]]):
     """Character -> (index of its font, advance in em), looked up once each."""
@@ -122,6 +175,11 @@ class _Known(dict[str, tuple[int, float]]):
                 self[char] = (index, advance)
                 return index, advance
         raise MissingGlyphError(char)
+
+
+def _between(end: tuple[float, float], control: tuple[float, float]) -> tuple[float, float]:
+    """Two thirds of the way to the control point: what a quadratic curve's is as a cubic one's."""
+    return end[0] + 2 * (control[0] - end[0]) / 3, end[1] + 2 * (control[1] - end[1]) / 3
 
 
 def load_fonts(fallback: Path | None = None) -> FontSet:

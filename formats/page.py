@@ -7,7 +7,7 @@ lines are broken, images keep their bytes. Reading order is the order of the box
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar, Final, TypeAlias
 
@@ -34,6 +34,8 @@ __all__ = [
     "TextOverflowError",
     "TextRun",
     "bounds",
+    "seal_slots",
+    "without_slots",
 ]
 
 Colour: TypeAlias = tuple[int, int, int]  # RGB, 0..255
@@ -203,6 +205,18 @@ def bounds(box: Box) -> Rect:
             height_mm=(ASCENT + DESCENT) * box.size_mm,
         )
     return box.rect
+
+
+def seal_slots(page: PageSpec) -> tuple[SealSlot, ...]:
+    """The places for seals, in the order of sealing."""
+    return tuple(box for box in page.boxes if isinstance(box, SealSlot))
+
+
+def without_slots(page: PageSpec) -> PageSpec:
+    """The page as it goes to be sealed: no outline and no words where a seal will stand (`seal.0`, `seal.0.body`)."""
+    taken = {slot.name for slot in seal_slots(page)}
+    words = {f"{name}.body" for name in taken}
+    return replace(page, boxes=tuple(box for box in page.boxes if box.name not in taken | words))
 
 
 class PageError(FormatError):

@@ -26,6 +26,8 @@ from mingzheng.formats.page import (
     TextOverflowError,
     TextRun,
     bounds,
+    seal_slots,
+    without_slots,
 )
 from mingzheng.formats.template import Template
 
@@ -310,3 +312,14 @@ def test_any_texts_within_the_ceilings_make_a_sound_page(
     page = studio.page(claims)
     assert_sound(page, studio.templates()[1])
     assert text(page, "field.name.value").replace(" ", "") == name.replace(" ", "")
+
+
+def test_a_page_to_be_sealed_shows_no_slots(studio: Studio) -> None:
+    page = studio.page(studio.claims(kind=3))
+    slots = seal_slots(page)
+    bare = without_slots(page)
+    assert [slot.shape for slot in slots] == ["circle", "square"]
+    assert seal_slots(bare) == ()
+    gone = {box.name for box in page.boxes} - {box.name for box in bare.boxes}
+    assert gone == {"seal.0", "seal.0.body", "seal.1", "seal.1.body"}
+    assert without_slots(bare) == bare
