@@ -19,6 +19,28 @@ class CborLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfdLimits:
+    """Caps for one OFD package."""
+
+    package_bytes: int
+    entries: int  # files and folders
+    total_bytes: int  # all entries, unpacked
+    ratio: int  # unpacked to packed bytes of one entry
+    name_chars: int  # of one entry
+    name_parts: int
+    xml_bytes: int  # one XML file
+    xml_depth: int
+    xml_attributes: int  # of one element
+    xml_nodes: int  # elements of all XML files read
+    documents: int  # DocBody elements
+    pages: int
+    items: int  # attachments, templates, resources or annotations of one document, each
+    signatures: int
+    references: int  # of one signature
+    marks: int  # stamp annotations of one signature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Caps for reading one uploaded file."""
 
@@ -33,6 +55,7 @@ class Limits:
     pdf_pages: int
     pdf_attachments: int
     attachment_bytes: int  # one attachment, inflated
+    ofd: OfdLimits
 
 
 LIMITS_CREDENTIAL: Final = CborLimits(max_bytes=4096, max_depth=6)
@@ -41,6 +64,25 @@ LIMITS_CLAIMS: Final = LIMITS_CREDENTIAL
 QR_DIGITS_MAX: Final = 3400  # docs/spec/qr.md
 QR_BYTES_MAX: Final = 1411  # the most bytes that always fit: floor(3400 / log10(256))
 QR_PREFIX_MAX: Final = 64  # characters
+
+OFD_LIMITS: Final = OfdLimits(
+    package_bytes=20 * 1024 * 1024,
+    entries=2_000,
+    total_bytes=64 * 1024 * 1024,
+    ratio=100,
+    name_chars=256,
+    name_parts=16,
+    xml_bytes=8 * 1024 * 1024,
+    xml_depth=64,
+    xml_attributes=64,
+    xml_nodes=100_000,
+    documents=8,
+    pages=50,
+    items=2_000,
+    signatures=16,
+    references=2_000,
+    marks=64,
+)
 
 LIMITS_DEFAULT: Final = Limits(
     file_bytes=20 * 1024 * 1024,
@@ -54,4 +96,5 @@ LIMITS_DEFAULT: Final = Limits(
     pdf_pages=20,
     pdf_attachments=16,
     attachment_bytes=1024 * 1024,
+    ofd=OFD_LIMITS,
 )
