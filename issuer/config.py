@@ -1,7 +1,8 @@
 """`mingzheng.toml` of a workspace: which log, which issuers, which keys. Public facts only.
 
 Source: DESIGN §4 (roles and scopes), §7. Pure: text in, `WorkspaceConfig` out and back. A table [defaults] belongs to
-the command line and is carried along unread. Private keys are in the files that `file` names, encrypted.
+the command line and is carried along unread; the tables about seals are `sealconfig`'s. Private keys are in the files
+that `file` names, encrypted.
 """
 
 import base64
@@ -10,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mingzheng.formats.civil import format_day, parse_day
+from mingzheng.formats.civil import format_day
+from mingzheng.issuer.configread import Reader, quote
 from mingzheng.issuer.refusals import ConfigError
+from mingzheng.issuer.sealconfig import NO_SEALS, SealConfig, format_seals, read_seals
 from mingzheng.keys.alg import Alg, PublicKey, parse_public_key
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.kid import Kid
@@ -72,6 +75,7 @@ class WorkspaceConfig:
     issuers: tuple[IssuerSpec, ...]  # by number
     keys: tuple[KeySpec, ...]
     defaults: Mapping[str, str]
+    sealing: SealConfig = NO_SEALS
 
     def issuer(self, number: int) -> IssuerSpec | None:
         """The issuer of that number."""
@@ -134,7 +138,7 @@ def parse_config(data: bytes) -> WorkspaceConfig:
     if len(data) > MAX_BYTES:
         raise ConfigError("mingzheng.toml", f"over {MAX_BYTES} bytes")
     try:
-        top = _Reader("", tomllib.loads(data.decode("utf-8")))
+        top = Reader("", tomllib.loads(data.decode("utf-8")))
     except (RecursionError, ValueError) as error:  # no UTF-8, no TOML, nested too deep, thousands of digits
         raise ConfigError("mingzheng.toml", "not UTF-8 TOML") from error
     head = top.table("workspace")
@@ -146,6 +150,7 @@ def parse_config(data: bytes) -> WorkspaceConfig:
         issuers=tuple(sorted((_issuer(item) for item in top.tables("issuers")), key=lambda spec: spec.number)),
         keys=tuple(_key(item) for item in top.tables("keys")),
         defaults=_defaults(top.table("defaults")) if top.has("defaults") else {},
+        sealing=read_seals(top),
     )
     head.done()
     top.done()
@@ -163,102 +168,23 @@ def format_config(config: WorkspaceConfig) -> bytes:
         "",
         "[origin]",
         f"number = {config.origin.number}",
-        f"name = {_quote(config.origin.name)}",
+        f"name = {quote(config.origin.name)}",
         f"block_height = {config.origin.block_height}",
     ]
     if config.defaults:
-        lines += ["", "[defaults]", *(f"{_quote(k)} = {_quote(v)}" for k, v in sorted(config.defaults.items()))]
+        lines += ["", "[defaults]", *(f"{quote(k)} = {quote(v)}" for k, v in sorted(config.defaults.items()))]
     for spec in config.issuers:
         lines += ["", *_issuer_lines(spec)]
     for key in config.keys:
         lines += ["", *_key_lines(key)]
+    lines += format_seals(config.sealing)
     text = "\n".join(lines) + "\n"
     data = text.encode()
     parse_config(data)  # never write what cannot be read
     return data
 
 
-class _Reader:
-    """One table being read; `done` refuses what nobody asked for."""
-
-    def __init__(self, where: str, items: Mapping[str, object]) -> None:
-        self._where, self._items, self._left = where, items, set(items)
-
-    def has(self, key: str) -> bool:
-        return key in self._items
-
-    def place(self, key: str) -> str:
-        return f"{self._where}.{key}" if self._where else key
-
-    def take(self, key: str, kind: type) -> object:
-        self._left.discard(key)
-        value = self._items.get(key)
-        if type(value) is not kind:
-            raise ConfigError(self.place(key), f"{kind.__name__} expected")
-        return value
-
-    def integer(self, key: str, low: int, high: int) -> int:
-        value = self.take(key, int)
-        assert isinstance(value, int)
-        if not low <= value <= high:
-            raise ConfigError(self.place(key), f"not in {low}..{high}")
-        return value
-
-    def flag(self, key: str) -> bool:
-        return bool(self.take(key, bool))
-
-    def text(self, key: str) -> str:
-        value = str(self.take(key, str))
-        if not value or value != value.strip() or not value.isprintable() or len(value) > 1000:
-            raise ConfigError(self.place(key), "printable trimmed text of 1 to 1000 characters expected")
-        return value
-
-    def day(self, key: str) -> int:
-        try:
-            return parse_day(self.text(key))
-        except ValueError as error:
-            raise ConfigError(self.place(key), "a day YYYY-MM-DD expected") from error
-
-    def table(self, key: str) -> "_Reader":
-        value = self.take(key, dict)
-        assert isinstance(value, dict)
-        return _Reader(self.place(key), value)
-
-    def tables(self, key: str) -> list["_Reader"]:
-        if not self.has(key):
-            return []
-        value = self.take(key, list)
-        assert isinstance(value, list)
-        found = []
-        for place, item in enumerate(value):
-            if not isinstance(item, dict):
-                raise ConfigError(f"{self.place(key)}[{place}]", "table expected")
-            found.append(_Reader(f"{self.place(key)}[{place}]", item))
-        return found
-
-    def numbers(self, key: str, low: int, high: int) -> tuple[int, ...]:
-        value = self.take(key, list)
-        assert isinstance(value, list)
-        if any(type(item) is not int or not low <= item <= high for item in value) or value != sorted(set(value)):
-            raise ConfigError(self.place(key), f"rising numbers {low}..{high} expected")
-        return tuple(value)
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self.take(key, list)
-        assert isinstance(value, list)
-        if not all(isinstance(item, str) and item and item.isprintable() for item in value):
-            raise ConfigError(self.place(key), "printable texts expected")
-        return tuple(value)
-
-    def names(self) -> tuple[str, ...]:
-        return tuple(self._items)
-
-    def done(self) -> None:
-        if self._left:
-            raise ConfigError(self.place(min(self._left)), "unknown key")
-
-
-def _origin(item: _Reader) -> OriginRecord:
+def _origin(item: Reader) -> OriginRecord:
     record = OriginRecord(
         number=item.integer("number", 1, MAX_NUMBER),
         name=item.text("name"),
@@ -268,11 +194,11 @@ def _origin(item: _Reader) -> OriginRecord:
     return record
 
 
-def _defaults(item: _Reader) -> dict[str, str]:
+def _defaults(item: Reader) -> dict[str, str]:
     return {key: item.text(key) for key in item.names()}
 
 
-def _issuer(item: _Reader) -> IssuerSpec:
+def _issuer(item: Reader) -> IssuerSpec:
     bodies = item.table("bodies")
     spec = IssuerSpec(
         number=item.integer("number", 1, MAX_NUMBER),
@@ -287,13 +213,13 @@ def _issuer(item: _Reader) -> IssuerSpec:
     return spec
 
 
-def _body_number(item: _Reader, key: str) -> int:
+def _body_number(item: Reader, key: str) -> int:
     if not (key.isascii() and key.isdecimal() and key == str(int(key)) and 1 <= int(key) <= MAX_NUMBER):
         raise ConfigError(item.place(key), f"a body's number 1..{MAX_NUMBER} expected")
     return int(key)
 
 
-def _key(item: _Reader) -> KeySpec:
+def _key(item: Reader) -> KeySpec:
     role, number = item.text("role"), item.integer("alg", -65_536, -1)
     try:
         spki = base64.b64decode(item.text("spki"), validate=True)
@@ -327,35 +253,42 @@ def _check(config: WorkspaceConfig) -> None:
             raise ConfigError("keys.issuer", f"{key.issuer} does not fit role {key.role}")
     if len({key.kid for key in config.keys}) != len(config.keys):
         raise ConfigError("keys", "one key twice")
+    _check_sealing(config)
+
+
+def _check_sealing(config: WorkspaceConfig) -> None:
+    """Seals and rules name issuers of the workspace and bodies of those issuers."""
+    bodies = {spec.number: spec.bodies for spec in config.issuers}
+    for seal in config.sealing.seals:
+        if seal.body not in bodies.get(seal.issuer, {}):
+            raise ConfigError("seal.body", f"issuer {seal.issuer} has no body {seal.body}")
+    for rule in config.sealing.rules:
+        if any(body and body not in bodies.get(rule.issuer, {}) for body in rule.bodies):
+            raise ConfigError("seal_rule.bodies", f"not bodies of issuer {rule.issuer}")
 
 
 def _issuer_lines(spec: IssuerSpec) -> list[str]:
     return [
         "[[issuers]]",
         f"number = {spec.number}",
-        f"name = {_quote(spec.name)}",
-        f"name_en = {_quote(spec.name_en)}",
+        f"name = {quote(spec.name)}",
+        f"name_en = {quote(spec.name_en)}",
         f"kinds = {list(spec.kinds)}",
         f"jurisdictions = {list(spec.jurisdictions)}",
-        f"prefixes = [{', '.join(map(_quote, spec.prefixes))}]",
+        f"prefixes = [{', '.join(map(quote, spec.prefixes))}]",
         "[issuers.bodies]",
-        *(f"{number} = {_quote(name)}" for number, name in sorted(spec.bodies.items())),
+        *(f"{number} = {quote(name)}" for number, name in sorted(spec.bodies.items())),
     ]
 
 
 def _key_lines(key: KeySpec) -> list[str]:
     return [
         "[[keys]]",
-        f"role = {_quote(str(key.role))}",
+        f"role = {quote(str(key.role))}",
         f"issuer = {key.issuer}",
         f"alg = {int(key.public_key.alg)}",
-        f"spki = {_quote(base64.b64encode(key.public_key.spki).decode())}",
-        f"file = {_quote(key.file)}",
-        f"valid_from = {_quote(format_day(key.valid_from))}",
-        f"valid_until = {_quote(format_day(key.valid_until))}",
+        f"spki = {quote(base64.b64encode(key.public_key.spki).decode())}",
+        f"file = {quote(key.file)}",
+        f"valid_from = {quote(format_day(key.valid_from))}",
+        f"valid_until = {quote(format_day(key.valid_until))}",
     ]
-
-
-def _quote(text: str) -> str:
-    """A TOML basic string; control characters never get here (`_Reader.text`, `isprintable`)."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -89,7 +89,12 @@ class Issued:
 
     job: Job
     row: CopyRow
-    path: Path
+    paths: tuple[Path, ...]  # one per form asked for, PDF first
+
+    @property
+    def path(self) -> Path:
+        """The first of its files."""
+        return self.paths[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +177,8 @@ def deliver_jobs(
     settle(workspace, now=now)
     issued = []
     for job, row in zip(jobs, planned, strict=True):
-        path = renderer.deliver(workspace.ledger.copy(row.issuer, row.serial))
-        issued.append(Issued(job=job, row=workspace.ledger.copy(row.issuer, row.serial), path=path))
+        paths = renderer.deliver(workspace.ledger.copy(row.issuer, row.serial))
+        issued.append(Issued(job=job, row=workspace.ledger.copy(row.issuer, row.serial), paths=paths))
     return tuple(issued)
 
 

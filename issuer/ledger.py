@@ -26,13 +26,14 @@ from mingzheng.issuer.refusals import (
     RegistrationLockedError,
     SerialUnknownError,
 )
-from mingzheng.issuer.rows import ActRow, CopyRow, Decision, Logged, NewAct, Order, Registration, StatusRow
+from mingzheng.issuer.rows import ActRow, CopyRow, Decision, FileRow, Logged, NewAct, Order, Registration, StatusRow
 from mingzheng.issuer.schema import (
     APPLICATION_ID,
     MIGRATIONS,
     SCHEMA_VERSION,
     CopyState,
     CopyStatus,
+    FileForm,
     RegistrationState,
 )
 
@@ -66,7 +67,7 @@ class SystemRandomness:
 
 _COPY_COLUMNS: Final = (
     "issuer, serial, key, request, batch, kind, registration_no, record, day, claims, reason, photo, signature_image, "
-    "state, status, signed, leaf_index, receipt, proof, file_name, file_sha256"
+    "state, status, signed, leaf_index, receipt, proof, logged_at"
 )
 _COPY_FIELDS: Final = tuple(_COPY_COLUMNS.replace(" ", "").split(","))
 
@@ -176,21 +177,28 @@ class Ledger:
     def store_logged(self, items: Iterable[Logged]) -> None:
         """Store index and receipts of signed copies."""
         self._update(
-            "UPDATE copy SET state = 'logged', leaf_index = ?3, receipt = ?4, proof = ?5 "
+            "UPDATE copy SET state = 'logged', leaf_index = ?3, receipt = ?4, proof = ?5, logged_at = ?6 "
             "WHERE issuer = ?1 AND serial = ?2 AND state = 'signed'",
-            ((i.issuer, i.serial, i.leaf_index, i.receipt, i.proof) for i in items),
+            ((i.issuer, i.serial, i.leaf_index, i.receipt, i.proof, i.logged_at) for i in items),
         )
 
-    def store_rendered(self, issuer: int, serial: int, *, file_name: str, file_sha256: bytes) -> None:
-        """Store what file a logged copy became; a later rendering replaces it."""
-        self._update(
-            "UPDATE copy SET state = 'rendered', file_name = ?3, file_sha256 = ?4 "
-            "WHERE issuer = ?1 AND serial = ?2 AND state IN ('logged', 'rendered', 'delivered')",
-            [(issuer, serial, file_name, file_sha256)],
-        )
+    def store_rendered(self, issuer: int, serial: int, files: Iterable[FileRow]) -> None:
+        """Store what files a logged copy became; a later rendering replaces the file of the same form."""
+        rows = [(issuer, serial, str(file.form), file.name, file.sha256) for file in files]
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO file (issuer, serial, form, name, sha256) SELECT ?1, ?2, ?3, ?4, ?5 "
+                "FROM copy WHERE issuer = ?1 AND serial = ?2 AND state NOT IN ('planned', 'signed')",
+                rows,
+            )
+            self._db.execute(
+                "UPDATE copy SET state = 'rendered' "
+                "WHERE issuer = ? AND serial = ? AND state IN ('logged', 'delivered')",
+                (issuer, serial),
+            )
 
     def store_delivered(self, issuer: int, serial: int) -> None:
-        """The file was read back and found true."""
+        """Every file was read back and found true."""
         self._update(
             "UPDATE copy SET state = 'delivered' WHERE issuer = ?1 AND serial = ?2 AND state = 'rendered'",
             [(issuer, serial)],
@@ -362,7 +370,13 @@ class Ledger:
         for row in self._db.execute(statement, values):
             fields = dict(zip(_COPY_FIELDS, row, strict=True))
             fields["state"], fields["status"] = CopyState(fields["state"]), CopyStatus(fields["status"])
-            yield CopyRow(**fields)
+            yield CopyRow(**fields, files=self._files(fields["issuer"], fields["serial"]))
+
+    def _files(self, issuer: int, serial: int) -> tuple[FileRow, ...]:
+        rows = self._db.execute(
+            "SELECT form, name, sha256 FROM file WHERE issuer = ? AND serial = ? ORDER BY form DESC", (issuer, serial)
+        )
+        return tuple(FileRow(form=FileForm(form), name=name, sha256=digest) for form, name, digest in rows)
 
     def _acts(self, where: str) -> Iterator[ActRow]:
         statement = (

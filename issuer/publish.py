@@ -211,6 +211,7 @@ def _submit_copies(workspace: Workspace, rows: Sequence[CopyRow], now: int) -> N
             leaf_index=index,
             receipt=log.compact_receipt(index),
             proof=log.full_receipt(index),
+            logged_at=now,
         )
         for row, index in zip(rows, indexes, strict=True)
     )

@@ -9,6 +9,7 @@ File names hold kind, issuer and serial, nothing of the holder.
 import hashlib
 import logging
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -28,8 +29,8 @@ from mingzheng.formats.qrtext import parse_qr_text, to_digits
 from mingzheng.formats.template import parse_templates
 from mingzheng.issuer.publish import entry_of, token_of
 from mingzheng.issuer.refusals import ReadBackError
-from mingzheng.issuer.rows import CopyRow
-from mingzheng.issuer.schema import CopyState
+from mingzheng.issuer.rows import CopyRow, FileRow
+from mingzheng.issuer.schema import CopyState, FileForm
 from mingzheng.issuer.workspace import Workspace, log_vkey
 from mingzheng.keys.alg import Alg, parse_public_key
 from mingzheng.keys.errors import KeysError
@@ -77,18 +78,22 @@ class Press:
         rows = encode_qr(to_digits(token), self._prefix(issuer)).rows if len(token) > SURE_BYTES else None
         self.page(claims, profile, self._material(issuer, images, (rows, bytes(32))))
 
-    def compose(self, row: CopyRow, profile: Profile) -> bytes:
-        """The PDF of a logged copy; the same bytes every time."""
+    def page_of(self, row: CopyRow, profile: Profile) -> PageSpec:
+        """The page of a logged copy; the same every time."""
         claims, token = parse_claims(row.claims), token_of(row)
         images = (self._workspace.read_image(row.photo), self._workspace.read_image(row.signature_image))
         rows = encode_qr(to_digits(token), self._prefix(row.issuer)).rows
         material = self._material(row.issuer, images, (rows, parse_credential(token).identity))
+        return self.page(claims, profile, material)
+
+    def compose(self, row: CopyRow, profile: Profile) -> bytes:
+        """The unsealed PDF of a logged copy; the same bytes every time."""
         assert row.proof is not None  # schema: logged
         author = self._workspace.config.issuer_records()[row.issuer].name
         return compose_pdf(
-            self.page(claims, profile, material),
+            self.page_of(row, profile),
             fonts=self._fonts,
-            attachments={"credential": token, "receipt": row.proof},
+            attachments={"credential": token_of(row), "receipt": row.proof},
             metadata=PdfMetadata(author=author, subject=f"{profile.id} {row.issuer}-{row.serial}", producer=PRODUCER),
         )
 
@@ -116,29 +121,39 @@ class Renderer:
 
     def __init__(self, workspace: Workspace, out: Path) -> None:
         self._workspace, self._out = workspace, out
+        self._forms: tuple[FileForm, ...] = (FileForm.PDF,)
         self._press = Press(workspace)
         make_dirs(out)
         with tempfile.TemporaryFile(dir=out):  # raises OSError where no file can be made
             pass
 
-    def deliver(self, row: CopyRow) -> Path:
-        """Bring a logged copy to `delivered`; a delivered one whose file is there and unchanged is left alone.
+    def deliver(self, row: CopyRow) -> tuple[Path, ...]:
+        """Bring a logged copy to `delivered` in every form asked for; returns the files in the order of the forms.
 
-        Raises ReadBackError, an error of layout or composing, or OSError.
+        Of a delivered copy a file that is there and unchanged is left alone. Raises ReadBackError, an error of layout,
+        composing or sealing, or OSError.
         """
         profile = self._profile(row)
-        path = self._out / file_name(profile.id, row)
-        if row.state is CopyState.DELIVERED and _digest_of(path) == row.file_sha256:
-            return path
-        data = self._press.compose(row, profile)
-        publish(path, data, temporary=path.with_name(f".{path.name}.tmp"))
-        digest = hashlib.sha256(data).digest()
-        ledger = self._workspace.ledger
-        ledger.store_rendered(row.issuer, row.serial, file_name=path.name, file_sha256=digest)
-        check_read_back(self._workspace, row, path.read_bytes())
-        ledger.store_delivered(row.issuer, row.serial)
-        _logger.info("delivered issuer=%d serial=%d bytes=%d", row.issuer, row.serial, len(data))
-        return path
+        forms = self._forms
+        if row.state is CopyState.RENDERED:  # a killed command's files are finished, whatever is asked for now
+            forms = tuple(form for form in FileForm if form in forms or row.file(form) is not None)
+        paths = {form: self._out / file_name(profile.id, row, form) for form in forms}
+        missing = [form for form in forms if not _is_there(paths[form], row.file(form))]
+        if missing or row.state is not CopyState.DELIVERED:
+            self._render(row, profile, {form: paths[form] for form in missing})
+            for path in paths.values():
+                check_read_back(self._workspace, row, path.read_bytes())
+            self._workspace.ledger.store_delivered(row.issuer, row.serial)
+            _logger.info("delivered issuer=%d serial=%d files=%d", row.issuer, row.serial, len(paths))
+        return tuple(paths[form] for form in self._forms)
+
+    def _render(self, row: CopyRow, profile: Profile, paths: Mapping[FileForm, Path]) -> None:
+        files = []
+        for form, path in paths.items():
+            data = self._press.compose(row, profile)
+            publish(path, data, temporary=path.with_name(f".{path.name}.tmp"))
+            files.append(FileRow(form=form, name=path.name, sha256=hashlib.sha256(data).digest()))
+        self._workspace.ledger.store_rendered(row.issuer, row.serial, files)
 
     def _profile(self, row: CopyRow) -> Profile:
         claims = parse_claims(row.claims)
@@ -160,9 +175,9 @@ class _Stamp:
         return bytes(64)
 
 
-def file_name(kind: str, row: CopyRow) -> str:
-    """`<kind>-<issuer>-<serial>.pdf`."""
-    return f"{kind}-{row.issuer}-{row.serial:06d}.pdf"
+def file_name(kind: str, row: CopyRow, form: FileForm) -> str:
+    """`<kind>-<issuer>-<serial>.<form>`."""
+    return f"{kind}-{row.issuer}-{row.serial:06d}.{form}"
 
 
 def check_read_back(workspace: Workspace, row: CopyRow, data: bytes) -> None:
@@ -212,8 +227,9 @@ def _check_proofs(workspace: Workspace, row: CopyRow, token: bytes) -> None:
         raise ReadBackError(row.serial, "index")
 
 
-def _digest_of(path: Path) -> bytes | None:
+def _is_there(path: Path, file: FileRow | None) -> bool:
+    """Whether the file is where it belongs, as the ledger knows it."""
     try:
-        return hashlib.sha256(path.read_bytes()).digest()
+        return file is not None and hashlib.sha256(path.read_bytes()).digest() == file.sha256
     except FileNotFoundError:
-        return None
+        return False

@@ -5,9 +5,9 @@ Source: docs/life-of-a-certificate.md. Pure; `ledger` reads and writes them.
 
 from dataclasses import dataclass
 
-from mingzheng.issuer.schema import CopyState, CopyStatus, RegistrationState
+from mingzheng.issuer.schema import CopyState, CopyStatus, FileForm, RegistrationState
 
-__all__ = ["ActRow", "CopyRow", "Decision", "Logged", "NewAct", "Order", "Registration", "StatusRow"]
+__all__ = ["ActRow", "CopyRow", "Decision", "FileRow", "Logged", "NewAct", "Order", "Registration", "StatusRow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,15 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileRow:
+    """One file a copy became: its form, its name and the SHA-256 of its bytes."""
+
+    form: FileForm
+    name: str
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CopyRow:
     """A copy as the ledger has it; fields of later states are None."""
 
@@ -58,8 +67,12 @@ class CopyRow:
     leaf_index: int | None
     receipt: bytes | None
     proof: bytes | None
-    file_name: str | None
-    file_sha256: bytes | None
+    logged_at: int | None  # seconds since the epoch: the time its seals state
+    files: tuple[FileRow, ...]  # by form, PDF first
+
+    def file(self, form: FileForm) -> FileRow | None:
+        """Its file of that form."""
+        return next((file for file in self.files if file.form is form), None)
 
     @property
     def registration(self) -> Registration:
@@ -74,13 +87,14 @@ class CopyRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
-    """What the log gave for one copy: index, compact receipt, full receipt (tlog-proof)."""
+    """What the log gave for one copy: index, compact receipt, full receipt (tlog-proof), and when."""
 
     issuer: int
     serial: int
     leaf_index: int
     receipt: bytes
     proof: bytes
+    logged_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

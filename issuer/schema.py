@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "SCHEMA_VERSION", "CopyState", "CopyStatus", "RegistrationState"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "SCHEMA_VERSION", "CopyState", "CopyStatus", "FileForm", "RegistrationState"]
 
 APPLICATION_ID: Final = 0x6D7A6C67  # "mzlg": tells a ledger from any other SQLite file
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 class CopyState(StrEnum):
@@ -20,8 +20,8 @@ class CopyState(StrEnum):
     PLANNED = "planned"  # serial, salt and claims fixed
     SIGNED = "signed"  # the exact signed bytes stored
     LOGGED = "logged"  # index and receipts stored
-    RENDERED = "rendered"  # the file written and renamed into place
-    DELIVERED = "delivered"  # the file read back and found true
+    RENDERED = "rendered"  # its files written and renamed into place
+    DELIVERED = "delivered"  # every file read back and found true
 
 
 class CopyStatus(StrEnum):
@@ -32,6 +32,13 @@ class CopyStatus(StrEnum):
     REVOKED = "revoked"
     SUPERSEDED = "superseded"
     VOID = "void"
+
+
+class FileForm(StrEnum):
+    """What a copy is delivered as; a copy has at most one file of each form."""
+
+    PDF = "pdf"
+    OFD = "ofd"
 
 
 class RegistrationState(StrEnum):
@@ -89,5 +96,48 @@ _VERSION_1: Final = (
         list BLOB NOT NULL, proof BLOB NOT NULL) STRICT""",
 )
 
+# A file per form instead of one file; the time of logging, which seals state. A copy logged before bears the noon of
+# its day at UTC+08:00. The table is made anew: its CHECK names the columns that go.
+_VERSION_2: Final = (
+    """CREATE TABLE copy_2 (
+        issuer INTEGER NOT NULL, serial INTEGER NOT NULL,
+        key BLOB NOT NULL, request BLOB NOT NULL, batch BLOB NOT NULL,
+        kind INTEGER NOT NULL, registration_no TEXT NOT NULL, record BLOB NOT NULL REFERENCES record (digest),
+        day INTEGER NOT NULL, claims BLOB NOT NULL, reason TEXT NOT NULL, photo BLOB, signature_image BLOB,
+        state TEXT NOT NULL CHECK (state IN ('planned', 'signed', 'logged', 'rendered', 'delivered')),
+        status TEXT NOT NULL CHECK (status IN ('live', 'suspended', 'revoked', 'superseded', 'void')),
+        signed BLOB, leaf_index INTEGER, receipt BLOB, proof BLOB, logged_at INTEGER,
+        PRIMARY KEY (issuer, serial),
+        FOREIGN KEY (issuer, kind, registration_no) REFERENCES registration (issuer, kind, registration_no),
+        CHECK (state = 'planned' OR signed IS NOT NULL OR status = 'void'),
+        CHECK (state IN ('planned', 'signed')
+            OR (leaf_index IS NOT NULL AND receipt IS NOT NULL AND logged_at IS NOT NULL))) STRICT, WITHOUT ROWID""",
+    """INSERT INTO copy_2 SELECT
+        issuer, serial, key, request, batch, kind, registration_no, record, day, claims, reason, photo,
+        signature_image, state, status, signed, leaf_index, receipt, proof,
+        CASE WHEN leaf_index IS NULL THEN NULL ELSE day * 86400 + 14400 END FROM copy""",
+    "CREATE TABLE file_2 (issuer INTEGER, serial INTEGER, name TEXT, sha256 BLOB) STRICT",
+    "INSERT INTO file_2 SELECT issuer, serial, file_name, file_sha256 FROM copy WHERE file_sha256 IS NOT NULL",
+    "DROP TABLE copy",
+    "ALTER TABLE copy_2 RENAME TO copy",
+    "CREATE UNIQUE INDEX copy_key ON copy (key) WHERE status <> 'void'",
+    "CREATE INDEX copy_request ON copy (request)",
+    "CREATE INDEX copy_batch ON copy (batch)",
+    "CREATE INDEX copy_registration ON copy (issuer, kind, registration_no)",
+    "CREATE INDEX copy_unlogged ON copy (state) WHERE state IN ('planned', 'signed')",
+    """CREATE TABLE file (
+        issuer INTEGER NOT NULL, serial INTEGER NOT NULL, form TEXT NOT NULL CHECK (form IN ('pdf', 'ofd')),
+        name TEXT NOT NULL, sha256 BLOB NOT NULL,
+        PRIMARY KEY (issuer, serial, form),
+        FOREIGN KEY (issuer, serial) REFERENCES copy (issuer, serial)) STRICT, WITHOUT ROWID""",
+    "INSERT INTO file SELECT issuer, serial, 'pdf', name, sha256 FROM file_2",
+    "DROP TABLE file_2",
+    """CREATE TRIGGER copy_born BEFORE INSERT ON copy WHEN NEW.state IN ('rendered', 'delivered')
+        BEGIN SELECT RAISE(ABORT, 'a new copy has no file'); END""",
+    """CREATE TRIGGER copy_rendered BEFORE UPDATE OF state ON copy WHEN NEW.state IN ('rendered', 'delivered')
+        AND NOT EXISTS (SELECT 1 FROM file WHERE issuer = NEW.issuer AND serial = NEW.serial)
+        BEGIN SELECT RAISE(ABORT, 'a rendered copy has a file'); END""",
+)
+
 # version reached -> statements that lead to it from the version before
-MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {1: _VERSION_1}
+MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {1: _VERSION_1, 2: _VERSION_2}

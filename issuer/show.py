@@ -12,6 +12,7 @@ from mingzheng.formats.civil import format_day
 from mingzheng.formats.profile import ProfileSet, Window
 from mingzheng.issuer.faults import Fault
 from mingzheng.issuer.places import kind_name, place_name
+from mingzheng.issuer.schema import FileForm
 from mingzheng.log.status import StatusBody
 
 if TYPE_CHECKING:
@@ -119,7 +120,12 @@ def issued_json(issued: Issued) -> Json:
         "issued_on": format_day(row.day),
         **_window_json(job.preview.window),
         "file": str(issued.path),
-        "sha256": None if row.file_sha256 is None else row.file_sha256.hex(),
+        "sha256": row.files[0].sha256.hex(),
+        "files": [
+            {"format": str(made.form), "file": str(path), "sha256": made.sha256.hex()}
+            for path in issued.paths
+            if (made := row.file(FileForm(path.suffix.removeprefix(".")))) is not None
+        ],
         "superseded": list(job.supersedes),
     }
 
@@ -127,9 +133,10 @@ def issued_json(issued: Issued) -> Json:
 def issued_text(issued: Issued, lang: Lang) -> str:
     """A delivered copy for people."""
     serial, window = issued.row.serial, _window_text(issued.job.preview.window, lang)
+    files = " ".join(map(str, issued.paths))
     if lang == "zh":
-        return f"{issued.path}  序号 {serial}  日志序 {issued.row.leaf_index}  {window}"
-    return f"{issued.path}  serial {serial}  log index {issued.row.leaf_index}  {window}"
+        return f"{files}  序号 {serial}  日志序 {issued.row.leaf_index}  {window}"
+    return f"{files}  serial {serial}  log index {issued.row.leaf_index}  {window}"
 
 
 def act_json(plan: ActPlan, *, done: bool) -> Json:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mingzheng.formats.civil import day_start
 from mingzheng.issuer.ledger import SALT_BYTES, Ledger, SystemRandomness
 from mingzheng.issuer.refusals import (
     ClockBehindError,
@@ -19,8 +20,20 @@ from mingzheng.issuer.refusals import (
     RegistrationLockedError,
     SerialUnknownError,
 )
-from mingzheng.issuer.rows import Decision, Logged, NewAct, Order, Registration, StatusRow
-from mingzheng.issuer.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, CopyState, CopyStatus, RegistrationState
+from mingzheng.issuer.rows import Decision, FileRow, Logged, NewAct, Order, Registration, StatusRow
+from mingzheng.issuer.schema import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    SCHEMA_VERSION,
+    CopyState,
+    CopyStatus,
+    FileForm,
+    RegistrationState,
+)
+
+PDF = FileRow(form=FileForm.PDF, name="f.pdf", sha256=b"s")
+
+OFD = FileRow(form=FileForm.OFD, name="f.ofd", sha256=b"o")
 
 
 class InOrder:
@@ -62,7 +75,7 @@ def log_all(ledger: Ledger, first: int = 0) -> None:
     rows = ledger.unlogged()
     ledger.store_signed([(row.issuer, row.serial, b"signed%d" % row.serial) for row in rows])
     ledger.store_logged(
-        Logged(issuer=row.issuer, serial=row.serial, leaf_index=first + at, receipt=b"r", proof=b"p")
+        Logged(issuer=row.issuer, serial=row.serial, leaf_index=first + at, receipt=b"r", proof=b"p", logged_at=99)
         for at, row in enumerate(rows)
     )
 
@@ -118,6 +131,38 @@ def test_a_newer_schema_is_refused_and_an_older_one_migrated(tmp_path: Path) -> 
         Ledger.open(path)
     assert str(SCHEMA_VERSION + 1) in str(caught.value)
     assert sorted(MIGRATIONS) == list(range(1, SCHEMA_VERSION + 1))
+
+
+def test_copies_of_the_first_schema_keep_everything_and_gain_form_and_time(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    old = sqlite3.connect(path, isolation_level=None)
+    for statement in MIGRATIONS[1]:
+        old.execute(statement)
+    old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    old.execute("PRAGMA user_version = 1")
+    old.execute("INSERT INTO record VALUES (x'01', x'02')")
+    old.execute("INSERT INTO registration VALUES (1, 1, 'n', 'active', x'01')")
+    rows = (
+        "(1, 0, x'10', x'20', x'30', 1, 'n', x'01', 20000, x'40', '', NULL, NULL, 'delivered', 'live', "
+        "x'50', 7, x'60', x'70', 'a.pdf', x'80')",
+        "(1, 1, x'11', x'20', x'30', 1, 'n', x'01', 20001, x'41', 'why', x'90', x'91', 'planned', 'live', "
+        "NULL, NULL, NULL, NULL, NULL, NULL)",
+    )
+    for row in rows:
+        old.execute(f"INSERT INTO copy VALUES {row}")
+    old.close()
+    with Ledger.open(path) as ledger:
+        first, second = ledger.all_copies()
+        assert first.files == (FileRow(form=FileForm.PDF, name="a.pdf", sha256=b"\x80"),)
+        assert first.logged_at == day_start(20_000) + 12 * 3_600
+        assert (first.state, first.leaf_index, first.proof) == (CopyState.DELIVERED, 7, b"\x70")
+        assert (second.files, second.logged_at, second.photo, second.reason) == ((), None, b"\x90", "why")
+        assert ledger.unlogged() == (second,)
+        tables = {row[0] for row in ledger._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        assert {"copy", "file"} <= tables
+        assert not {"copy_2", "file_2"} & tables
+    with Ledger.open(path) as ledger:
+        assert list(ledger.all_copies()) == [first, second]
 
 
 def test_a_locked_file_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,22 +239,25 @@ def test_a_failing_plan_allocates_nothing(ledger: Ledger) -> None:
 def test_states_go_forward_only_and_signed_bytes_stay(ledger: Ledger) -> None:
     plan(ledger, order(1))
     ledger.store_delivered(1, 0)
-    ledger.store_rendered(1, 0, file_name="f", file_sha256=b"s")
-    assert ledger.copy(1, 0).state is CopyState.PLANNED
+    ledger.store_rendered(1, 0, [PDF])
+    assert (ledger.copy(1, 0).state, ledger.copy(1, 0).files) == (CopyState.PLANNED, ())
     ledger.store_signed([(1, 0, b"first")])
     ledger.store_signed([(1, 0, b"second")])
     assert ledger.copy(1, 0).signed == b"first"
-    logged = Logged(issuer=1, serial=0, leaf_index=7, receipt=b"r", proof=b"p")
+    logged = Logged(issuer=1, serial=0, leaf_index=7, receipt=b"r", proof=b"p", logged_at=99)
     ledger.store_logged([logged])
-    ledger.store_logged([replace(logged, leaf_index=8)])
-    assert ledger.copy(1, 0).leaf_index == 7
-    ledger.store_rendered(1, 0, file_name="f", file_sha256=b"s")
+    ledger.store_logged([replace(logged, leaf_index=8, logged_at=100)])
+    assert (ledger.copy(1, 0).leaf_index, ledger.copy(1, 0).logged_at) == (7, 99)
+    ledger.store_rendered(1, 0, [PDF])
     ledger.store_delivered(1, 0)
     row = ledger.copy(1, 0)
-    assert (row.state, row.file_name, row.file_sha256) == (CopyState.DELIVERED, "f", b"s")
+    assert (row.state, row.files) == (CopyState.DELIVERED, (PDF,))
     assert not row.is_unlogged
-    ledger.store_rendered(1, 0, file_name="f", file_sha256=b"t")
+    ledger.store_rendered(1, 0, [replace(PDF, sha256=b"t")])
+    ledger.store_rendered(1, 0, [OFD])
     assert ledger.copy(1, 0).state is CopyState.RENDERED
+    assert ledger.copy(1, 0).files == (replace(PDF, sha256=b"t"), OFD)
+    assert [ledger.copy(1, 0).file(form) for form in (FileForm.OFD, FileForm.PDF)] == [OFD, replace(PDF, sha256=b"t")]
     assert ledger.last_event_index(1) == 7
     assert ledger.last_event_index(2) == -1
 
@@ -217,11 +265,11 @@ def test_states_go_forward_only_and_signed_bytes_stay(ledger: Ledger) -> None:
 def test_an_unfinished_command_of_an_earlier_day_is_finished_not_repeated(ledger: Ledger) -> None:
     plan(ledger, order(1), order(2))
     log_all(ledger)
-    ledger.store_rendered(1, 0, file_name="f", file_sha256=b"s")
+    ledger.store_rendered(1, 0, [PDF])
     ledger.store_delivered(1, 0)
     assert plan(ledger, order(1, day=11), order(2, day=11)) == [0, 1]
     assert plan(ledger, order(1, day=11, batch=b"other")) == [2]
-    ledger.store_rendered(1, 1, file_name="f", file_sha256=b"s")
+    ledger.store_rendered(1, 1, [PDF])
     ledger.store_delivered(1, 1)
     assert plan(ledger, order(2, day=12)) == [3]
 

@@ -16,7 +16,7 @@ from mingzheng.issuer.publish import token_of
 from mingzheng.issuer.refusals import ReadBackError
 from mingzheng.issuer.render import Press, Renderer, check_read_back, file_name
 from mingzheng.issuer.rows import CopyRow
-from mingzheng.issuer.schema import CopyState
+from mingzheng.issuer.schema import CopyState, FileForm
 from mingzheng.issuer.workspace import Workspace
 
 
@@ -32,8 +32,8 @@ def test_the_file_carries_credential_and_receipts_and_no_name_of_the_holder(offi
     assert found.facts.attachments == ("credential", "receipt")
     assert found.facts.full_receipts == (item.row.proof,)
     assert {candidate.source for candidate in found.candidates} == {Source.QR, Source.ATTACHMENT}
-    assert item.path.name == file_name("cn.constructor.1", item.row) == "cn.constructor.1-1-000000.pdf"
-    assert item.row.file_name == item.path.name
+    assert item.path.name == file_name("cn.constructor.1", item.row, FileForm.PDF) == "cn.constructor.1-1-000000.pdf"
+    assert [file.name for file in item.row.files] == [item.path.name]
 
 
 def test_a_listed_prefix_stands_before_the_digits(office: Office) -> None:

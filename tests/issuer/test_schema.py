@@ -4,11 +4,11 @@ import sqlite3
 
 import pytest
 
-from mingzheng.issuer.schema import MIGRATIONS, SCHEMA_VERSION, CopyState, CopyStatus, RegistrationState
+from mingzheng.issuer.schema import MIGRATIONS, SCHEMA_VERSION, CopyState, CopyStatus, FileForm, RegistrationState
 
 COLUMNS = (
     "issuer, serial, key, request, batch, kind, registration_no, record, day, claims, reason, state, status, "
-    "signed, leaf_index, receipt, file_sha256"
+    "signed, leaf_index, receipt, logged_at"
 )
 
 
@@ -42,7 +42,7 @@ def insert(tables: sqlite3.Connection, **changes: object) -> None:
         "signed": None,
         "leaf_index": None,
         "receipt": None,
-        "file_sha256": None,
+        "logged_at": None,
     }
     row |= changes
     marks = ", ".join("?" * len(row))
@@ -54,7 +54,27 @@ def test_versions_are_dense_from_one() -> None:
 
 
 def test_a_whole_row_is_taken(tables: sqlite3.Connection) -> None:
-    insert(tables, state="delivered", signed=b"s", leaf_index=1, receipt=b"r", file_sha256=b"f")
+    insert(tables, state="logged", signed=b"s", leaf_index=1, receipt=b"r", logged_at=9)
+    tables.execute("INSERT INTO file VALUES (1, 0, 'ofd', 'f.ofd', x'01')")
+    tables.execute("UPDATE copy SET state = 'rendered'")
+    tables.execute("UPDATE copy SET state = 'delivered'")
+
+
+@pytest.mark.parametrize("state", ["rendered", "delivered"])
+def test_a_copy_without_a_file_is_not_rendered(tables: sqlite3.Connection, state: str) -> None:
+    insert(tables, state="logged", signed=b"s", leaf_index=1, receipt=b"r", logged_at=9)
+    with pytest.raises(sqlite3.IntegrityError):
+        tables.execute("UPDATE copy SET state = ?", (state,))
+
+
+def test_a_file_is_of_a_copy_and_of_a_known_form_once(tables: sqlite3.Connection) -> None:
+    insert(tables)
+    for values in ("(1, 1, 'pdf', 'f', x'01')", "(1, 0, 'doc', 'f', x'01')", "(1, 0, 'pdf', 'f', NULL)"):
+        with pytest.raises(sqlite3.IntegrityError):
+            tables.execute(f"INSERT INTO file VALUES {values}")
+    tables.execute("INSERT INTO file VALUES (1, 0, 'pdf', 'f', x'01')")
+    with pytest.raises(sqlite3.IntegrityError):
+        tables.execute("INSERT INTO file VALUES (1, 0, 'pdf', 'g', x'02')")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +84,8 @@ def test_a_whole_row_is_taken(tables: sqlite3.Connection) -> None:
         {"status": "lost"},
         {"state": "signed"},
         {"state": "logged", "signed": b"s"},
-        {"state": "rendered", "signed": b"s", "leaf_index": 1, "receipt": b"r"},
+        {"state": "logged", "signed": b"s", "leaf_index": 1, "receipt": b"r"},
+        {"state": "rendered", "signed": b"s", "leaf_index": 1, "receipt": b"r", "logged_at": 9},
         {"registration_no": "other"},
         {"record": b"\x09"},
         {"serial": "zero"},
@@ -87,5 +108,5 @@ def test_one_live_copy_per_key_and_one_row_per_serial(tables: sqlite3.Connection
 
 def test_words_are_the_ones_the_tables_know() -> None:
     text = " ".join(statement for step in MIGRATIONS.values() for statement in step)
-    for word in (*CopyState, *CopyStatus, *RegistrationState):
+    for word in (*CopyState, *CopyStatus, *FileForm, *RegistrationState):
         assert f"'{word}'" in text
