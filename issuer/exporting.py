@@ -1,18 +1,23 @@
 """Trust data out of a workspace: what verifiers believe, as a plain store of one more generation.
 
-Source: DESIGN §7, docs/spec/status.md. Issuers, bodies, keys with their scopes, the origin, profiles, the log's
-checkpoint, and per issuer a status list with the full receipt of its log entry: a new one if the last is over an hour
-old or the log has heard of the issuer since. Only public facts leave the workspace.
+Source: DESIGN §7, docs/spec/status.md. Issuers, bodies, keys with their scopes, the origin, profiles, page templates,
+digests of the fonts, the log's checkpoint, and per issuer a status list with the full receipt of its log entry: a new
+one if the last is over an hour old or the log has heard of the issuer since. Only public facts leave the workspace.
 """
 
+import hashlib
+import json
 import logging
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from mingzheng.formats.civil import day_of_time
 from mingzheng.formats.cose import parse_sign1
 from mingzheng.formats.errors import FormatError
+from mingzheng.formats.library import read_shipped_templates
 from mingzheng.formats.limits import CborLimits
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.refusals import ForeignStoreError
@@ -31,6 +36,9 @@ PROFILE_BLOB: Final = "profiles/{name}"
 STATUS_BLOB: Final = "status/{issuer}.cbor"
 PROOF_BLOB: Final = "status/{issuer}.tlog-proof"
 CHECKPOINT_BLOB: Final = "checkpoints/{origin}"
+TEMPLATE_BLOB: Final = "templates/{name}"
+FONTS_BLOB: Final = "fonts.json"
+FONTS: Final = "mingzheng.formats.fonts"
 
 _logger = logging.getLogger(__name__)
 
@@ -98,6 +106,8 @@ def trust_files(workspace: Workspace, *, generation: int, now: int) -> dict[str,
     """The files of the trust data as the workspace stands."""
     config = workspace.config
     blobs = {PROFILE_BLOB.format(name=name): data for name, data in workspace.profile_files().items()}
+    blobs |= {TEMPLATE_BLOB.format(name=name): data for name, data in read_shipped_templates().items()}
+    blobs[FONTS_BLOB] = font_digests()
     blobs[CHECKPOINT_BLOB.format(origin=config.origin.number)] = workspace.log.checkpoint()
     for spec in config.issuers:
         status = workspace.ledger.status(spec.number)
@@ -115,6 +125,17 @@ def trust_files(workspace: Workspace, *, generation: int, now: int) -> dict[str,
             blobs=blobs,
         )
     )
+
+
+@cache
+def font_digests() -> bytes:
+    """SHA-256 of every shipped font by file name: pages are made again with these fonts and no others."""
+    fonts = {
+        entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()
+        for entry in sorted(files(FONTS).iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".ttf")
+    }
+    return json.dumps({"schema": 1, "fonts": fonts}, sort_keys=True, indent=1).encode() + b"\n"
 
 
 def _generation_of(directory: Path, workspace: Workspace) -> int:

@@ -1,11 +1,15 @@
 """Trust export: a store verifiers can load, status lists fresh and provable, generations that only rise."""
 
+import hashlib
+import json
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from office import ARCHITECTS, CONSTRUCTORS, NOW, ORIGIN, Office, architect, person
 
+from mingzheng.formats.library import read_shipped_templates
 from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_status, refresh_status
 from mingzheng.issuer.lifecycle import find_serial, perform
 from mingzheng.issuer.refusals import ForeignStoreError
@@ -43,6 +47,10 @@ def test_the_store_holds_everything_a_verifier_needs(office: Office) -> None:
     vkey = vkey_for(checkpoint_key.name, checkpoint_key.public_key)
     open_checkpoint(stored.data.blobs["checkpoints/1"], vkeys=[vkey], origin=ORIGIN.name)
     assert "profiles/cn.constructor.1.0.toml" in stored.data.blobs
+    assert stored.data.blobs["templates/architect.toml"] == read_shipped_templates()["architect.toml"]
+    fonts = json.loads(stored.data.blobs["fonts.json"])
+    kai = files("mingzheng.formats.fonts").joinpath("MingZhengKai-Regular.ttf").read_bytes()
+    assert fonts == {"schema": 1, "fonts": {"MingZhengKai-Regular.ttf": hashlib.sha256(kai).hexdigest()}}
     for number, revoked in ((1, (1,)), (2, ())):
         (key,) = stored.data.keys_of(Role.STATUS, number)
         body = open_status_list(stored.data.blobs[f"status/{number}.cbor"], key.public_key)
