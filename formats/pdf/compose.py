@@ -1,25 +1,24 @@
 """A page as a PDF file: tagged, fonts subset and embedded, credential and receipt attached.
 
-Specs: ISO 32000-1 (PDF 1.7), ISO 32000-2 §14.13 for associated files. The same page, fonts and attachments give
-the same bytes. Left out: signing (another module adds it to these bytes), PDF/A's output intent. Effectful by
-the house's list: it drives the font and image libraries; it opens no file and reads no clock.
+Specs: ISO 32000-1 (PDF 1.7), ISO 32000-2 §14.13 for associated files, PDF/A-3 level A (ISO 19005-3), PDF/UA-1
+(ISO 14289-1). The same page, fonts and attachments give the same bytes. Left out: sealing (`pdf.seal` adds it to
+these bytes). Effectful by the house's list: it drives the font and image libraries; it opens no file and reads no
+clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Final
-from xml.sax.saxutils import escape
+from typing import Final
 
-from mingzheng.formats.errors import FormatError
 from mingzheng.formats.fontfile import FontSet
 from mingzheng.formats.imagehead import read_head
 from mingzheng.formats.images import decode_image
 from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.page import Box, ImageBox, PageSpec, Path, QrSlot, Role, SealSlot, TextRun
 from mingzheng.formats.pdf import content
+from mingzheng.formats.pdf.archive import ComposeError, PdfMetadata, date_string, info, output_intents, xmp
 from mingzheng.formats.pdf.fontembed import EmbeddedFont, FontFacts, embed_font
 from mingzheng.formats.pdf.imageembed import embed_direct, embed_pixels
 from mingzheng.formats.pdf.objects import PdfObjects, array, dictionary, name, number, ref, stream, text_string
@@ -32,22 +31,6 @@ _DESCRIPTIONS: Final = {
     "credential": "签名数据（COSE_Sign1）/ signed data (COSE_Sign1)",
     "receipt": "日志回执（C2SP tlog-proof）/ log receipt (C2SP tlog-proof)",
 }
-_XMP_HEAD: Final = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-
-
-class ComposeError(FormatError):
-    """What should go into the document cannot: a control character in the metadata, an unusable attachment name."""
-
-    code: ClassVar[str] = "pdf.compose"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PdfMetadata:
-    """Document properties besides the title, which is the page's."""
-
-    author: str
-    subject: str
-    producer: str
 
 
 def compose_pdf(page: PageSpec, *, fonts: FontSet, attachments: Mapping[str, bytes], metadata: PdfMetadata) -> bytes:
@@ -73,22 +56,23 @@ def compose_pdf(page: PageSpec, *, fonts: FontSet, attachments: Mapping[str, byt
         ),
     )
     objects.set(pages, dictionary(Type=b"/Pages", Kids=array([ref(leaf)]), Count=b"1"))
-    files = [(label, _attach(objects, label, attachments[label])) for label in sorted(attachments)]
+    files = [(label, _attach(objects, label, attachments[label], metadata.made_on)) for label in sorted(attachments)]
     entries = {
         "Type": b"/Catalog",
         "Pages": ref(pages),
         "Lang": text_string(page.language),
         "MarkInfo": b"<</Marked true>>",
         "StructTreeRoot": ref(writer.structure.write(objects, page=leaf)),
-        "ViewerPreferences": b"<</DisplayDocTitle true>>",
-        "Metadata": ref(objects.add(_xmp(page, metadata))),
+        "ViewerPreferences": b"<</DisplayDocTitle true /PrintScaling /None>>",
+        "OutputIntents": output_intents(objects),
+        "Metadata": ref(objects.add(xmp(page.title, page.language, metadata))),
     }
     if files:
         names = array(part for label, number_ in files for part in (_ascii(label), ref(number_)))
         entries["Names"] = dictionary(EmbeddedFiles=dictionary(Names=names))
         entries["AF"] = array(ref(number_) for _, number_ in files)
     objects.set(catalogue, dictionary(entries))
-    return objects.file(root=catalogue, info=objects.add(_info(page, metadata)))
+    return objects.file(root=catalogue, info=objects.add(info(page.title, metadata)))
 
 
 class _PageWriter:
@@ -211,13 +195,16 @@ def _ground(boxes: tuple[Box, ...], width_mm: float, height_mm: float) -> bytes:
     return stream(shapes, {"Type": b"/XObject", "Subtype": b"/Form", "BBox": size, "Resources": b"<<>>"}, level=9)
 
 
-def _attach(objects: PdfObjects, label: str, data: bytes) -> int:
-    """An embedded file and its specification (ISO 32000-1 §7.11.4, ISO 32000-2 §14.13)."""
+def _attach(objects: PdfObjects, label: str, data: bytes, made_on: int | None) -> int:
+    """An embedded file and its specification (ISO 32000-1 §7.11.4, ISO 32000-2 §14.13, ISO 19005-3 §6.8)."""
+    params = {"Size": b"%d" % len(data)}
+    if made_on is not None:
+        params["ModDate"] = date_string(made_on)
     media = _MEDIA_TYPES.get(label, "application/octet-stream")
     file = objects.add(
         stream(
             data,
-            {"Type": b"/EmbeddedFile", "Subtype": name(media), "Params": dictionary(Size=b"%d" % len(data))},
+            {"Type": b"/EmbeddedFile", "Subtype": name(media), "Params": dictionary(params)},
             compress=False,
         )
     )
@@ -237,35 +224,3 @@ def _ascii(label: str) -> bytes:
     if not (label.isascii() and label.isidentifier()):
         raise ComposeError("the name of an attachment is ASCII letters, digits and underscores")
     return b"(" + label.encode() + b")"
-
-
-def _info(page: PageSpec, metadata: PdfMetadata) -> bytes:
-    return dictionary(
-        Title=text_string(page.title),
-        Author=text_string(metadata.author),
-        Subject=text_string(metadata.subject),
-        Producer=text_string(metadata.producer),
-    )
-
-
-def _xmp(page: PageSpec, metadata: PdfMetadata) -> bytes:
-    """XMP packet (ISO 16684-1) with the same properties, uncompressed so that any tool finds it."""
-    language = _xml(page.language)
-    packet = f"""{_XMP_HEAD}
-<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:pdf="http://ns.adobe.com/pdf/1.3/">
-<dc:format>application/pdf</dc:format>
-<dc:title><rdf:Alt><rdf:li xml:lang="x-default">{_xml(page.title)}</rdf:li></rdf:Alt></dc:title>
-<dc:creator><rdf:Seq><rdf:li>{_xml(metadata.author)}</rdf:li></rdf:Seq></dc:creator>
-<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{_xml(metadata.subject)}</rdf:li></rdf:Alt></dc:description>
-<dc:language><rdf:Bag><rdf:li>{language}</rdf:li></rdf:Bag></dc:language>
-<pdf:Producer>{_xml(metadata.producer)}</pdf:Producer>
-</rdf:Description></rdf:RDF></x:xmpmeta>
-<?xpacket end="r"?>"""
-    return stream(packet.encode(), {"Type": b"/Metadata", "Subtype": b"/XML"}, compress=False)
-
-
-def _xml(text: str) -> str:
-    if any(char < " " or char in "\x7f\ufffe\uffff" for char in text):
-        raise ComposeError("control character in the document properties")
-    return escape(text)

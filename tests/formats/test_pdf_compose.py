@@ -189,8 +189,14 @@ def test_same_input_same_bytes_in_this_and_another_process(studio: Studio) -> No
         assert done.stdout.strip() == hashlib.sha256(file).hexdigest()
 
 
-def test_no_date_and_no_trace_of_the_machine(studio: Studio) -> None:
-    file = studio.pdf()
+def test_no_date_but_the_one_given_and_no_trace_of_the_machine(studio: Studio) -> None:
+    dated = studio.pdf()
+    assert set(re.findall(rb"D:[^)]*|\d{4}-\d\d-\d\dT[^<]*", dated)) == {
+        b"D:20261121000000+08'00'",
+        b"2026-11-21T00:00:00+08:00",
+    }
+    metadata = dataclasses.replace(studio.metadata, made_on=None)
+    file = compose_pdf(studio.page(), fonts=studio.fonts, attachments={"receipt": b""}, metadata=metadata)
     assert not re.search(rb"CreationDate|ModDate|CreateDate|/home|/root|/tmp", file)
 
 
@@ -226,6 +232,7 @@ def test_catalogue_says_language_title_and_tags(studio: Studio) -> None:
     assert b"/Lang <FEFF007A0068002D0043004E>" in file
     assert b"/MarkInfo <</Marked true>>" in file
     assert b"/DisplayDocTitle true" in file
+    assert b"/PrintScaling /None" in file
     with pypdfium2.PdfDocument(file) as document:
         assert document.is_tagged()
         assert document.get_metadata_dict()["Title"] == "中华人民共和国一级建造师注册证书"
