@@ -229,3 +229,27 @@ class ResourceLimitError(FormatError):
     def __init__(self, what: str, *, limit: int, got: int | None = None) -> None:
         self.what, self.limit, self.got = what, limit, got
         super().__init__(f"{what}: limit {limit}" + ("" if got is None else f", file has {got}"))
+
+
+class FileTooHungryError(ResourceLimitError):
+    """Reading the file takes more memory than this process has."""
+
+    code = "file.too_much_memory"
+
+
+class TruncatedError(UnreadableError):
+    """The end of the file is missing, as after a download that was broken off."""
+
+    code = "file.truncated"
+
+
+class TiffError(UnreadableError):
+    """A TIFF picture, a container of a hundred codings: not read; a PDF, PNG or JPEG made of it is."""
+
+    code = "file.tiff"
+
+
+class PictureKindError(UnreadableError):
+    """A picture of another kind than PNG or JPEG (HEIC, WebP, GIF, BMP): not read."""
+
+    code = "file.picture_kind"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
-from mingzheng.formats.errors import ResourceLimitError, UnreadableError
+from mingzheng.formats.errors import FileTooHungryError, ResourceLimitError, UnreadableError
 from mingzheng.formats.onekind import check_one_kind
 from mingzheng.formats.sniff import FileKind, sniff
 
@@ -33,8 +33,16 @@ def extract(data: bytes, *, limits: Limits) -> Extracted:
     """Everything in a file that may be a credential.
 
     Raises UnreadableError (empty, damaged, encrypted, of no known kind), TwoKindsError, UnsupportedKindError
-    (OFD, ZIP), ResourceLimitError. A file without any code is no error: it has no candidates.
+    (OFD, ZIP), ResourceLimitError, among it FileTooHungryError. A file without any code is no error: it has no
+    candidates.
     """
+    try:
+        return _extract(data, limits)
+    except MemoryError as error:
+        raise FileTooHungryError("memory", limit=0) from error
+
+
+def _extract(data: bytes, limits: Limits) -> Extracted:
     if len(data) > limits.file_bytes:
         raise ResourceLimitError("file_bytes", limit=limits.file_bytes, got=len(data))
     if not data:

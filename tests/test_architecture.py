@@ -52,7 +52,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "cli",
         "rules_cli",
     },
-    "verifier": {"cli", "library"},
+    "verifier": {"cli", "library", "bulk", "confine", "pool", "wire"},
     "mingzheng": {"cli", "demo", "demo_data", "doctor", "__main__"},
 }
 

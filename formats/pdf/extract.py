@@ -97,7 +97,7 @@ def _opened(data: bytes) -> Iterator[Any]:
         if "password" in str(error).lower():
             raise EncryptedError("the PDF is encrypted / PDF 已加密") from error
         raise UnreadableError("the PDF is damaged / PDF 已损坏") from error
-    except (UnicodeError, OverflowError, MemoryError) as error:
+    except (UnicodeError, OverflowError) as error:
         raise UnreadableError("the PDF is damaged / PDF 已损坏") from error
     finally:
         if document is not None:

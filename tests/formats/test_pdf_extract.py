@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mingzheng.formats.candidate import Source
-from mingzheng.formats.errors import FormatError, ResourceLimitError, UnreadableError
+from mingzheng.formats.errors import FileTooHungryError, FormatError, ResourceLimitError, UnreadableError
 from mingzheng.formats.extract import extract
 from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.page import QrSlot
@@ -310,7 +310,18 @@ def test_hostile_collection_is_there() -> None:
     assert len(list(VECTORS.glob("*.pdf"))) >= 12
 
 
-@pytest.mark.parametrize("error", [UnicodeError("x"), OverflowError("x"), MemoryError("x"), pypdfium2.PdfiumError("x")])
+def test_lack_of_memory_is_a_limit_and_not_the_files_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh process may have enough: it must not be told that the file is damaged."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(pypdfium2.PdfPage, "render", fail)
+    with pytest.raises(FileTooHungryError):
+        extract(tiny(), limits=LIMITS_DEFAULT)
+
+
+@pytest.mark.parametrize("error", [UnicodeError("x"), OverflowError("x"), pypdfium2.PdfiumError("x")])
 def test_errors_of_the_reader_are_wrapped(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error

@@ -1,0 +1,249 @@
+"""Workers that hang, eat memory, burn time or die: the run goes on, the order stays, nothing is left behind."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mingzheng.verifier import confine, pool
+from mingzheng.verifier.confine import POOL_LIMITS, PoolLimits
+from mingzheng.verifier.pool import Done, Loss, Pool, PoolBrokenError, Start, Task, WorkerMemoryError, default_start
+
+LIMITS = PoolLimits(wall_seconds=3.0, cpu_seconds=1, memory_bytes=POOL_LIMITS.memory_bytes, files=1_000)
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's limits of Linux")
+
+
+def act(name: str, data: bytes) -> bytes:
+    """What a reader can do to its process."""
+    match name.partition(":")[0]:
+        case "abort":
+            os.abort()
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "exit":
+            os._exit(0)
+        case "sleep":
+            time.sleep(60)
+        case "spin":
+            while True:
+                pass
+        case "memory":
+            return bytes(len(bytearray(3 * 1024**3)))[:1]
+        case "grow":
+            held = []
+            while True:
+                held.append(b"x" * (8 << 20))
+        case "short":
+            raise WorkerMemoryError
+        case "write":
+            Path(name.partition(":")[2]).write_bytes(b"x" * 10)
+        case "segfault":
+            ctypes.string_at(0)
+        case "once":  # dies the first time
+            mark = Path(name.partition(":")[2])
+            if not mark.is_dir():
+                mark.mkdir()
+                os.abort()
+        case "pid":
+            return str(os.getpid()).encode()
+        case "wrong":
+            raise ValueError("张三")
+        case _:
+            pass
+    return name.encode() + b"=" + data
+
+
+def set_up() -> pool.Work:
+    return act
+
+
+def broken() -> pool.Work:
+    raise RuntimeError("no trust data")
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    yield
+    assert multiprocessing.active_children() == []
+
+
+def run(*names: str, workers: int = 2, limits: PoolLimits = LIMITS, start: Start | None = None) -> list[object]:
+    with Pool[str](set_up, workers=workers, limits=limits, start=start) as made:
+        return list(made.run(Task(name=name, data=b"1") for name in names))
+
+
+pytestmark = [
+    pytest.mark.usefixtures("nothing_left"),
+    pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning"),
+]
+
+
+def good(name: str) -> bytes:
+    return name.encode() + b"=1"
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_answers_come_in_order_whatever_happens_between(workers: int, tmp_path: Path) -> None:
+    names = ["a", "abort", "b", "kill", f"once:{tmp_path}/x", "c", "exit", "d", "wrong", "e"]
+    expected = [
+        *(good("a"), Loss.CRASH, good("b"), Loss.MEMORY, good(names[4]), good("c")),
+        *(Loss.CRASH, good("d"), Loss.CRASH, good("e")),
+    ]
+    assert run(*names, workers=workers, start=Start.FORK) == expected
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [
+        ("spin", Loss.CPU),
+        ("memory", Loss.MEMORY),
+        ("grow", Loss.MEMORY),
+        ("short", Loss.MEMORY),
+        ("segfault", Loss.CRASH),
+    ],
+)
+def test_the_kernel_ends_what_takes_too_much(name: str, loss: Loss) -> None:
+    assert run("a", name, "b", start=Start.FORK) == [good("a"), loss, good("b")]
+
+
+@LINUX
+def test_a_worker_writes_no_file(tmp_path: Path) -> None:
+    assert run(f"write:{tmp_path}/x", "b", start=Start.FORK) == [Loss.CRASH, good("b")]
+    assert not (tmp_path / "x").exists() or (tmp_path / "x").read_bytes() == b""
+
+
+def test_one_that_sleeps_is_killed_by_the_parent_after_both_tries() -> None:
+    begun = time.monotonic()
+    limits = PoolLimits(wall_seconds=0.5, cpu_seconds=5, memory_bytes=1 << 30, files=9)
+    assert run("sleep", "a", limits=limits, start=Start.FORK) == [Loss.WALL, good("a")]
+    assert 1.0 <= time.monotonic() - begun < 5.0
+
+
+def test_a_second_try_is_alone_and_in_a_fresh_worker(tmp_path: Path) -> None:
+    first, last = run("pid", f"once:{tmp_path}/x", "pid", workers=1, start=Start.FORK)[::2]
+    assert first != last
+
+
+def test_a_worker_lives_for_many_files_and_is_then_replaced() -> None:
+    limits = PoolLimits(wall_seconds=5, cpu_seconds=5, memory_bytes=1 << 30, files=2)
+    found = run("pid", "pid", "pid", "pid", workers=1, limits=limits, start=Start.FORK)
+    assert found[0] == found[1] != found[2] == found[3]
+
+
+def test_what_is_done_keeps_its_place_and_no_worker_is_started_for_it() -> None:
+    with Pool[str](broken, workers=1, limits=LIMITS, start=Start.FORK) as made:
+        assert list(made.run([Done("x"), Done("y")])) == [Done("x"), Done("y")]
+    with Pool[str](set_up, workers=2, limits=LIMITS, start=Start.FORK) as made:
+        found = list(made.run([Task(name="a", data=b"1"), Done("x"), Task(name="b", data=b"")]))
+    assert found == [good("a"), Done("x"), b"b="]
+
+
+def test_answers_are_given_before_the_next_item_is_asked_for() -> None:
+    asked: list[str] = []
+
+    def items() -> Iterator[Task | Done[str]]:
+        for name in ("x", "y"):
+            asked.append(name)
+            yield Done(name)
+
+    with Pool[str](set_up, workers=1, limits=LIMITS, start=Start.FORK) as made:
+        answers = made.run(items())
+        assert next(answers) == Done("x")
+        assert asked == ["x"]
+
+
+def test_no_more_than_so_many_answers_wait_for_an_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "AHEAD", 2)
+    asked = 0
+
+    def items() -> Iterator[Task | Done[str]]:
+        nonlocal asked
+        yield Task(name="sleep", data=b"")
+        while asked < 50:
+            asked += 1
+            yield Done(str(asked))
+
+    limits = PoolLimits(wall_seconds=0.3, cpu_seconds=5, memory_bytes=1 << 30, files=9)
+    with Pool[str](set_up, workers=2, limits=limits, start=Start.FORK) as made:
+        answers = made.run(items())
+        assert next(answers) is Loss.WALL
+        assert asked <= 4
+        assert len(list(answers)) == 50
+
+
+def test_no_items_no_answers() -> None:
+    assert run() == []
+
+
+def test_large_files_and_odd_names_arrive_whole() -> None:
+    data = bytes(range(256)) * 40_000
+    with Pool[str](set_up, workers=1, limits=LIMITS, start=Start.FORK) as made:
+        (answer,) = made.run([Task(name="\udcff证", data=data)])
+    assert answer == b"\xff\xe8\xaf\x81=" + data or isinstance(answer, Loss)
+
+
+def test_a_run_that_is_broken_off_leaves_nobody() -> None:
+    made = Pool[str](set_up, workers=2, limits=LIMITS, start=Start.FORK)
+    with pytest.raises(KeyboardInterrupt), made:
+        for _ in made.run(Task(name=name, data=b"1") for name in ("a", "sleep", "sleep")):
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_left_to_the_parent() -> None:
+    with Pool[str](set_up, workers=1, limits=LIMITS, start=Start.FORK) as made:
+        answers = made.run(Task(name=name, data=b"1") for name in ("pid", "a"))
+        os.kill(int(next(answers)), signal.SIGINT)  # type: ignore[call-overload]
+        assert next(answers) == good("a")
+
+
+def test_a_worker_that_dies_while_idle_is_replaced() -> None:
+    with Pool[str](set_up, workers=1, limits=LIMITS, start=Start.FORK) as made:
+        answers = made.run(Task(name=name, data=b"1" * 1_000_000) for name in ("pid", "a"))
+        made._workers[0:] = made._workers
+        pid = int(next(answers))  # type: ignore[call-overload]
+        os.kill(pid, signal.SIGKILL)
+        made._workers[0].process.join()
+        assert next(answers) == b"a=" + b"1" * 1_000_000
+
+
+def test_a_set_up_that_fails_is_an_error_of_its_own() -> None:
+    with (
+        pytest.raises(PoolBrokenError) as caught,
+        Pool[str](broken, workers=1, limits=LIMITS, start=Start.FORK) as made,
+    ):
+        list(made.run([Task(name="a", data=b"")]))
+    assert caught.value.code == "verifier.pool_broken"
+
+
+def test_spawned_workers_do_the_same() -> None:
+    """What Windows and macOS do: nothing is inherited, everything is pickled."""
+    assert run("a", "abort", "b", workers=1, start=Start.SPAWN) == [good("a"), Loss.CRASH, good("b")]
+
+
+def test_without_the_kernels_limits_the_parent_looks_at_memory_and_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows, simulated: no module `resource`; the parent polls and kills."""
+    monkeypatch.setattr(confine, "resource", None)
+    limits = PoolLimits(wall_seconds=2.0, cpu_seconds=1, memory_bytes=300 * 1024 * 1024, files=9)
+    assert run("a", "grow", "b", limits=limits, start=Start.FORK) == [good("a"), Loss.MEMORY, good("b")]
+    slow = PoolLimits(wall_seconds=0.4, cpu_seconds=1, memory_bytes=1 << 40, files=9)
+    assert run("spin", "b", limits=slow, start=Start.FORK) == [Loss.WALL, good("b")]
+
+
+def test_start_is_a_fork_only_where_no_other_thread_holds_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert default_start() is Start.FORK
+    monkeypatch.setattr(threading, "active_count", lambda: 2)
+    assert default_start() is Start.SPAWN
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    for platform in ("darwin", "win32"):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert default_start() is Start.SPAWN

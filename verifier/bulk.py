@@ -1,0 +1,194 @@
+"""Many uploads judged in worker processes: what a file says comes back as rows, whatever the file does.
+
+A text is judged at once, it never reaches a library. Everything else is read, verified and compared inside a worker;
+a file whose worker was lost twice is a row RESOURCE_LIMIT that says why. Workers that fork have the context already,
+spawned ones build it again from the recipe and must come to the same trust data. Source: docs/spec/verdicts.md
+§reading. Effectful.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Final, TypeAlias, assert_never
+
+from mingzheng.formats.errors import FileTooHungryError, FormatError, ResourceLimitError
+from mingzheng.formats.limits import LIMITS_DEFAULT, Limits
+from mingzheng.formats.sniff import FileKind, sniff
+from mingzheng.keys.snapshot import load_store
+from mingzheng.verifier.confine import POOL_LIMITS, PoolLimits
+from mingzheng.verifier.context import Expectations, Judging, TrustSource, VerifyContext, build_context
+from mingzheng.verifier.errors import VerifierError
+from mingzheng.verifier.library import load_messages, load_policies
+from mingzheng.verifier.pipeline import refuse, verify_extracted
+from mingzheng.verifier.policy import select_policy
+from mingzheng.verifier.pool import Done, Loss, Pool, Start, Task, Work, WorkerMemoryError, default_start
+from mingzheng.verifier.report import Report
+from mingzheng.verifier.wire import WireError, pack_reports, unpack_reports
+
+__all__ = ["Bulk", "Recipe", "TrustChangedError", "Upload", "judge_file"]
+
+Rows: TypeAlias = Iterable[Report]
+
+_IN_PLACE: Final = frozenset({FileKind.TEXT, FileKind.UNKNOWN})  # no library looks at these
+
+
+class TrustChangedError(VerifierError):
+    """The trust data was replaced while a run was under way: run again."""
+
+    code: ClassVar[str] = "verifier.trust_changed"
+
+
+class FileTooSlowError(ResourceLimitError):
+    """Reading the file took longer than any honest file does, twice."""
+
+    code: ClassVar[str] = "file.too_slow"
+
+
+class ReaderCrashedError(ResourceLimitError):
+    """The file brought the reading process down, twice."""
+
+    code: ClassVar[str] = "file.reader_crashed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file as it came."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything a judge is made from, so that another process can make the same."""
+
+    trust: Path
+    now: int
+    at: int | None
+    policy: str
+    expect: Expectations
+    files: Limits = LIMITS_DEFAULT
+
+    def build(self) -> VerifyContext:
+        """Read the trust store and check it; the errors of `load_store` and `build_context`."""
+        stored = load_store(self.trust)
+        return build_context(
+            TrustSource(data=stored.data, fingerprint=stored.fingerprint, signed=stored.signed_by_tuf),
+            judging=Judging(now=self.now, at=self.at, policy=select_policy(load_policies(), self.policy)),
+            expect=self.expect,
+            messages=load_messages(),
+        )
+
+
+def judge_file(data: bytes, ctx: VerifyContext, name: str, *, files: Limits = LIMITS_DEFAULT) -> tuple[Report, ...]:
+    """The rows of one file, read in this process: where nothing is lost if the file brings it down."""
+    try:
+        return _read(data, ctx, name, files)
+    except FormatError as error:
+        return (refuse(error, ctx, name),)
+
+
+class Bulk:
+    """Judges uploads in at most `jobs` processes; a context manager that leaves none behind."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        context: VerifyContext,
+        *,
+        jobs: int,
+        limits: PoolLimits = POOL_LIMITS,
+        start: Start | None = None,
+    ) -> None:
+        self._context = context
+        self._limits = limits
+        self._files = recipe.files
+        start = start or default_start()
+        set_up = (
+            partial(_inherited, context, recipe.files)
+            if start is Start.FORK
+            else partial(_built, recipe, context.fingerprint)
+        )
+        self._pool: Pool[Rows] = Pool(set_up, workers=jobs, limits=limits, start=start)
+
+    def __enter__(self) -> Bulk:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.close()
+
+    def rows(self, uploads: Iterable[Upload | Rows]) -> Iterator[Report]:
+        """The rows of every upload, in order; rows that are there already keep their place."""
+        names: deque[str] = deque()
+
+        def items() -> Iterator[Task | Done[Rows]]:
+            for upload in uploads:
+                names.append(upload.name if isinstance(upload, Upload) else "")
+                yield self._item(upload)
+
+        for answer in self._pool.run(items()):
+            yield from self._rows(answer, names.popleft())
+
+    def _item(self, upload: Upload | Rows) -> Task | Done[Rows]:
+        if not isinstance(upload, Upload):
+            return Done(upload)
+        if len(upload.data) > self._files.file_bytes or sniff(upload.data) in _IN_PLACE:
+            return Done(judge_file(upload.data, self._context, upload.name, files=self._files))
+        return Task(name=upload.name, data=upload.data)
+
+    def _rows(self, answer: bytes | Loss | Done[Rows], name: str) -> Rows:
+        if isinstance(answer, Done):
+            return answer.value
+        if isinstance(answer, bytes):
+            try:
+                return unpack_reports(answer, self._context)
+            except WireError:
+                answer = Loss.CRASH
+        return (refuse(self._refusal(answer), self._context, name),)
+
+    def _refusal(self, loss: Loss) -> ResourceLimitError:
+        match loss:
+            case Loss.WALL | Loss.CPU:
+                return FileTooSlowError("seconds", limit=int(self._limits.wall_seconds))
+            case Loss.MEMORY:
+                return FileTooHungryError("memory", limit=self._limits.memory_bytes)
+            case Loss.CRASH:
+                return ReaderCrashedError("crashes", limit=0)
+        assert_never(loss)
+
+
+def _read(data: bytes, ctx: VerifyContext, name: str, files: Limits) -> tuple[Report, ...]:
+    """Raises FormatError."""
+    from mingzheng.formats.extract import extract  # pictures and PDF: slow to load
+
+    return verify_extracted(extract(data, limits=files), ctx, name)
+
+
+def _inherited(context: VerifyContext, files: Limits) -> Work:
+    """A worker that was forked has the context."""
+    return partial(_work, context, files)
+
+
+def _built(recipe: Recipe, fingerprint: str) -> Work:
+    """A worker that was spawned builds the context again."""
+    context = recipe.build()
+    if context.fingerprint != fingerprint:
+        raise TrustChangedError("the trust data changed while the run was under way")
+    return partial(_work, context, recipe.files)
+
+
+def _work(context: VerifyContext, files: Limits, name: str, data: bytes) -> bytes:
+    try:
+        reports = _read(data, context, name, files)
+    except FileTooHungryError as error:
+        raise WorkerMemoryError from error  # a fresh worker may have enough
+    except FormatError as error:
+        reports = (refuse(error, context, name),)
+    return pack_reports(reports, context)
