@@ -315,3 +315,63 @@ class Sm2FailedError(KeysError):
     """The library refused an SM2 operation that should have worked."""
 
     code = "sm2.failed"
+
+
+class CertError(KeysError):
+    """Base of the refusals of X.509 certificates."""
+
+    code = "cert.error"
+
+
+class CertMalformedError(CertError):
+    """Bytes that are no X.509 version 3 certificate in DER."""
+
+    code = "cert.malformed"
+
+
+class CertKeyError(CertError):
+    """A certificate of a public key that is not read here, or is too weak."""
+
+    code = "cert.key"
+
+
+class CertExtensionError(CertError):
+    """A critical extension this program does not know."""
+
+    code = "cert.critical_extension"
+
+
+class CertAlgorithmError(CertError):
+    """A signature algorithm outside the closed set, or one that does not fit the key."""
+
+    code = "cert.algorithm"
+
+
+class CertSignatureError(CertError):
+    """The signature is not this certificate's key's over these bytes."""
+
+    code = "cert.signature"
+
+
+class CertSpecError(CertError):
+    """A wish for a certificate that cannot be granted."""
+
+    code = "cert.bad_spec"
+
+
+class SealKeyMismatchError(KeysError):
+    """A certificate that is not of this private key, or not of the algorithm asked for."""
+
+    code = "key.certificate_mismatch"
+
+
+class Pkcs8AlgorithmError(KeysError):
+    """An encrypted private key of another make than is read here."""
+
+    code = "key.pkcs8_algorithm"
+
+
+class Pkcs8PassphraseError(KeysError):
+    """A passphrase that does not open an encrypted private key."""
+
+    code = "key.pkcs8_passphrase"
