@@ -119,6 +119,7 @@ class OfdBody:
     pages: tuple[OfdPage, ...]
     resources: Mapping[str, OfdResource]
     attachments: tuple[OfdAttachment, ...]
+    list_named: bool  # OFD.xml names a list of signatures
     signature_list: str | None  # Signatures.xml; None: not named, or not there
     list_faulty: bool  # the list holds something that does not belong in it, or cannot be read
     signatures: tuple[OfdSignature, ...]
@@ -128,6 +129,7 @@ class OfdBody:
 class OfdFile:
     """The package as a whole. `reachable`: every file a reader comes to from OFD.xml, signature files excepted."""
 
+    package: Package  # the bytes of every file
     bodies: tuple[OfdBody, ...]
     reachable: frozenset[str]
     missing: tuple[str, ...]  # linked, not there
@@ -153,6 +155,7 @@ def read_ofd(package: Package, *, limits: OfdLimits) -> OfdFile:
     if not bodies:
         raise OfdDocumentError("an OFD package without a document")
     return OfdFile(
+        package=package,
         bodies=bodies,
         reachable=frozenset(reader.reachable),
         missing=tuple(dict.fromkeys(reader.missing)),
@@ -253,6 +256,7 @@ def _read_body(reader: _Reader, element: Element) -> OfdBody:
         pages=_read_pages(reader, place, document, resources),
         resources=resources,
         attachments=tuple(_read_attachments(reader, place, document)),
+        list_named=bool(element.text_of("Signatures")),
         signature_list=listed,
         list_faulty=faulty,
         signatures=signatures,
@@ -297,7 +301,7 @@ def _touch_others(reader: _Reader, body: Element, place: str, document: Element)
         tree = reader.tree(listed)
         files = None if tree is None else tree.first("FileList")
         for item in reader.items(files, "File"):
-            reader.link(listed or _ROOT, item.text.strip())
+            reader.link(listed or _ROOT, item.text.strip(), keep=False)  # a list of what there was, no content
     tags = reader.link(place, document.text_of("CustomTags"))
     for item in reader.items(reader.tree(tags), "CustomTag"):
         reader.link(tags or place, item.text_of("SchemaLoc"))
