@@ -1,7 +1,8 @@
 """The closed set of signature algorithms and the public keys that use them.
 
 Sources: RFC 8410 (Ed25519 SubjectPublicKeyInfo), RFC 5480 (P-256), RFC 9864 (algorithm numbers −19 and
-−9), RFC 9053 (−8 and −7, receipts only), RFC 8032 §5.1.7. The algorithm is the one integer in the
+−9), RFC 9053 (−8 and −7, receipts only), RFC 8032 §5.1.7, GM/T 0009-2012 (SM2; its number is private use:
+docs/adr/0014). The algorithm is the one integer in the
 trusted key's record: nothing in a message chooses it. Left out on purpose: every other curve,
 compressed points, DER signatures.
 """
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from mingzheng.keys.errors import BadSpkiError, SignatureInvalidError, UnknownAlgError, WeakKeyError
 from mingzheng.keys.kid import Kid, kid_of_spki
+from mingzheng.keys.sm2 import SPKI_HEAD, point_of_spki, sm2_verify
 
 SIGNATURE_BYTES: Final = 64
 
@@ -47,12 +49,16 @@ _ECDSA: Final = ec.ECDSA(hashes.SHA256())
 
 
 class Alg(IntEnum):
-    """COSE algorithm numbers. −8 and −7 only for keys of role receipt (RFC 9942 verifiers want them)."""
+    """COSE algorithm numbers. −8 and −7 only for keys of role receipt (RFC 9942 verifiers want them).
+
+    SM2 has no registered number; private use begins below −65536 (RFC 9053 §8), and 501 is the last arc of its OID.
+    """
 
     ED25519 = -19
     ESP256 = -9
     EDDSA = -8
     ES256 = -7
+    SM2 = -65536 - 501
 
 
 ED25519_ALGS: Final = frozenset({Alg.ED25519, Alg.EDDSA})
@@ -68,10 +74,8 @@ class PublicKey:
     _verify: Callable[[bytes, bytes], None] = field(repr=False, compare=False)
 
     def raw(self) -> bytes:
-        """The key itself: 32 bytes for Ed25519, the 65-byte uncompressed point for P-256."""
-        if self.alg in ED25519_ALGS:
-            return self.spki[len(_ED25519_HEAD) :]
-        return self.spki[len(_P256_HEAD) - 1 :]
+        """The key itself: 32 bytes for Ed25519, the 65-byte uncompressed point for P-256 and SM2."""
+        return self.spki[len(_raw_head(self.alg)) :]
 
     def __reduce__(self) -> tuple[Callable[..., "PublicKey"], tuple[bytes, int]]:
         """Travel as bytes and be parsed again: the loaded key stays in its process."""
@@ -92,10 +96,13 @@ def parse_public_key(spki: bytes, *, alg: Alg) -> PublicKey:
     Cost: about 0.1 ms, paid once per key; `verify` loads nothing.
 
     Raises BadSpkiError for any other bytes (another curve, compressed point, other BER spelling, a
-    point off P-256), WeakKeyError for an Ed25519 point that is off the curve, non-canonical or of
+    point off P-256 or SM2's curve), WeakKeyError for an Ed25519 point that is off the curve, non-canonical or of
     small order.
     """
     spki = bytes(spki)
+    if alg is Alg.SM2:
+        check = partial(_verify_sm2, point_of_spki(spki))
+        return PublicKey(alg=alg, spki=spki, kid=kid_of_spki(spki), _verify=check)
     kind, head, size = (
         ("Ed25519", _ED25519_HEAD, _ED25519_BYTES) if alg in ED25519_ALGS else ("P-256", _P256_HEAD, _P256_BYTES)
     )
@@ -108,14 +115,14 @@ def parse_public_key(spki: bytes, *, alg: Alg) -> PublicKey:
 
 def spki_of_raw(raw: bytes, *, alg: Alg) -> bytes:
     """The SubjectPublicKeyInfo around key bytes as `PublicKey.raw` gives them (checked when parsed)."""
-    return (_ED25519_HEAD if alg in ED25519_ALGS else _P256_HEAD[:-1]) + raw
+    return _raw_head(alg) + raw
 
 
 def verify(key: PublicKey, *, signature: bytes, message: bytes) -> None:
     """Check `signature` (64 raw bytes) of `key` over `message`.
 
     Ed25519: RFC 8032 §5.1.7, s below the group order. ECDSA: r ‖ s with 0 < r, s < n, high and low s
-    alike. Raises SignatureInvalidError.
+    alike. SM2: r ‖ s likewise, user id 1234567812345678, over SM3(Z ‖ message). Raises SignatureInvalidError.
     """
     if len(signature) != SIGNATURE_BYTES:
         raise SignatureInvalidError(f"signature is {len(signature)} bytes, expected {SIGNATURE_BYTES}")
@@ -141,6 +148,13 @@ def check_ed25519_point(raw: bytes) -> None:
         raise WeakKeyError("Ed25519 point is not on the curve")
 
 
+def _raw_head(alg: Alg) -> bytes:
+    """What stands before the key bytes in the SubjectPublicKeyInfo."""
+    if alg in ED25519_ALGS:
+        return _ED25519_HEAD
+    return SPKI_HEAD if alg is Alg.SM2 else _P256_HEAD[:-1]
+
+
 def _load_ed25519(raw: bytes) -> Callable[[bytes, bytes], None]:
     check_ed25519_point(raw)
     return Ed25519PublicKey.from_public_bytes(raw).verify
@@ -159,6 +173,11 @@ def _verify_p256(key: ec.EllipticCurvePublicKey, signature: bytes, message: byte
     if not (0 < r < _N and 0 < s < _N):
         raise InvalidSignature
     key.verify(encode_dss_signature(r, s), message, _ECDSA)
+
+
+def _verify_sm2(point: bytes, signature: bytes, message: bytes) -> None:
+    if not sm2_verify(point, message, signature):
+        raise InvalidSignature
 
 
 def _rebuild(spki: bytes, alg: int) -> PublicKey:

@@ -3,10 +3,10 @@
 Sources: RFC 5958 (EncryptedPrivateKeyInfo), RFC 8018 (PBES2), RFC 7914 (scrypt), RFC 7468 (PEM). The
 passphrase goes through scrypt with N = 2^14, r = 8, p = 5 (16 MiB, about 0.2 s), a setting that the
 OWASP password storage guide counts as strong as 2^17, 8, 1 and that stays under OpenSSL's 32 MiB, so that
-`openssl pkey` opens the file too; AES-256-CBC inside. The library's own PKCS#8 writer offers only PBKDF2 with
-few rounds. Two lines before the PEM block name the key and carry the block's digest, which tells a
-damaged file from a wrong passphrase. Left out: tokens (PKCS#11) and remote signers, which will be
-other `Signer`s.
+`openssl pkey` opens the file too; AES-256-CBC inside (`pkcs8`): the library's own PKCS#8 writer offers only
+PBKDF2 with few rounds, and knows no SM2. Two lines before the PEM block name the key and carry the block's
+digest, which tells a damaged file from a wrong passphrase. Keys of credentials and of seals alike. Left
+out: tokens (PKCS#11) and remote signers, which will be other `Signer`s.
 """
 
 import base64
@@ -23,11 +23,9 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -38,6 +36,7 @@ from cryptography.hazmat.primitives.serialization import (
 from mingzheng.keys.alg import ED25519_ALGS, Alg
 from mingzheng.keys.errors import (
     BadPrivateKeyError,
+    DerError,
     KeyFileAlgError,
     KeyFileDamagedError,
     KeyFileExistsError,
@@ -45,9 +44,30 @@ from mingzheng.keys.errors import (
     KeyFileUnreadableError,
     NotPrivateError,
     PassphraseError,
+    Pkcs8AlgorithmError,
+    Pkcs8PassphraseError,
     WrongPassphraseError,
 )
+from mingzheng.keys.kid import kid_of_spki
+from mingzheng.keys.pkcs8 import (
+    IV_BYTES,
+    SALT_BYTES,
+    decrypt_private_info,
+    encrypt_private_info,
+    read_sm2_private_info,
+    sm2_private_info,
+)
+from mingzheng.keys.sealkey import (
+    MemorySealKey,
+    SealAlg,
+    SealPrivate,
+    make_seal_key,
+    parse_seal_private,
+    sm2_seal_private,
+)
 from mingzheng.keys.signer import PRIVATE_BYTES, InMemorySigner
+from mingzheng.keys.sm2backend import generate_scalar
+from mingzheng.keys.x509 import CertAlg, parse_certificate
 
 MIN_PASSPHRASE_BYTES: Final = 12
 MAX_PASSPHRASE_BYTES: Final = 1024
@@ -55,27 +75,40 @@ MAX_KEY_FILE_BYTES: Final = 16384
 SCRYPT_N: Final = 2**14
 SCRYPT_R: Final = 8
 SCRYPT_P: Final = 5
+RSA_BITS: Final = 2048
 
-_SALT_BYTES: Final = 16
-_BLOCK: Final = 16
-_KEY_BYTES: Final = 32
 _BEGIN: Final = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
 _END: Final = b"-----END ENCRYPTED PRIVATE KEY-----\n"
 _HEADER: Final = re.compile(rb"mingzheng-key: ([0-9a-f]{16})\nsha256: ([0-9a-f]{64})\n")
 _CLEAR: Final = re.compile(rb"-----BEGIN (?:EC |RSA |OPENSSH )?PRIVATE KEY-----")
 _FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-# Object identifiers in DER.
-_OID_PBES2: Final = bytes.fromhex("06092a864886f70d01050d")
-_OID_SCRYPT: Final = bytes.fromhex("06092b06010401da47040b")
-_OID_AES256_CBC: Final = bytes.fromhex("060960864801650304012a")
+_SEAL_ALGS: Final = {CertAlg.SM2: SealAlg.SM2, CertAlg.P256: SealAlg.P256, CertAlg.RSA: SealAlg.RSA}
 
 
 def generate(alg: Alg) -> InMemorySigner:
     """A new key from the system's random numbers."""
     if alg in ED25519_ALGS:
         return InMemorySigner.from_private_bytes(alg, secrets.token_bytes(PRIVATE_BYTES))
+    if alg is Alg.SM2:
+        return InMemorySigner.from_private_bytes(alg, generate_scalar())
     value = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
     return InMemorySigner.from_private_bytes(alg, value.to_bytes(PRIVATE_BYTES))
+
+
+def generate_seal_key(alg: SealAlg) -> SealPrivate:
+    """A new private key for seals from the system's random numbers; RSA has 2,048 bits.
+
+    Raises Sm2UnavailableError for SM2 where nothing can sign with it.
+    """
+    if alg is SealAlg.SM2:
+        return sm2_seal_private(generate_scalar())
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    if alg is SealAlg.RSA:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+    else:
+        key = ec.generate_private_key(ec.SECP256R1())
+    plain = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return parse_seal_private(plain, alg=alg)
 
 
 def save_private_key(path: Path, signer: InMemorySigner, passphrase: bytes) -> None:
@@ -84,11 +117,20 @@ def save_private_key(path: Path, signer: InMemorySigner, passphrase: bytes) -> N
     Raises PassphraseError under 12 bytes, KeyFileExistsError rather than overwrite anything (a link
     included), KeyFileUnreadableError if the system refuses; no half file stays behind.
     """
+    _write_key(path, signer.public_key.kid.hex(), _pkcs8(signer), passphrase)
+
+
+def save_seal_key(path: Path, private: SealPrivate, passphrase: bytes) -> None:
+    """The same for a seal's private key; the certificate stays apart. Raises what `save_private_key` raises."""
+    _write_key(path, kid_of_spki(private.spki).hex(), private.private_bytes(), passphrase)
+
+
+def _write_key(path: Path, kid: str, pkcs8: bytes, passphrase: bytes) -> None:
     if not MIN_PASSPHRASE_BYTES <= len(passphrase) <= MAX_PASSPHRASE_BYTES:
         raise PassphraseError(f"passphrase must have {MIN_PASSPHRASE_BYTES} to {MAX_PASSPHRASE_BYTES} bytes")
-    block = _pem(_encrypt(_pkcs8(signer), passphrase))
+    block = _pem(_encrypt(pkcs8, passphrase))
     digest = hashlib.sha256(block).hexdigest()
-    header = f"mingzheng-key: {signer.public_key.kid.hex()}\nsha256: {digest}\n"
+    header = f"mingzheng-key: {kid}\nsha256: {digest}\n"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
     except FileExistsError as error:
@@ -113,22 +155,46 @@ def load_signer(path: Path, alg: Alg, passphrase: bytes) -> InMemorySigner:
     KeyFileDamagedError, WrongPassphraseError, KeyFileAlgError. A file that other tools wrote carries no
     digest: there a damaged cipher text is reported as a wrong passphrase.
     """
-    kid, block = _split(_read_private(path, cap=MAX_KEY_FILE_BYTES), path.name)
-    if not passphrase:
-        raise PassphraseError("passphrase is empty")
+    kid, block = _read_block(path, passphrase)
+    if alg is Alg.SM2:
+        raw = _sm2_scalar(_open_pkcs8(block, path.name, passphrase), path.name)
+    else:
+        raw = _private_bytes(_open_pem(block, path.name, passphrase), alg)
     try:
-        key = load_pem_private_key(block, passphrase)
-    except UnsupportedAlgorithm as error:
-        raise KeyFileAlgError(f"{path.name}: encrypted or made by an unknown algorithm") from error
-    except ValueError:
-        raise WrongPassphraseError(f"{path.name}: the passphrase does not open this file") from None
-    try:
-        signer = InMemorySigner.from_private_bytes(alg, _private_bytes(key, alg))
+        signer = InMemorySigner.from_private_bytes(alg, raw)
     except BadPrivateKeyError as error:
         raise KeyFileAlgError(f"{path.name}: holds no {alg.name} key") from error
-    if kid is not None and kid != signer.public_key.kid.hex():
-        raise KeyFileDamagedError(f"{path.name}: holds another key than its first line says")
+    _check_kid(kid, signer.public_key.spki, path.name)
     return signer
+
+
+def load_seal_private(path: Path, alg: SealAlg, passphrase: bytes) -> SealPrivate:
+    """Open an encrypted file of a seal's private key, before there is a certificate. Raises as `load_signer`."""
+    kid, block = _read_block(path, passphrase)
+    if alg is SealAlg.SM2:
+        plain = _open_pkcs8(block, path.name, passphrase)
+    else:
+        key = _open_pem(block, path.name, passphrase)
+        plain = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        private = parse_seal_private(plain, alg=alg)
+    except BadPrivateKeyError as error:
+        raise KeyFileAlgError(f"{path.name}: holds no key for {alg}") from error
+    _check_kid(kid, private.spki, path.name)
+    return private
+
+
+def load_seal_key(path: Path, certificate_der: bytes, chain: tuple[bytes, ...], passphrase: bytes) -> MemorySealKey:
+    """Open a seal's key file for use with its certificate, which says the algorithm.
+
+    Raises what `load_seal_private` and `parse_certificate` raise, KeyFileAlgError for a certificate of a key that signs
+    no seals (P-384), SealKeyMismatchError if the two do not belong together.
+    """
+    alg = _SEAL_ALGS.get(parse_certificate(certificate_der).key_alg)
+    if alg is None:
+        raise KeyFileAlgError(f"{path.name}: seals are signed with SM2, P-256 or RSA")
+    private = load_seal_private(path, alg, passphrase)
+    return make_seal_key(private, certificate=certificate_der, chain=chain)
 
 
 def read_passphrase(
@@ -216,6 +282,47 @@ def _split(data: bytes, name: str) -> tuple[str | None, bytes]:
     return match[1].decode("ascii"), block
 
 
+def _read_block(path: Path, passphrase: bytes) -> tuple[str | None, bytes]:
+    """Kid and PEM block of a key file that is private, encrypted and whole."""
+    kid, block = _split(_read_private(path, cap=MAX_KEY_FILE_BYTES), path.name)
+    if not passphrase:
+        raise PassphraseError("passphrase is empty")
+    return kid, block
+
+
+def _open_pem(block: bytes, name: str, passphrase: bytes) -> PrivateKeyTypes:
+    """The key in a PEM block, whatever tool encrypted it; not SM2."""
+    try:
+        return load_pem_private_key(block, passphrase)
+    except UnsupportedAlgorithm as error:
+        raise KeyFileAlgError(f"{name}: encrypted or made by an unknown algorithm") from error
+    except ValueError:
+        raise WrongPassphraseError(f"{name}: the passphrase does not open this file") from None
+
+
+def _open_pkcs8(block: bytes, name: str, passphrase: bytes) -> bytes:
+    """The PrivateKeyInfo in a PEM block: for SM2, which the library does not load."""
+    encoded = block.removeprefix(_BEGIN).removesuffix(_END).replace(b"\n", b"")
+    try:
+        return decrypt_private_info(base64.b64decode(encoded, validate=True), passphrase)
+    except Pkcs8PassphraseError:
+        raise WrongPassphraseError(f"{name}: the passphrase does not open this file") from None
+    except (Pkcs8AlgorithmError, DerError) as error:
+        raise KeyFileAlgError(f"{name}: encrypted or made by an unknown algorithm") from error
+
+
+def _sm2_scalar(plain: bytes, name: str) -> bytes:
+    try:
+        return read_sm2_private_info(plain)
+    except BadPrivateKeyError as error:
+        raise KeyFileAlgError(f"{name}: holds no SM2 key") from error
+
+
+def _check_kid(kid: str | None, spki: bytes, name: str) -> None:
+    if kid is not None and kid != kid_of_spki(spki).hex():
+        raise KeyFileDamagedError(f"{name}: holds another key than its first line says")
+
+
 def _is_der(encoded: bytes) -> bool:
     """Is it base64 of one DER SEQUENCE, no longer and no shorter?"""
     try:
@@ -240,6 +347,8 @@ def _private_bytes(key: PrivateKeyTypes, alg: Alg) -> bytes:
 
 def _pkcs8(signer: InMemorySigner) -> bytes:
     raw = signer.private_bytes()
+    if signer.public_key.alg is Alg.SM2:
+        return sm2_private_info(raw, signer.public_key.raw())
     key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey
     if signer.public_key.alg in ED25519_ALGS:
         key = Ed25519PrivateKey.from_private_bytes(raw)
@@ -249,42 +358,13 @@ def _pkcs8(signer: InMemorySigner) -> bytes:
 
 
 def _encrypt(plain: bytes, passphrase: bytes) -> bytes:
-    """EncryptedPrivateKeyInfo (RFC 5958 §3) with PBES2: scrypt, AES-256-CBC."""
-    salt, iv = secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_BLOCK)
-    kdf = Scrypt(salt=salt, length=_KEY_BYTES, n=SCRYPT_N, r=SCRYPT_R, p=SCRYPT_P)
-    encryptor = Cipher(algorithms.AES256(kdf.derive(passphrase)), modes.CBC(iv)).encryptor()
-    padding = _BLOCK - len(plain) % _BLOCK
-    secret = encryptor.update(plain + bytes([padding]) * padding) + encryptor.finalize()
-    numbers = [_integer(n) for n in (SCRYPT_N, SCRYPT_R, SCRYPT_P, _KEY_BYTES)]
-    key_derivation = _sequence(_OID_SCRYPT, _sequence(_octets(salt), *numbers))
-    encryption = _sequence(_OID_AES256_CBC, _octets(iv))
-    algorithm = _sequence(_OID_PBES2, _sequence(key_derivation, encryption))
-    return _sequence(algorithm, _octets(secret))
+    salt, iv = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(IV_BYTES)
+    return encrypt_private_info(plain, passphrase, salt=salt, iv=iv, cost=(SCRYPT_N, SCRYPT_R, SCRYPT_P))
 
 
 def _pem(der: bytes) -> bytes:
     lines = textwrap.wrap(base64.b64encode(der).decode("ascii"), 64)
     return _BEGIN + "\n".join(lines).encode("ascii") + b"\n" + _END
-
-
-def _sequence(*parts: bytes) -> bytes:
-    return _tlv(0x30, b"".join(parts))
-
-
-def _octets(data: bytes) -> bytes:
-    return _tlv(0x04, data)
-
-
-def _integer(number: int) -> bytes:
-    return _tlv(0x02, number.to_bytes(number.bit_length() // 8 + 1))
-
-
-def _tlv(tag: int, body: bytes) -> bytes:
-    size = len(body)
-    if size < 0x80:
-        return bytes([tag, size]) + body
-    octets = (size.bit_length() + 7) // 8
-    return bytes([tag, 0x80 | octets]) + size.to_bytes(octets) + body
 
 
 def _sync_directory(path: Path) -> None:

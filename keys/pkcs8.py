@@ -20,9 +20,6 @@ from mingzheng.keys.sm2 import OID_EC_PUBLIC_KEY, OID_SM2_CURVE, PRIVATE_BYTES, 
 
 SALT_BYTES: Final = 16
 IV_BYTES: Final = 16
-SCRYPT_N: Final = 2**14
-SCRYPT_R: Final = 8
-SCRYPT_P: Final = 5
 MAX_BYTES: Final = 16384
 
 OID_PBES2: Final = "1.2.840.113549.1.5.13"
@@ -41,13 +38,16 @@ _MAX_SCRYPT_P: Final = 16
 _MAX_ROUNDS: Final = 5_000_000
 
 
-def encrypt_private_info(plain: bytes, passphrase: bytes, *, salt: bytes, iv: bytes) -> bytes:
-    """EncryptedPrivateKeyInfo (RFC 5958 §3) with PBES2: scrypt, AES-256-CBC. Cost: about 0.2 s."""
-    kdf = Scrypt(salt=salt, length=32, n=SCRYPT_N, r=SCRYPT_R, p=SCRYPT_P)
+def encrypt_private_info(
+    plain: bytes, passphrase: bytes, *, salt: bytes, iv: bytes, cost: tuple[int, int, int]
+) -> bytes:
+    """EncryptedPrivateKeyInfo (RFC 5958 §3) with PBES2: scrypt of that cost (N, r, p), AES-256-CBC."""
+    n, r, p = cost
+    kdf = Scrypt(salt=salt, length=32, n=n, r=r, p=p)
     encryptor = Cipher(algorithms.AES256(kdf.derive(passphrase)), modes.CBC(iv)).encryptor()
     padding = IV_BYTES - len(plain) % IV_BYTES
     secret = encryptor.update(plain + bytes([padding]) * padding) + encryptor.finalize()
-    numbers = [der.der_integer(n) for n in (SCRYPT_N, SCRYPT_R, SCRYPT_P, 32)]
+    numbers = [der.der_integer(number) for number in (*cost, 32)]
     derivation = der.der_sequence(der.der_oid(OID_SCRYPT), der.der_sequence(der.der_octets(salt), *numbers))
     encryption = der.der_sequence(der.der_oid(_OID_AES256), der.der_octets(iv))
     algorithm = der.der_sequence(der.der_oid(OID_PBES2), der.der_sequence(derivation, encryption))

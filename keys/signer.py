@@ -1,7 +1,8 @@
 """Signer: what signs. The protocol every key holder follows, and the one that holds its key in memory.
 
 ECDSA is deterministic (RFC 6979), so a repeated run gives the same bytes and no bad random number can
-betray the key. Keeping keys on disk is `custody`'s business, making them too.
+betray the key. SM2 is signed by the engine in the slot of `sm2` (OpenSSL), with a random number each time.
+Keeping keys on disk is `custody`'s business, making them too.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mingzheng.keys.alg import ED25519_ALGS, Alg, PublicKey, parse_public_key
 from mingzheng.keys.errors import BadPrivateKeyError
+from mingzheng.keys.sm2 import SPKI_HEAD, check_scalar, message_digest, sm2_engine
 
 PRIVATE_BYTES = 32
 
@@ -43,17 +45,19 @@ class InMemorySigner:
 
     @classmethod
     def from_private_bytes(cls, alg: Alg, raw: bytes) -> "InMemorySigner":
-        """From 32 bytes: an Ed25519 seed (RFC 8032 §5.1.5) or a P-256 scalar, big-endian.
+        """From 32 bytes: an Ed25519 seed (RFC 8032 §5.1.5) or a scalar of P-256 or SM2, big-endian.
 
-        Raises BadPrivateKeyError for another length or a scalar outside 1 … n−1.
+        Raises BadPrivateKeyError for another length or a scalar outside 1 … n−1 (SM2: n−2), and for SM2
+        Sm2UnavailableError where no library signs with it.
         """
         if len(raw) != PRIVATE_BYTES:
             raise BadPrivateKeyError(f"private key is {len(raw)} bytes, expected {PRIVATE_BYTES}")
-        sign, spki = _load_ed25519(raw) if alg in ED25519_ALGS else _load_p256(raw)
+        load = _load_ed25519 if alg in ED25519_ALGS else _load_sm2 if alg is Alg.SM2 else _load_p256
+        sign, spki = load(raw)
         return cls(public_key=parse_public_key(spki, alg=alg), _sign=sign, _private=bytes(raw))
 
     def sign(self, message: bytes) -> bytes:
-        """64 raw bytes over `message`, the same every time."""
+        """64 raw bytes over `message`, the same every time (SM2 apart)."""
         return self._sign(message)
 
     def private_bytes(self) -> bytes:
@@ -82,3 +86,9 @@ def _load_p256(raw: bytes) -> tuple[Callable[[bytes], bytes], bytes]:
         return r.to_bytes(32) + s.to_bytes(32)
 
     return sign, key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _load_sm2(raw: bytes) -> tuple[Callable[[bytes], bytes], bytes]:
+    check_scalar(raw)
+    key = sm2_engine().private_key(raw)
+    return lambda message: key.sign(message_digest(key.point, message)), SPKI_HEAD + key.point

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mingzheng.keys import sm2backend  # noqa: F401 - whoever loads keys verifies with the fast engine
 from mingzheng.keys.errors import (
     BadBlobNameError,
     RollbackError,

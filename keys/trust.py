@@ -109,6 +109,7 @@ LOG_ROLES: Final[Mapping[Role, tuple[int, int]]] = {
 _ONE_PER_ORIGIN: Final = (Role.RECEIPT, Role.CHECKPOINT)
 _NOTE_ROLES: Final = (Role.CHECKPOINT, Role.WITNESS)
 _ROLE_ALGS: Final[Mapping[Role, frozenset[Alg]]] = {
+    Role.CREDENTIAL: frozenset({Alg.ED25519, Alg.ESP256, Alg.SM2}),
     Role.RECEIPT: frozenset({Alg.EDDSA, Alg.ES256}),
     Role.CHECKPOINT: frozenset({Alg.ED25519}),
     Role.WITNESS: frozenset({Alg.ED25519}),
@@ -409,7 +410,7 @@ def _take_role(value: Json, where: str) -> Role:
 
 def _take_public_key(item: Mapping[str, Json], where: str) -> PublicKey:
     try:
-        alg = parse_alg(take_int(item["alg"], f"{where}.alg", low=-MAX_NUMBER, high=MAX_NUMBER))
+        alg = parse_alg(take_int(item["alg"], f"{where}.alg", low=-2 * MAX_NUMBER, high=MAX_NUMBER))
         spki = decode_base64(take_string(item["spki"], f"{where}.spki", most=256))
         if spki is None:
             raise TrustMalformedError(f"{where}.spki: not canonical base64")

@@ -4,12 +4,14 @@ import copy
 import pickle
 
 import pytest
+from algs import ALGS, NEEDS_SM2
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mingzheng.keys.alg import Alg, verify
 from mingzheng.keys.errors import BadPrivateKeyError
 from mingzheng.keys.signer import InMemorySigner, Signer
+from mingzheng.keys.sm2 import N as SM2_N
 
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -63,20 +65,21 @@ def test_signs_as_rfc_6979(message: bytes, r: str, s: str) -> None:
     assert InMemorySigner.from_private_bytes(Alg.ESP256, key).sign(message).hex() == r + s
 
 
-@pytest.mark.parametrize("alg", Alg)
+@pytest.mark.parametrize("alg", ALGS)
 @given(seed=st.binary(min_size=32, max_size=32).filter(any), message=st.binary(max_size=300))
 def test_signs_the_same_each_time_and_verifies(alg: Alg, seed: bytes, message: bytes) -> None:
-    if alg in (Alg.ESP256, Alg.ES256) and int.from_bytes(seed) >= N:
+    if alg in (Alg.ESP256, Alg.ES256, Alg.SM2) and int.from_bytes(seed) >= min(N, SM2_N - 1):
         seed = bytes(31) + b"\x01"
     made: Signer = InMemorySigner.from_private_bytes(alg, seed)
     signature = made.sign(message)
     assert len(signature) == 64
-    assert InMemorySigner.from_private_bytes(alg, seed).sign(message) == signature
+    if alg is not Alg.SM2:  # its random number is new each time
+        assert InMemorySigner.from_private_bytes(alg, seed).sign(message) == signature
     assert made.public_key.alg is alg
     verify(made.public_key, signature=signature, message=message)
 
 
-@pytest.mark.parametrize("alg", Alg)
+@pytest.mark.parametrize("alg", ALGS)
 @pytest.mark.parametrize("size", [0, 31, 33, 64])
 def test_refuses_other_lengths(alg: Alg, size: int) -> None:
     with pytest.raises(BadPrivateKeyError):
@@ -95,7 +98,27 @@ def test_takes_scalars_at_the_borders(scalar: int) -> None:
     verify(made.public_key, signature=made.sign(b"m"), message=b"m")
 
 
-@pytest.mark.parametrize("alg", Alg)
+@NEEDS_SM2
+@pytest.mark.parametrize("scalar", [0, SM2_N - 1, SM2_N, 2**256 - 1])
+def test_refuses_scalars_out_of_range_of_sm2(scalar: int) -> None:
+    with pytest.raises(BadPrivateKeyError):
+        InMemorySigner.from_private_bytes(Alg.SM2, scalar.to_bytes(32))
+
+
+@NEEDS_SM2
+@pytest.mark.parametrize("scalar", [1, SM2_N - 2])
+def test_takes_scalars_at_the_borders_of_sm2(scalar: int) -> None:
+    made = InMemorySigner.from_private_bytes(Alg.SM2, scalar.to_bytes(32))
+    verify(made.public_key, signature=made.sign(b"m"), message=b"m")
+
+
+@NEEDS_SM2
+def test_signs_sm2_anew_each_time() -> None:
+    made = InMemorySigner.from_private_bytes(Alg.SM2, b"\x01" * 32)
+    assert made.sign(b"m") != made.sign(b"m")
+
+
+@pytest.mark.parametrize("alg", ALGS)
 def test_shows_no_secret(alg: Alg) -> None:
     secret = bytes(range(1, 33))
     made = InMemorySigner.from_private_bytes(alg, secret)
