@@ -6,6 +6,7 @@ people. Effectful: drives the PDF renderer and the image library; opens no file.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Final
 
@@ -36,7 +37,7 @@ def seal_art_pdf(art: SealArt) -> bytes:
     """The seal as a PDF of one page of the seal's size, vectors only, no ground; the same art, the same bytes."""
     objects = PdfObjects()
     catalogue, pages, leaf = objects.reserve(), objects.reserve(), objects.reserve()
-    shapes = b"\n".join(content.path(path, art.height_mm) for path in art.paths)
+    shapes = b"\n".join(_shapes(art))
     size = array(number(mm * content.POINTS_PER_MM) for mm in (0, 0, art.width_mm, art.height_mm))
     drawn = objects.add(stream(shapes, level=9))
     objects.set(
@@ -46,6 +47,16 @@ def seal_art_pdf(art: SealArt) -> bytes:
     objects.set(pages, dictionary(Type=b"/Pages", Kids=array([ref(leaf)]), Count=b"1"))
     objects.set(catalogue, dictionary(Type=b"/Catalog", Pages=ref(pages)))
     return objects.file(root=catalogue, info=objects.add(dictionary(Producer=text_string("mingzheng"))))
+
+
+def _shapes(art: SealArt) -> Iterator[bytes]:
+    """The paths; the two of one outline, filled and stroked, as one."""
+    lines = {path.data: path.line_mm for path in art.paths if path.name.endswith(".weight")}
+    for path in art.paths:
+        if path.line_mm == 0 and path.data in lines:
+            yield content.filled_and_stroked(path, lines[path.data], art.height_mm)
+        elif not path.name.endswith(".weight"):
+            yield content.path(path, art.height_mm)
 
 
 def seal_art_png(art: SealArt, dpi: int = 300) -> bytes:

@@ -24,7 +24,18 @@ MAY_IMPORT = {
 # Modules that touch files, clock, randomness, processes or the terminal. Everything else is pure.
 EFFECTFUL: dict[str, set[str]] = {
     "keys": {"custody", "snapshot", "cli", "libcrypto", "sm2backend"},
-    "formats": {"qrimage", "extract", "library", "images", "fontfile", "sealart", "pdf.compose", "pdf.extract"},
+    "formats": {
+        "qrimage",
+        "extract",
+        "library",
+        "images",
+        "fontfile",
+        "sealart",
+        "pdf.compose",
+        "pdf.extract",
+        "ofd.compose",
+        "ofd.seal",
+    },
     "log": {
         "durable",
         "database",

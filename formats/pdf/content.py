@@ -14,7 +14,7 @@ from mingzheng.formats.ornament import ellipse, rectangle
 from mingzheng.formats.page import QR_QUIET, Colour, Path, QrSlot, Rect, Role, SealShape, SealSlot
 from mingzheng.formats.pdf.objects import number
 
-__all__ = ["POINTS_PER_MM", "colour_operands", "image", "path", "qr", "seal", "text", "to_points"]
+__all__ = ["POINTS_PER_MM", "colour_operands", "filled_and_stroked", "image", "path", "qr", "seal", "text", "to_points"]
 
 POINTS_PER_MM: Final = 72 / 25.4
 _OPERATORS: Final = {"M": (b"m", 1), "L": (b"l", 1), "C": (b"c", 3), "Z": (b"h", 0)}
@@ -50,6 +50,13 @@ def path(box: Path, page_height_mm: float) -> bytes:
     parts.extend(_segments(box.data, page_height_mm))
     parts.append(b"S Q" if box.line_mm else b"f Q")
     return b"\n".join(parts)
+
+
+def filled_and_stroked(box: Path, line_mm: float, page_height_mm: float) -> bytes:
+    """A filled path whose edge is drawn with a line of the same colour, its data written once."""
+    colour = colour_operands(box.colour)
+    head = b"q\n%b rg %b RG %b w 1 j" % (colour, colour, _length(line_mm))
+    return b"\n".join([head, *_segments(box.data, page_height_mm), b"B Q"])
 
 
 def seal(box: SealSlot, page_height_mm: float) -> bytes:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from mingzheng.formats.imagehead import ImageError, ImageHead, ImageKind
-from mingzheng.formats.pdf.objects import PdfObjects, dictionary, ref, stream
+from mingzheng.formats.pdf.objects import dictionary, ref, stream
 
-__all__ = ["Pixels", "embed_direct", "embed_pixels"]
+__all__ = ["ObjectSink", "Pixels", "embed_direct", "embed_pixels"]
 
 _GREY: Final = b"/DeviceGray"
 _RGB: Final = b"/DeviceRGB"
@@ -34,7 +34,15 @@ class Pixels:
     alpha: bytes | None
 
 
-def embed_direct(objects: PdfObjects, head: ImageHead, data: bytes) -> int | None:
+class ObjectSink(Protocol):
+    """What takes objects and gives them numbers."""
+
+    def add(self, body: bytes) -> int:
+        """A further object."""
+        ...  # pragma: no cover - protocol
+
+
+def embed_direct(objects: ObjectSink, head: ImageHead, data: bytes) -> int | None:
     """The image object of a file whose coded data PDF reads as it is; None if pixels are needed."""
     if head.kind is ImageKind.JPEG:
         space = _GREY if head.channels == 1 else _RGB
@@ -66,7 +74,7 @@ def embed_direct(objects: PdfObjects, head: ImageHead, data: bytes) -> int | Non
     return objects.add(_image(head.width, head.height, b"".join(coded), entries, bits=head.bits))
 
 
-def embed_pixels(objects: PdfObjects, pixels: Pixels) -> int:
+def embed_pixels(objects: ObjectSink, pixels: Pixels) -> int:
     """The image object of decoded pixels, opacity as a soft mask."""
     entries = {"ColorSpace": _GREY if pixels.channels == 1 else _RGB}
     if pixels.alpha is not None:
