@@ -1,14 +1,11 @@
 """Seal keys and sealed PDFs for tests: one CA, one key per body, a time-stamping authority in this process."""
 
-import datetime
 import hashlib
 from collections.abc import Sequence
 from functools import cache
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mingzheng.formats.fontfile import load_fonts
 from mingzheng.formats.page import PageSpec, SealShape, seal_slots

@@ -32,6 +32,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "fontfile",
         "sealart",
         "pdf.compose",
+        "pdf.seal",
         "pdf.extract",
         "ofd.compose",
         "ofd.seal",
