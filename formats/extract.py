@@ -20,12 +20,12 @@ __all__ = ["UnsupportedKindError", "extract"]
 
 
 class UnsupportedKindError(UnreadableError):
-    """A file of a kind this program knows by name but does not read."""
+    """A file of a kind this program knows by name but does not read: an archive that is no OFD package."""
 
     code: ClassVar[str] = "file.unsupported_kind"
 
     def __init__(self, kind: FileKind) -> None:
-        super().__init__(f"{kind.upper()} 文件暂不支持 / {kind.upper()} files are not read yet")
+        super().__init__("压缩包请先解压，再逐个核验其中的文件 / an archive: unpack it and check the files in it")
         self.kind = kind
 
 
@@ -58,7 +58,11 @@ def _extract(data: bytes, limits: Limits) -> Extracted:
             return _image(data, kind, limits)
         case FileKind.TEXT:
             return _text(data, limits)
-        case FileKind.OFD | FileKind.ZIP:
+        case FileKind.OFD:
+            from mingzheng.formats.ofd.extract import extract_ofd
+
+            return extract_ofd(data, limits=limits)
+        case FileKind.ZIP:
             raise UnsupportedKindError(kind)
         case FileKind.UNKNOWN:
             raise UnreadableError("a file of no known kind / 无法识别的文件")

@@ -20,7 +20,7 @@ _MAGIC: Final = (
 
 
 class FileKind(StrEnum):
-    """Kinds of file told apart; OFD and ZIP are known but not read yet."""
+    """Kinds of file told apart; a ZIP that is no OFD is known but not read."""
 
     PDF = "pdf"
     PNG = "png"

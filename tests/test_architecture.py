@@ -34,6 +34,8 @@ EFFECTFUL: dict[str, set[str]] = {
         "pdf.compose",
         "pdf.seal",
         "pdf.extract",
+        "ofd.integrity",
+        "ofd.extract",
         "ofd.compose",
         "ofd.seal",
     },
