@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from mingzheng.formats.errors import UnreadableError
+from mingzheng.formats.errors import TruncatedError, UnreadableError
 from mingzheng.formats.sniff import FileKind
 
 __all__ = ["STRANGE_CHUNKS_MAX", "TwoKindsError", "check_one_kind", "named_kinds"]
@@ -65,7 +65,7 @@ class TwoKindsError(UnreadableError):
 def check_one_kind(data: bytes, kind: FileKind) -> None:
     """Refuse a file of this kind that holds a second one.
 
-    Raises TwoKindsError, UnreadableError (a PNG whose chunks do not reach its end). Cost: a search for fixed
+    Raises TwoKindsError, TruncatedError (a PNG whose chunks do not reach its end). Cost: a search for fixed
     strings, 50 ms for 10 MB.
     """
     match kind:
@@ -114,7 +114,7 @@ def _check_png(data: bytes) -> None:
         name = data[place + 4 : place + 8]
         size = int.from_bytes(data[place : place + 4], "big")
         if place + _PNG_FRAME_BYTES + size > len(data):
-            raise UnreadableError("damaged PNG picture")
+            raise TruncatedError("the end of the PNG picture is missing")
         drawn = drawn or name == b"IDAT"
         if name not in _PNG_CHUNKS and not drawn:
             strange += size

@@ -2,11 +2,13 @@
 
 Writer: zxing-cpp, chosen by `benchmarks/bench_qr.py`: it splits digits and prefix into the
 shortest segments by itself, reaches the same version as segno with hand-made segments, and takes
-a twelfth of the time. Reader: zxing-cpp restricted to QR codes, pyzbar (if installed) only where
-zxing-cpp finds nothing. Pictures are PNG or JPEG by their first bytes, never by name; the size
-in the header is checked before a pixel is decoded, and only the first frame is looked at. A picture
-of more than 8 million pixels is made smaller first: the time of the search grows with the square
-of the patterns that look like corners of a code.
+a twelfth of the time. Reader: zxing-cpp restricted to QR codes; where it finds nothing it looks once
+more at the picture enlarged and sharpened (what blur and copiers take from prints of two pixels a module
+comes back: docs/results/photos.md), then pyzbar (if installed). Pictures are PNG or JPEG by their first
+bytes, never by name; the size in the header is checked before a pixel is decoded, and only the first frame
+is looked at. A JPEG of 11 million pixels or more is first decoded at half its size, in whole only if that
+shows no code; any picture of more than 8 million is made smaller: the time of the search grows with the
+square of the patterns that look like corners of a code.
 Needs the extra `mingzheng[scan]`.
 """
 
@@ -22,9 +24,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import zxingcpp
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from mingzheng.formats.errors import FormatError, ResourceLimitError, UnreadableError
+from mingzheng.formats.errors import FormatError, ResourceLimitError, TruncatedError, UnreadableError
 from mingzheng.formats.limits import QR_DIGITS_MAX, Limits
 from mingzheng.formats.qrtext import is_prefix
 
@@ -33,11 +35,22 @@ QUIET_ZONE: Final = 4  # modules (ISO/IEC 18004 §6.3.8)
 MODULE_MM_MIN: Final = 0.33
 
 SEARCHED_PIXELS: Final = 8_000_000  # a page that fills a 4:3 photo: 3.6 pixels a module
+HALVED_PIXELS: Final = 11_000_000  # from here on half the size still shows 2.1 pixels a module of such a page
+ENLARGED: Final = 2.0
+_SHARPER: Final = ImageFilter.UnsharpMask(radius=3, percent=200, threshold=0)
+_LEVELS: Final = {"L": 0b01, "M": 0b00, "Q": 0b11, "H": 0b10}  # ISO/IEC 18004 table 12
+_FORMAT_POLYNOMIAL, _FORMAT_MASK = 0b10100110111, 0b101010000010010  # §7.9.1
+_SURE: Final = 13  # bits of 15: rather silent than wrong on a poor picture
+_FORMAT_PLACES: Final = (  # (column, row) of bits 14 to 0 beside the upper left finder, figure 25
+    *((column, 8) for column in (0, 1, 2, 3, 4, 5, 7, 8)),
+    *((8, row) for row in (7, 5, 4, 3, 2, 1, 0)),
+)
 
 _DIGITS: Final = re.compile(rf"[1-9][0-9]{{0,{QR_DIGITS_MAX - 1}}}")
 _QR_ONLY: Final = zxingcpp.BarcodeFormats(zxingcpp.QRCode)  # trying every symbology costs 14 times as much
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _JPEG: Final = b"\xff\xd8\xff"
+_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"  # ITU-T T.81 table B.1
 # What Pillow is known to raise on damaged files; DecompressionBombError is handled apart.
 _PILLOW_ERRORS: Final = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError),
@@ -69,6 +82,7 @@ class QrSymbol:
     text: str | bytes
     position: tuple[Point, Point, Point, Point]
     reader: str  # "zxing-cpp" or "zbar"
+    mirrored: bool  # seen from behind: a code that is read all the same
 
 
 def encode_qr(digits: str, prefix: str | None = None) -> QrMatrix:
@@ -97,23 +111,42 @@ def matrix_to_png(matrix: QrMatrix, px_per_module: int, quiet: int = QUIET_ZONE)
     return b"".join((_PNG, _chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(lines, 9)), _chunk(b"IEND", b"")))
 
 
-def read_qr(picture: bytes | Image.Image, *, limits: Limits) -> tuple[QrSymbol, ...]:
+def read_qr(picture: bytes | Image.Image, *, limits: Limits, patient: bool = True) -> tuple[QrSymbol, ...]:
     """Every QR code in a PNG or JPEG file, or in a picture already decoded, in reading order.
 
-    Raises UnreadableError (no PNG or JPEG, damaged) or ResourceLimitError (bytes, pixels, codes).
+    `patient`: where nothing is found, look again by all means there are (a blank A4 page at 200 dpi takes ten times
+    as long). Raises UnreadableError (no PNG or JPEG, damaged), TruncatedError or ResourceLimitError (bytes, pixels,
+    codes).
     """
-    grey = _grey(open_picture(picture, limits=limits) if isinstance(picture, bytes) else picture)
-    small = _small(grey)
-    found = _read_zxing(small) or _read_zbar(small)
-    if small is not grey:
-        found = [_enlarged(symbol, grey.width / small.width, grey.height / small.height) for symbol in found]
+    found: list[QrSymbol] = []
+    if isinstance(picture, bytes):
+        _, width, height = picture_size(picture)
+        if _is_halved(picture, limits):
+            half = _grey(open_picture(picture, limits=limits, halved=True))
+            found = _enlarged(_read_zxing(half), width / half.width, height / half.height)
+        picture = picture if found else open_picture(picture, limits=limits)
+    if not found and not isinstance(picture, bytes):
+        found = _search(_grey(picture), patient=patient)
     if len(found) > limits.qr_symbols:
         raise ResourceLimitError("QR codes in a picture", limit=limits.qr_symbols, got=len(found))
     return tuple(sorted(found, key=lambda symbol: (symbol.position[0][1], symbol.position[0][0])))
 
 
-def open_picture(data: bytes, *, limits: Limits) -> Image.Image:
-    """Decode a PNG or JPEG file within the limits; the first frame of several."""
+def _search(grey: Image.Image, *, patient: bool) -> list[QrSymbol]:
+    small = _small(grey)
+    found = _read_zxing(small)
+    if not found and patient:
+        sharp = _sharpened(small)
+        found = _enlarged(_read_zxing(sharp), small.width / sharp.width, small.height / sharp.height)
+        found = found or _read_zbar(small)
+    return found if small is grey else _enlarged(found, grey.width / small.width, grey.height / small.height)
+
+
+def open_picture(data: bytes, *, limits: Limits, halved: bool = False) -> Image.Image:
+    """Decode a PNG or JPEG file within the limits; the first frame of several.
+
+    JPEG is decoded in grey, `halved` at half its width and height (neither touches what a PNG gives).
+    """
     if len(data) > limits.image_bytes:
         raise ResourceLimitError("picture bytes", limit=limits.image_bytes, got=len(data))
     kind, width, height = picture_size(data)
@@ -123,10 +156,14 @@ def open_picture(data: bytes, *, limits: Limits) -> Image.Image:
             warnings.simplefilter("ignore")  # odd but readable files, as phones write them
             image = Image.open(io.BytesIO(data), formats=(kind,))
             _check_size(*image.size, limits)  # what Pillow will allocate, should it read another header
+            share = 2 if halved else 1
+            image.draft("L", (image.width // share, image.height // share))
             image.load()
     except Image.DecompressionBombError as error:
         raise ResourceLimitError("pixels", limit=limits.image_pixels) from error
     except _PILLOW_ERRORS as error:
+        if kind == "JPEG" and _JPEG_END not in data[data.rfind(_JPEG_SCAN) :]:
+            raise TruncatedError("the end of the JPEG picture is missing") from error
         raise UnreadableError(f"damaged {kind} picture") from error
     return image
 
@@ -187,9 +224,24 @@ def _small(grey: Image.Image) -> Image.Image:
     return grey.resize(size, Image.Resampling.BILINEAR)
 
 
-def _enlarged(symbol: QrSymbol, across: float, down: float) -> QrSymbol:
-    """The same code with its corners in pixels of the picture as it came."""
-    return replace(symbol, position=_corners([(round(x * across), round(y * down)) for x, y in symbol.position]))
+def _is_halved(data: bytes, limits: Limits) -> bool:
+    kind, width, height = picture_size(data)
+    return kind == "JPEG" and HALVED_PIXELS <= width * height <= limits.image_pixels
+
+
+def _sharpened(grey: Image.Image) -> Image.Image:
+    """Twice as large, as far as the limit of a search goes, with the edges that blur has taken."""
+    scale = min(ENLARGED, math.sqrt(SEARCHED_PIXELS / (grey.width * grey.height)))
+    size = max(1, int(grey.width * scale)), max(1, int(grey.height * scale))
+    return grey.resize(size, Image.Resampling.BICUBIC).filter(_SHARPER)
+
+
+def _enlarged(found: list[QrSymbol], across: float, down: float) -> list[QrSymbol]:
+    """The same codes with their corners in pixels of a picture that is so many times as large."""
+    return [
+        replace(one, position=_corners([(round(x * across), round(y * down)) for x, y in one.position]))
+        for one in found
+    ]
 
 
 def _read_zxing(grey: Image.Image) -> list[QrSymbol]:
@@ -197,14 +249,52 @@ def _read_zxing(grey: Image.Image) -> list[QrSymbol]:
     for code in zxingcpp.read_barcodes(grey, formats=_QR_ONLY):
         at = code.position
         corners = (at.top_left, at.top_right, at.bottom_right, at.bottom_left)
+        position = _corners([(point.x, point.y) for point in corners])
         symbols.append(
             QrSymbol(
                 text=_text_of(bytes(code.bytes)),
-                position=_corners([(point.x, point.y) for point in corners]),
+                position=position,
                 reader="zxing-cpp",
+                mirrored=_is_mirrored(grey, position, code),
             )
         )
     return symbols
+
+
+def _is_mirrored(grey: Image.Image, position: tuple[Point, Point, Point, Point], code: zxingcpp.Barcode) -> bool:
+    """Whether the format bits beside the first corner stand the wrong way round: zxing-cpp does not say."""
+    extra = code.extra if isinstance(code.extra, dict) else {}
+    version, mask, level = (str(extra.get(name, "")) for name in ("Version", "DataMask", "ECLevel"))
+    if not (version.isdecimal() and mask.isdecimal() and level in _LEVELS):
+        return False
+    first, right, _, below = position
+    side = 17 + 4 * int(version)
+    levels = []
+    for column, row in _FORMAT_PLACES:
+        u, v = (column + 0.5) / side, (row + 0.5) / side
+        x = int(first[0] + (right[0] - first[0]) * u + (below[0] - first[0]) * v)
+        y = int(first[1] + (right[1] - first[1]) * u + (below[1] - first[1]) * v)
+        seen = grey.getpixel((min(max(x, 0), grey.width - 1), min(max(y, 0), grey.height - 1)))
+        levels.append(seen if isinstance(seen, int) else 0)
+    middle = (max(levels) + min(levels)) / 2
+    bits = "".join("1" if level < middle else "0" for level in levels)
+    wanted = f"{_format_bits(_LEVELS[level], int(mask)):015b}"
+    return _agreement(bits, wanted[::-1]) >= max(_SURE, _agreement(bits, wanted) + 2)
+
+
+def _format_bits(level: int, mask: int) -> int:
+    """The 15 bits of level and mask (ISO/IEC 18004 §7.9.1)."""
+    data = rest = (level << 3 | mask) << 10
+    for shift in range(4, -1, -1):
+        if rest >> (shift + 10) & 1:
+            rest ^= _FORMAT_POLYNOMIAL << shift
+    return (data | rest) ^ _FORMAT_MASK
+
+
+def _agreement(bits: str, wanted: str) -> int:
+    """Equal bits, as they are or all turned over (a light code on a dark ground)."""
+    equal = sum(one == other for one, other in zip(bits, wanted, strict=True))
+    return max(equal, len(wanted) - equal)
 
 
 def _read_zbar(grey: Image.Image) -> list[QrSymbol]:
@@ -218,6 +308,7 @@ def _read_zbar(grey: Image.Image) -> list[QrSymbol]:
                 text=code.data.decode("ascii"),
                 position=_corners([(point.x, point.y) for point in code.polygon]),
                 reader="zbar",
+                mirrored=False,
             )
             for code in codes
             if code.data.isascii()

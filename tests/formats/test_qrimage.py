@@ -506,7 +506,11 @@ def test_no_more_pixels_are_searched_than_stated(size: tuple[int, int], monkeypa
     seen: list[tuple[int, int]] = []
     monkeypatch.setattr("mingzheng.formats.qrimage._read_zxing", lambda grey: seen.append(grey.size) or [])
     assert read_qr(Image.new("L", size, 255), limits=LIMITS_DEFAULT) == ()
-    ((width, height),) = seen
-    assert width * height <= SEARCHED_PIXELS
+    (first, sharpened) = seen
+    assert all(width * height <= SEARCHED_PIXELS for width, height in seen)
+    assert min(sharpened) >= min(first)
     if size[0] * size[1] <= SEARCHED_PIXELS:
-        assert (width, height) == size
+        assert first == size
+    seen.clear()
+    assert read_qr(Image.new("L", size, 255), limits=LIMITS_DEFAULT, patient=False) == ()
+    assert len(seen) == 1
