@@ -130,7 +130,7 @@ class _Sealing:
                     at=self._at,
                     reason=seal.reason,
                     changes=None if place else (1 if last else 2),
-                    locked=bool(place) and last,
+                    lock=page.lock if place and last else None,
                     size=room,
                 )
             )
@@ -171,7 +171,7 @@ class _Sealing:
         signature = page.add(
             signature_dictionary(
                 Signature(
-                    kind="ETSI.RFC3161", at=None, reason="", changes=None, locked=False, size=service.token_bytes_max
+                    kind="ETSI.RFC3161", at=None, reason="", changes=None, lock=None, size=service.token_bytes_max
                 )
             )
         )

@@ -48,13 +48,13 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """What a signature dictionary says; `changes` is DocMDP's P, `locks` the names of FieldMDP (() for all)."""
+    """What a signature dictionary says; `changes` is DocMDP's P, `lock` what FieldMDP locks."""
 
     kind: str  # ETSI.CAdES.detached, ETSI.RFC3161
     at: int | None
     reason: str
     changes: int | None
-    locked: bool
+    lock: Mapping[str, bytes] | None
     size: int  # of the signature in bytes
 
 
@@ -88,6 +88,14 @@ class SealPage:
         """The document catalogue as it stands now."""
         return self.bodies[self.file.root - 1]
 
+    @property
+    def lock(self) -> Mapping[str, bytes]:
+        """What the last seal locks: every field, but not the one of the archive's time stamp."""
+        open_fields = [b"(" + field.name.encode() + b")" for field in self._fields if field.rect is None]
+        if open_fields:
+            return {"Action": b"/Exclude", "Fields": array(open_fields)}
+        return {"Action": b"/All"}
+
     def add(self, body: bytes) -> int:
         """A further object."""
         self.bodies.append(body)
@@ -112,7 +120,7 @@ class SealPage:
             "AP": dictionary(N=ref(self._empty if picture is None else picture)),
         }
         if place and field.rect is not None:
-            entries["Lock"] = b"<</Type /SigFieldLock /Action /All /P 1>>"
+            entries["Lock"] = dictionary({"Type": b"/SigFieldLock", **self.lock, "P": b"1"})
         if signature is not None:
             entries["V"] = ref(signature)
         return dictionary(entries)
@@ -202,8 +210,8 @@ def signature_dictionary(signature: Signature) -> bytes:
     references = []
     if signature.changes is not None:
         references.append(_transform("DocMDP", {"P": b"%d" % signature.changes}))
-    if signature.locked:
-        references.append(_transform("FieldMDP", {"Action": b"/All"}))
+    if signature.lock is not None:
+        references.append(_transform("FieldMDP", signature.lock))
     if references:
         entries["Reference"] = array(references)
     kind = b"/DocTimeStamp" if signature.kind == "ETSI.RFC3161" else b"/Sig"
