@@ -375,3 +375,33 @@ class Pkcs8PassphraseError(KeysError):
     """A passphrase that does not open an encrypted private key."""
 
     code = "key.pkcs8_passphrase"
+
+
+class SealTableError(TrustError):
+    """Base of the refusals of the table of seals in trust data."""
+
+    code = "seals.error"
+
+
+class SealChainError(SealTableError):
+    """A pinned certificate that no authority of the table vouches for on any day it is pinned."""
+
+    code = "seals.no_chain"
+
+
+class SealUsageError(SealTableError):
+    """A pinned certificate whose key or key usage does not fit what it is pinned for."""
+
+    code = "seals.wrong_use"
+
+
+class SealKeySharedError(SealTableError):
+    """One public key for two purposes or two bodies of an issuer."""
+
+    code = "seals.key_shared"
+
+
+class SealRulesOverlapError(SealTableError):
+    """Two rules, or two records of one certificate, that hold for the same case."""
+
+    code = "seals.overlap"
