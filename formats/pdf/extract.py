@@ -17,6 +17,7 @@ from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
 from mingzheng.formats.errors import ResourceLimitError, UnreadableError
 from mingzheng.formats.page import QR_PLACE, Rect
 from mingzheng.formats.pdf.inflate import STREAM_MAX, TOTAL_MAX, check_inflated
+from mingzheng.formats.pdf.integrity import check_pdf
 from mingzheng.formats.sniff import FileKind
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def extract_pdf(data: bytes, *, limits: Limits) -> Extracted:
             if label == CREDENTIAL and body is not None
         ]
         visible = [candidate for index in range(pages) for candidate in _page(document, index, limits)]
+    seals, faults = check_pdf(data)
     problems = ((NO_VISIBLE_CODE, "attachment without a readable code on the page"),)
     return Extracted(
         kind=FileKind.PDF,
@@ -74,7 +76,8 @@ def extract_pdf(data: bytes, *, limits: Limits) -> Extracted:
             pages=pages,
             attachments=tuple(label for label, _ in files),
             full_receipts=tuple(body for label, body in files if label == RECEIPT and body is not None),
-            seals=(),
+            seals=seals,
+            faults=faults,
         ),
         problems=problems if candidates and not visible else (),
     )
