@@ -5,8 +5,8 @@ bytes. Places are those of the page to 0.001 mm; text is real Unicode with an em
 cmap. `Permissions/ValidPeriod` repeats the usage window: readers may warn, only the credential counts. Fields
 stand in CustomDatas and, by object, in a tag file. Choices beside the schema: ids of signatures and stamps are plain
 integers as readers expect, CheckMethod is the OID of SM3 (both in `ofd.seal`). What sealing needs before the first
-digest is there when `seals` are announced: the list of signatures and its node in OFD.xml; the places of those
-seals are left empty. Effectful by the house's list: it drives the font library; it opens no file, reads no clock.
+digest is there when `seals` are announced: the list of signatures and its node in OFD.xml. Effectful by the house's
+list: it drives the font library; it opens no file, reads no clock.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ _DOC_ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _LABEL: Final = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 _FORMATS: Final = {"credential": "cose", "receipt": "txt"}
 _FAMILY: Final = "楷体"  # what a reader without embedded fonts should take instead
-_NOT_SEALED: Final = re.compile(r"seal\.(\d+)(?:\.|$)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,7 @@ class OfdMetadata:
 def compose_ofd(
     page: PageSpec, *, fonts: FontSet, attachments: Mapping[str, bytes], metadata: OfdMetadata, seals: int
 ) -> bytes:
-    """The OFD package of a page, to be sealed `seals` times.
+    """The OFD package of a page, to be sealed `seals` times (then give it `page.without_slots`).
 
     `attachments` are hidden attachments by name ("credential", "receipt"). Raises MissingGlyphError, ImageError,
     LicenceIdError or OfdWriteError.
@@ -76,7 +75,7 @@ def compose_ofd(
         raise OfdWriteError("the identifier of the document is not 32 hexadecimal digits")
     if metadata.licence_id is not None:
         parse_licence_id(metadata.licence_id)
-    writer = _PageWriter(page, fonts, seals)
+    writer = _PageWriter(page, fonts)
     content = writer.content()
     files = [
         pack_file("OFD.xml", _root(page, metadata, seals)),
@@ -125,12 +124,12 @@ class _Used:
 class _PageWriter:
     """Writes the boxes of one page, hands out ids, and remembers resources and which object shows which box."""
 
-    def __init__(self, page: PageSpec, fonts: FontSet, seals: int) -> None:
+    def __init__(self, page: PageSpec, fonts: FontSet) -> None:
         self._page, self._fonts = page, fonts
         boxes = page.boxes
         lead = next((at for at, box in enumerate(boxes) if not _is_decoration(box)), len(boxes))
         self.ground = _ground(_only(page, boxes[:lead])) if lead else None
-        self._boxes = tuple(box for box in boxes[lead:] if not _stands_under_a_seal(box, seals))
+        self._boxes = boxes[lead:]
         self._last = self.ground.last_id if self.ground else 0
         self.page_id = self.next_id()
         self.used = _Used()
@@ -219,12 +218,6 @@ class _PageWriter:
 
 def _is_decoration(box: Box) -> bool:
     return isinstance(box, Path) and box.role is Role.DECORATION
-
-
-def _stands_under_a_seal(box: Box, seals: int) -> bool:
-    """Whether a box marks the empty place of a seal that will be there."""
-    found = _NOT_SEALED.match(box.name)
-    return found is not None and int(found[1]) < seals
 
 
 def _only(page: PageSpec, boxes: tuple[Box, ...]) -> PageSpec:
