@@ -1,44 +1,65 @@
 """The commands of the issuing side: init, issuer, issue, reissue, the acts, trust export, and the log's workspace part.
 
-Source: DESIGN §9 (exit status), docs/life-of-a-certificate.md. Parse, call, print: no rule is decided here. The clock
-is read once per command. Passphrases come from the terminal, a file or a descriptor, never from an argument or the
-environment. stdout is data (text, or NDJSON with --json), stderr is talk.
+Source: DESIGN §9 (exit status), docs/life-of-a-certificate.md. Parse, call, print: no rule is decided here; what
+the commands share is in `options`. stdout is data (text, or NDJSON with --json), stderr is talk.
 """
 
 import json
-import os
 import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
 import mingzheng.issuer.lifecycle as lifecycle
 import mingzheng.issuer.show as show
-from mingzheng.formats.civil import day_of_time, day_start, parse_day
+from mingzheng.formats.civil import day_of_time, parse_day
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.library import load_shipped_profiles
-from mingzheng.issuer.cells import CellError, read_jurisdiction
 from mingzheng.issuer.config import IssuerSpec
 from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_status, refresh_status
-from mingzheng.issuer.issue import Request, prepare
+from mingzheng.issuer.issue import Issued, Request, prepare
 from mingzheng.issuer.issue import issue as issue_records
 from mingzheng.issuer.lifecycle import Target
+from mingzheng.issuer.options import (
+    AS_OF,
+    COMMON,
+    DRY_RUN,
+    FORMAT,
+    ISSUER_NUMBER,
+    JSON,
+    LANG,
+    REASON,
+    SCOPE,
+    SECRET,
+    TARGET,
+    WORKSPACE,
+    YES,
+    Secret,
+    access_of,
+    check_passphrase,
+    confirm,
+    open_workspace,
+    options_of,
+    print_lines,
+    read_day,
+    time_of,
+)
 from mingzheng.issuer.places import name_number
 from mingzheng.issuer.plan import CopyOrder
 from mingzheng.issuer.refusals import FaultyRecordsError, RefusalError
-from mingzheng.issuer.workspace import LOG, Access, FileVault, Foundation, Workspace, log_vkey
+from mingzheng.issuer.render import Outbox
+from mingzheng.issuer.schema import FileForm
+from mingzheng.issuer.sealconfig import FORMATS
+from mingzheng.issuer.workspace import LOG, Foundation, Workspace, log_vkey
 from mingzheng.keys.cli import show_command, trust_group
-from mingzheng.keys.custody import read_passphrase
 from mingzheng.keys.trust import OriginRecord
 from mingzheng.keys.vkey import parse_vkey
 from mingzheng.log.acts import ActType
 from mingzheng.log.cli import fsck_json, fsck_text, log_group
 from mingzheng.log.fsck import fsck
-from mingzheng.log.instance import default_memory_dir
 
 __all__ = [
     "init",
@@ -58,121 +79,9 @@ KEY_YEARS: Final = 5
 DEMO_KEYS_FROM: Final = parse_day("2000-01-01")
 MAX_RECORDS_BYTES: Final = 32 * 1024 * 1024
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Secret:
-    """Where the passphrase comes from."""
-
-    file: Path | None
-    fd: int | None
-    confirm: bool = False
-
-    def read(self) -> bytes:
-        """Read it; asks at the terminal if neither file nor descriptor is given."""
-        if self.file is None and self.fd is None:
-            return read_passphrase(prompt="工作区口令 workspace passphrase: ", confirm=self.confirm)
-        return read_passphrase(file=self.file, fd=self.fd)
-
-
-def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
-    def add(function: _F) -> _F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add
-
-
-def _read_day(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
-    try:
-        return None if text is None else parse_day(text)
-    except ValueError:
-        raise click.BadParameter("日期写成 YYYY-MM-DD (a day is written YYYY-MM-DD)", ctx, param) from None
-
-
-def _read_body(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for text in texts:
-        number, mark, name = text.partition("=")
-        if not (mark and name and number.isascii() and number.isdecimal()) or int(number) in found:
-            raise click.BadParameter("写成 编号=名称，编号不重复 (NUMBER=NAME, each number once)", ctx, param)
-        found[int(number)] = name
-    return found
-
-
-def _read_regions(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
-    try:
-        return tuple(sorted({read_jurisdiction(text) for text in texts}))
-    except CellError:
-        raise click.BadParameter("写成 cn、sh 或 31 这样的代码 (a code such as cn, sh or 31)", ctx, param) from None
-
-
-def _read_kinds(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
-    profiles, codes = load_shipped_profiles(), []
-    for text in texts:
-        code = profiles.code_of(text)
-        if code is None:
-            known = ", ".join(sorted({profile.id for profile in profiles.profiles}))
-            raise click.BadParameter(f"未知的种类 (unknown kind); 可用 known: {known}", ctx, param)
-        codes.append(code)
-    return tuple(sorted(set(codes)))
-
-
-_WORKSPACE = click.option(
-    "--workspace",
-    required=True,
-    envvar="MINGZHENG_WORKSPACE",
-    type=click.Path(path_type=Path),
-    help="Workspace. 工作区。",
-)
-_SECRET = _options(
-    click.option(
-        "--passphrase-file", type=click.Path(path_type=Path), help="File (0600) with the passphrase. 口令文件。"
-    ),
-    click.option("--passphrase-fd", type=int, help="Descriptor to read the passphrase from. 口令描述符。"),
-)
-_LANG = click.option(
-    "--lang",
-    type=click.Choice(["zh", "en"]),
-    default="zh",
-    show_default=True,
-    envvar="MINGZHENG_LANG",
-    help="Language. 语言。",
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object per line. 每行一个 JSON。")
-_AS_OF = click.option("--as-of", callback=_read_day, help="Day to act on, demo workspaces only. 日期，仅限演示工作区。")
-_DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would happen, change nothing. 只预览，不改动。")
-_ISSUER_NUMBER = click.option("--issuer", "issuer", type=int, help="Issuer number. 机构编号。")
-_REASON = click.option("--reason", required=True, help="Why; kept in the ledger only. 事由（仅存台账）。")
-_YES = click.option("--yes", is_flag=True, help="Do not ask. 不再询问。")
-_TARGET = _options(
-    click.option("--registration", help="Registration number. 注册编号。"),
-    click.option("--kind", help="Kind, with --registration. 证书种类。"),
-    click.option("--serial", type=int, help="One copy instead of the registration. 单份序号。"),
-    _ISSUER_NUMBER,
-)
-_COMMON = _options(_WORKSPACE, _SECRET, _AS_OF, _LANG, _JSON)
-_SCOPE = _options(
-    click.option("--name-en", help="Name in English. 英文名称。"),
-    click.option(
-        "--kind", "kinds", multiple=True, callback=_read_kinds, help="Kind it may issue; repeatable. 证书种类。"
-    ),
-    click.option(
-        "--jurisdiction", "jurisdictions", multiple=True, callback=_read_regions, help="Region; repeatable. 地区。"
-    ),
-    click.option(
-        "--body", "bodies", multiple=True, callback=_read_body, help="NUMBER=NAME; repeatable. 机关：编号=名称。"
-    ),
-    click.option("--prefix", "prefixes", multiple=True, help="https://host/path# before QR digits. 二维码网址前缀。"),
-    click.option("--valid-from", callback=_read_day, help="First day of the keys. 密钥起用日。"),
-    click.option("--valid-until", callback=_read_day, help="Last day of the keys. 密钥截止日。"),
-)
-
 
 @click.command("init")
-@_WORKSPACE
+@WORKSPACE
 @click.option("--issuer", "name", required=True, help="Name of the first issuer. 首个机构名称。")
 @click.option("--origin", required=True, help="Name of the log, e.g. log.example/2026. 日志名。")
 @click.option(
@@ -186,9 +95,9 @@ _SCOPE = _options(
     help="Height of receipt blocks. 回执区块高度。",
 )
 @click.option("--demo", is_flag=True, help="A demo: dates may be moved; the origin begins with demo. or test. 演示。")
-@_SCOPE
-@_SECRET
-@_LANG
+@SCOPE
+@SECRET
+@LANG
 def init(workspace: Path, *, name: str, origin: str, demo: bool, lang: show.Lang, **options: Any) -> None:
     """Make a workspace: keys, empty ledger, empty log. 建立签发工作区。
 
@@ -208,8 +117,8 @@ def init(workspace: Path, *, name: str, origin: str, demo: bool, lang: show.Lang
         valid_from=first,
         valid_until=last,
     )
-    secret = _Secret(file=options["passphrase_file"], fd=options["passphrase_fd"], confirm=True)
-    config = Workspace.create(workspace, foundation, _access(secret))
+    secret = Secret(file=options["passphrase_file"], fd=options["passphrase_fd"], confirm=True)
+    config = Workspace.create(workspace, foundation, access_of(secret))
     _say_scope(spec, (first, last), lang)
     click.echo(log_vkey(config))
 
@@ -220,12 +129,12 @@ def issuer_group() -> None:
 
 
 @issuer_group.command("add")
-@_WORKSPACE
+@WORKSPACE
 @click.option("--name", required=True, help="Name. 名称。")
 @click.option("--number", required=True, type=click.IntRange(1, 65535), help="Number, never used again. 编号。")
-@_SCOPE
-@_SECRET
-@_LANG
+@SCOPE
+@SECRET
+@LANG
 def issuer_add(workspace: Path, *, name: str, number: int, lang: show.Lang, **options: Any) -> None:
     """Add an issuer with keys of its own. 增加签发机构。
 
@@ -234,22 +143,22 @@ def issuer_add(workspace: Path, *, name: str, number: int, lang: show.Lang, **op
         --kind cn.architect.1 --body 1=注册建筑师管理委员会
     """
     spec = _issuer_spec(number, name, options)
-    with _open(workspace, options) as opened:
+    with open_workspace(workspace, options) as opened:
         days = _key_days(options, demo=opened.config.demo)
         opened.add_issuer(spec, valid_from=days[0], valid_until=days[1])
     _say_scope(spec, days, lang)
 
 
 @issuer_group.command("list")
-@_WORKSPACE
-@_JSON
+@WORKSPACE
+@JSON
 def issuer_list(workspace: Path, *, as_json: bool) -> None:
     """List the issuers. 列出签发机构。
 
     \b
     mingzheng issuer list --workspace W
     """
-    with _open(workspace, {}) as opened:
+    with open_workspace(workspace, {}) as opened:
         for spec in opened.config.issuers:
             kinds = [load_shipped_profiles().id_of(code) or str(code) for code in spec.kinds]
             if as_json:
@@ -270,9 +179,10 @@ def issuer_list(workspace: Path, *, as_json: bool) -> None:
     help="Approval or usage copy. 批准件 / 使用件。",
 )
 @click.option("--purpose", help="Purpose of the usage copies; a row's own counts if absent. 用途。")
-@_ISSUER_NUMBER
-@_COMMON
-@_DRY_RUN
+@ISSUER_NUMBER
+@FORMAT
+@COMMON
+@DRY_RUN
 @click.pass_context
 def issue(
     ctx: click.Context, /, records: Path, *, out: Path, copy: str, as_json: bool, lang: show.Lang, **options: Any
@@ -292,12 +202,13 @@ def issue(
         copy=Copy.USAGE if copy == "usage" else Copy.APPROVAL,
         purpose=options["purpose"],
         issuer=options["issuer"],
+        forms=_forms(options),
     )
-    with _open(options["workspace"], options) as opened:
-        now = _now(opened, options["as_of"])
+    with open_workspace(options["workspace"], options) as opened:
+        now = time_of(opened, options["as_of"])
         if options["dry_run"]:
             found = prepare(opened, request, now=now, store_images=False)
-            _print(
+            print_lines(
                 (show.job_json(job) for job in found.jobs), (show.job_text(job, lang) for job in found.jobs), as_json
             )
             faults = found.faults
@@ -309,13 +220,16 @@ def issue(
                 click.echo(error.zh if lang == "zh" else error.en, err=True)
                 faults = error.faults
             else:
-                _print(map(show.issued_json, issued), (show.issued_text(item, lang) for item in issued), as_json)
-    _print(map(show.fault_json, faults), (show.fault_text(fault, lang) for fault in faults), as_json, err=not as_json)
+                print_lines(map(show.issued_json, issued), (show.issued_text(item, lang) for item in issued), as_json)
+                _say_unsealed(issued, lang)
+    print_lines(
+        map(show.fault_json, faults), (show.fault_text(fault, lang) for fault in faults), as_json, err=not as_json
+    )
     ctx.exit(EXIT_SOME_REFUSED if faults else 0)
 
 
 @click.command("reissue")
-@_TARGET
+@TARGET
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory for the file. 输出目录。")
 @click.option(
     "--copy",
@@ -324,10 +238,11 @@ def issue(
     help="Copy to make: as --serial, else approval. 种类；默认同 --serial，否则批准件。",
 )
 @click.option("--purpose", help="Purpose of a usage copy. 用途。")
-@_REASON
-@_COMMON
-@_DRY_RUN
-@_YES
+@FORMAT
+@REASON
+@COMMON
+@DRY_RUN
+@YES
 def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: show.Lang, **options: Any) -> None:
     """Re-issue (换领): same data and end, new issue day; every live copy is superseded. 换领证书。
 
@@ -335,8 +250,8 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
     mingzheng reissue --workspace W --registration 京1112006200712345 --kind cn.constructor.1 \\
         --reason 换发新版 --out certificates
     """
-    with _open(options["workspace"], options) as opened:
-        now = _now(opened, options["as_of"])
+    with open_workspace(options["workspace"], options) as opened:
+        now = time_of(opened, options["as_of"])
         target = _target(opened, options)
         wanted = None
         if copy is not None:
@@ -344,34 +259,36 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
             wanted = CopyOrder(copy=kind, purpose=options["purpose"], day=day_of_time(now))
         job = lifecycle.plan_reissue(opened, target, wanted=wanted, reason=reason, now=now)
         if options["dry_run"]:
-            _print([show.job_json(job)], [show.job_text(job, lang)], as_json)
+            print_lines([show.job_json(job)], [show.job_text(job, lang)], as_json)
             return
         click.echo(show.job_text(job, lang), err=True)
-        _check_passphrase(opened, options["yes"])
-        _confirm(options["yes"])
-        issued = lifecycle.reissue(opened, target, wanted=wanted, reason=reason, now=now, out=out)
-        _print([show.issued_json(issued)], [show.issued_text(issued, lang)], as_json)
+        check_passphrase(opened, options["yes"])
+        confirm(options["yes"])
+        outbox = Outbox(directory=out, forms=_forms(options))
+        issued = lifecycle.reissue(opened, target, wanted=wanted, reason=reason, now=now, out=outbox)
+        print_lines([show.issued_json(issued)], [show.issued_text(issued, lang)], as_json)
+        _say_unsealed([issued], lang)
 
 
 def _act_command(act: ActType, name: str, text: str, *, by_registration: bool) -> click.Command:
     def command(*, reason: str, as_json: bool, lang: show.Lang, **options: Any) -> None:
-        with _open(options["workspace"], options) as opened:
-            now = _now(opened, options["as_of"])
+        with open_workspace(options["workspace"], options) as opened:
+            now = time_of(opened, options["as_of"])
             target = _target(opened, {"registration": None, "kind": None} | options)
             plan = lifecycle.plan_act(opened, act, target)
             if not options["dry_run"] and not plan.is_done:
                 click.echo(show.act_text(plan, lang, done=False), err=True)
-                _check_passphrase(opened, options["yes"])
-                _confirm(options["yes"])
+                check_passphrase(opened, options["yes"])
+                confirm(options["yes"])
             if not options["dry_run"]:
                 plan = lifecycle.perform(opened, act, target, reason=reason, now=now)
         done = not options["dry_run"]
-        _print([show.act_json(plan, done=done)], [show.act_text(plan, lang, done=done)], as_json)
+        print_lines([show.act_json(plan, done=done)], [show.act_text(plan, lang, done=done)], as_json)
 
     command.__doc__ = text
-    by_serial = _options(click.option("--serial", type=int, required=True, help="Serial. 序号。"), _ISSUER_NUMBER)
-    chosen = _TARGET if by_registration else by_serial
-    return click.command(name)(_options(chosen, _REASON, _COMMON, _DRY_RUN, _YES)(command))
+    by_serial = options_of(click.option("--serial", type=int, required=True, help="Serial. 序号。"), ISSUER_NUMBER)
+    chosen = TARGET if by_registration else by_serial
+    return click.command(name)(options_of(chosen, REASON, COMMON, DRY_RUN, YES)(command))
 
 
 _EXAMPLE: Final = (
@@ -411,30 +328,30 @@ trust_group.add_command(show_command(claimed_this_update, lambda *what: name_num
 
 @trust_group.command("export")
 @click.argument("directory", type=click.Path(path_type=Path))
-@_COMMON
+@COMMON
 def trust_export(directory: Path, *, as_json: bool, lang: show.Lang, **options: Any) -> None:
     """Write the workspace's trust data into a store, one generation up. 导出信任数据。
 
     \b
     mingzheng trust export --workspace W trust
     """
-    with _open(options["workspace"], options) as opened:
-        exported = export_trust(opened, directory, now=_now(opened, options["as_of"]))
-    _print([show.exported_json(exported)], [show.exported_text(exported, lang)], as_json)
+    with open_workspace(options["workspace"], options) as opened:
+        exported = export_trust(opened, directory, now=time_of(opened, options["as_of"]))
+    print_lines([show.exported_json(exported)], [show.exported_text(exported, lang)], as_json)
 
 
 @log_group.command("prove")
-@_WORKSPACE
+@WORKSPACE
 @click.option("--serial", type=int, required=True, help="Serial. 序号。")
-@_ISSUER_NUMBER
-@_SECRET
+@ISSUER_NUMBER
+@SECRET
 def log_prove(workspace: Path, *, serial: int, issuer: int | None, **options: Any) -> None:
     """Print the full receipt (C2SP tlog-proof) of a copy, under the newest checkpoint. 打印完整回执。
 
     \b
     mingzheng log prove --workspace W --serial 17 > receipt.tlog-proof
     """
-    with _open(workspace, options) as opened:
+    with open_workspace(workspace, options) as opened:
         target = lifecycle.find_serial(opened, serial=serial, issuer=issuer)
         index = opened.log.index_of_serial(target.registration.issuer, serial)
         if index is None:
@@ -443,9 +360,9 @@ def log_prove(workspace: Path, *, serial: int, issuer: int | None, **options: An
 
 
 @log_group.command("fsck")
-@_WORKSPACE
-@_JSON
-@_LANG
+@WORKSPACE
+@JSON
+@LANG
 @click.pass_context
 def log_fsck(ctx: click.Context, workspace: Path, *, as_json: bool, lang: show.Lang) -> None:
     """Check the log's files and database against each other; changes nothing. 检查日志存储。
@@ -453,32 +370,32 @@ def log_fsck(ctx: click.Context, workspace: Path, *, as_json: bool, lang: show.L
     \b
     mingzheng log fsck --workspace W
     """
-    with _open(workspace, {}) as opened:
+    with open_workspace(workspace, {}) as opened:
         vkey = parse_vkey(log_vkey(opened.config))
         report = fsck(opened.root / LOG, vkey=vkey)
-    _print([fsck_json(report)], [fsck_text(report, lang)], as_json)
+    print_lines([fsck_json(report)], [fsck_text(report, lang)], as_json)
     ctx.exit(0 if report.clean else EXIT_SOME_REFUSED)
 
 
 @log_group.command("status")
-@_COMMON
+@COMMON
 def log_status(*, as_json: bool, lang: show.Lang, **options: Any) -> None:
     """Make the status lists that are due, and show all. 生成并查看状态清单。
 
     \b
     mingzheng log status --workspace W
     """
-    with _open(options["workspace"], options) as opened:
-        now = _now(opened, options["as_of"])
+    with open_workspace(options["workspace"], options) as opened:
+        now = time_of(opened, options["as_of"])
         for spec in opened.config.issuers:
             made = refresh_status(opened, spec.number, now=now)
             body = read_status(opened, spec.number)
             assert body is not None  # just refreshed
-            _print([show.status_json(body, made=made)], [show.status_text(body, lang, made=made)], as_json)
+            print_lines([show.status_json(body, made=made)], [show.status_text(body, lang, made=made)], as_json)
 
 
 @log_group.command("resume")
-@_WORKSPACE
+@WORKSPACE
 @click.option(
     "--anchor",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -486,11 +403,11 @@ def log_status(*, as_json: bool, lang: show.Lang, **options: Any) -> None:
 )
 @click.option(
     "--today",
-    callback=_read_day,
+    callback=read_day,
     help="Today's date, read off a calendar: after 400 days without a round. 今天的日期：超过 400 天未写入后确认时钟。",
 )
-@_AS_OF
-@_SECRET
+@AS_OF
+@SECRET
 def log_resume(workspace: Path, *, anchor: Path | None, today: int | None, as_of: int | None, **options: Any) -> None:
     """Let a log write again: a restored workspace, shown the newest checkpoint from outside, or one whose clock has
     leapt, told today's date. 恢复写入：凭外部检查点，或确认今天的日期。
@@ -501,8 +418,8 @@ def log_resume(workspace: Path, *, anchor: Path | None, today: int | None, as_of
     """
     if anchor is None and today is None:
         raise click.UsageError("请给出 --anchor 或 --today (give --anchor or --today)")
-    with _open(workspace, options) as opened:
-        now = _now(opened, as_of)
+    with open_workspace(workspace, options) as opened:
+        now = time_of(opened, as_of)
         if today not in (None, day_of_time(now)):
             raise click.UsageError("本机时钟不是这一天，请先校准时钟 (this machine's clock shows another day: set it)")
         if anchor is not None:
@@ -510,23 +427,6 @@ def log_resume(workspace: Path, *, anchor: Path | None, today: int | None, as_of
         if today is not None:
             opened.log.confirm_clock(now)
     click.echo("日志可以继续写入 / the log writes again", err=True)
-
-
-def _access(secret: _Secret) -> Access:
-    return Access(passphrase=secret.read, vault=FileVault(), memory_dir=default_memory_dir(os.environ))
-
-
-def _open(workspace: Path, options: dict[str, Any]) -> Workspace:
-    secret = _Secret(file=options.get("passphrase_file"), fd=options.get("passphrase_fd"))
-    return Workspace.open(workspace, _access(secret))
-
-
-def _now(workspace: Workspace, as_of: int | None) -> int:
-    """The one reading of the clock; noon of --as-of in a demo workspace."""
-    if as_of is None:
-        return int(time.time())
-    workspace.check_as_of()
-    return day_start(as_of) + 43_200
 
 
 def _target(workspace: Workspace, options: dict[str, Any]) -> Target:
@@ -566,6 +466,16 @@ def _key_days(options: dict[str, Any], *, demo: bool) -> tuple[int, int]:
     return first, last
 
 
+def _forms(options: dict[str, Any]) -> tuple[FileForm, ...] | None:
+    return None if options["form"] is None else FORMATS[options["form"]]
+
+
+def _say_unsealed(issued: Sequence[Issued], lang: show.Lang) -> None:
+    count = sum(not item.seals for item in issued)
+    if count:
+        click.echo(show.unsealed_text(count, lang), err=True)
+
+
 def _say_scope(spec: IssuerSpec, days: tuple[int, int], lang: show.Lang) -> None:
     click.echo(show.scope_text(spec, days, load_shipped_profiles(), lang), err=True)
 
@@ -575,19 +485,3 @@ def _read_records(path: Path) -> bytes:
         return sys.stdin.buffer.read(MAX_RECORDS_BYTES + 1)
     with path.open("rb") as stream:
         return stream.read(MAX_RECORDS_BYTES + 1)
-
-
-def _check_passphrase(workspace: Workspace, yes: bool) -> None:
-    """Open a key before the question, so that a wrong passphrase is known before somebody has said yes."""
-    if not yes:
-        workspace.check_passphrase()
-
-
-def _confirm(yes: bool) -> None:
-    if not yes:
-        click.confirm("继续？ Go on?", abort=True, err=True)
-
-
-def _print(items: Iterable[show.Json], texts: Iterable[str], as_json: bool, *, err: bool = False) -> None:
-    for line in (json.dumps(item, ensure_ascii=False) for item in items) if as_json else texts:
-        click.echo(line, err=err)

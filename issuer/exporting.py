@@ -1,8 +1,9 @@
 """Trust data out of a workspace: what verifiers believe, as a plain store of one more generation.
 
 Source: DESIGN §7, docs/spec/status.md. Issuers, bodies, keys with their scopes, the origin, profiles, page templates,
-digests of the fonts, the log's checkpoint, and per issuer a status list with the full receipt of its log entry: a new
-one if the last is over an hour old or the log has heard of the issuer since. Only public facts leave the workspace.
+digests of the fonts, the table of seals, the log's checkpoint, and per issuer a status list with the full receipt of
+its log entry: a new one if the last is over an hour old or the log has heard of the issuer since. Only public facts
+leave the workspace.
 """
 
 import hashlib
@@ -24,6 +25,14 @@ from mingzheng.issuer.refusals import ForeignStoreError
 from mingzheng.issuer.rows import StatusRow
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.errors import StoreMissingError
+from mingzheng.keys.sealtable import (
+    SEALS_BLOB,
+    MakerRecord,
+    SealRecord,
+    SealRule,
+    SealTable,
+    format_seal_table,
+)
 from mingzheng.keys.snapshot import load_store, save_store
 from mingzheng.keys.trust import Role, TrustData, fingerprint, format_trust
 from mingzheng.log.errors import LogError
@@ -107,7 +116,8 @@ def trust_files(workspace: Workspace, *, generation: int, now: int) -> dict[str,
     config = workspace.config
     blobs = {PROFILE_BLOB.format(name=name): data for name, data in workspace.profile_files().items()}
     blobs |= {TEMPLATE_BLOB.format(name=name): data for name, data in read_shipped_templates().items()}
-    blobs[FONTS_BLOB] = font_digests()
+    blobs[FONTS_BLOB] = font_digests(workspace.fallback_font())
+    blobs[SEALS_BLOB] = format_seal_table(seal_table(workspace))
     blobs[CHECKPOINT_BLOB.format(origin=config.origin.number)] = workspace.log.checkpoint()
     for spec in config.issuers:
         status = workspace.ledger.status(spec.number)
@@ -127,15 +137,53 @@ def trust_files(workspace: Workspace, *, generation: int, now: int) -> dict[str,
     )
 
 
+def font_digests(fallback: Path | None) -> bytes:
+    """SHA-256 of every font by file name: pages are made again with these fonts and no others."""
+    fonts = {} if fallback is None else {fallback.name: hashlib.sha256(fallback.read_bytes()).hexdigest()}
+    return json.dumps({"schema": 1, "fonts": _shipped_fonts() | fonts}, sort_keys=True, indent=1).encode() + b"\n"
+
+
 @cache
-def font_digests() -> bytes:
-    """SHA-256 of every shipped font by file name: pages are made again with these fonts and no others."""
-    fonts = {
-        entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()
-        for entry in sorted(files(FONTS).iterdir(), key=lambda entry: entry.name)
-        if entry.name.endswith(".ttf")
-    }
-    return json.dumps({"schema": 1, "fonts": fonts}, sort_keys=True, indent=1).encode() + b"\n"
+def _shipped_fonts() -> dict[str, str]:
+    entries = [entry for entry in files(FONTS).iterdir() if entry.name.endswith(".ttf")]
+    return {entry.name: hashlib.sha256(entry.read_bytes()).hexdigest() for entry in entries}
+
+
+def seal_table(workspace: Workspace) -> SealTable:
+    """What verifiers are told about seals: installed certificates, listed makers and authorities, and the rules."""
+    sealing, read = workspace.config.sealing, workspace.seals.certificate
+    return SealTable(
+        cas=tuple(read(name) for name in sealing.authorities),
+        makers=tuple(
+            MakerRecord(certificate=read(maker.certificate), revoked_on=maker.revoked_on)
+            for maker in sealing.makers
+            if maker.certificate is not None
+        ),
+        seals=tuple(
+            SealRecord(
+                issuer=seal.issuer,
+                body=seal.body,
+                form=str(seal.form),
+                certificate=read(seal.certificate),
+                valid_from=seal.valid_from,
+                valid_until=seal.valid_until,
+                revoked_on=seal.revoked_on,
+            )
+            for seal in sealing.seals
+            if seal.certificate is not None
+        ),
+        rules=tuple(
+            SealRule(
+                issuer=rule.issuer,
+                kinds=frozenset(rule.kinds),
+                jurisdictions=frozenset(rule.jurisdictions),
+                valid_from=rule.valid_from,
+                valid_until=rule.valid_until,
+                bodies=rule.bodies,
+            )
+            for rule in sealing.rules
+        ),
+    )
 
 
 def _generation_of(directory: Path, workspace: Workspace) -> int:

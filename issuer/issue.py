@@ -23,12 +23,20 @@ from mingzheng.issuer.intake import normalise_photo, normalise_signature
 from mingzheng.issuer.kept import KeptRecord, batch_key, copy_key, format_kept, image_digest_of, parse_kept, request_key
 from mingzheng.issuer.ledger import Randomness, SystemRandomness
 from mingzheng.issuer.plan import Allotment, CopyOrder, Plan, check_records, plan_copy, profile_of
+from mingzheng.issuer.press import Press
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.record import ApplicationRecord, ParsedRecords, parse_csv, parse_json
-from mingzheng.issuer.refusals import FaultyRecordsError, UnknownIssuerError
-from mingzheng.issuer.render import Press, Renderer
+from mingzheng.issuer.refusals import (
+    FaultyRecordsError,
+    SealMissingError,
+    SealPlacesError,
+    SealRuleMissingError,
+    UnknownIssuerError,
+)
+from mingzheng.issuer.render import Outbox, Renderer
 from mingzheng.issuer.rows import CopyRow, Order, Registration
-from mingzheng.issuer.schema import CopyStatus, RegistrationState
+from mingzheng.issuer.schema import CopyStatus, FileForm, RegistrationState
+from mingzheng.issuer.sealing import Sealer, Sheet
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.trust import IssuerRecord, Role
 
@@ -58,6 +66,7 @@ class Request:
     copy: Copy
     purpose: str | None
     issuer: int | None  # None: the one whose scope fits
+    forms: tuple[FileForm, ...] | None = None  # None: what the workspace makes by default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +99,7 @@ class Issued:
     job: Job
     row: CopyRow
     paths: tuple[Path, ...]  # one per form asked for, PDF first
+    seals: tuple[int, ...]  # bodies, in the order of sealing; none: unsealed
 
     @property
     def path(self) -> Path:
@@ -107,6 +117,8 @@ class _Checks:
     images: Path
     keep: Callable[[bytes], bytes]  # stores an image or not, gives its digest
     press: Press
+    sealer: Sealer
+    forms: tuple[FileForm, ...]
     batch: bytes
 
 
@@ -119,13 +131,16 @@ def prepare(workspace: Workspace, request: Request, *, now: int, store_images: b
     profiles = workspace.profiles()
     wanted = CopyOrder(copy=request.copy, purpose=request.purpose, day=day_of_time(now))
     checked, issuers = _check(workspace, parsed, profiles, wanted, request.issuer)
+    press = Press(workspace)
     checks = _Checks(
         profiles=profiles,
         issuers=issuers,
         wanted=wanted,
         images=request.images,
         keep=workspace.store_image if store_images else _digest_only,
-        press=Press(workspace),
+        press=press,
+        sealer=Sealer(workspace, press.fonts, now=now),
+        forms=workspace.config.sealing.forms if request.forms is None else request.forms,
         batch=batch_key(request.data, copy=int(request.copy), purpose=request.purpose, issuer=request.issuer),
     )
     jobs, faults = [], list(checked.faults)
@@ -153,15 +168,16 @@ def issue(
     prepared = prepare(workspace, request, now=now, store_images=True)
     if prepared.faults:
         raise FaultyRecordsError(prepared.faults)
-    return deliver_jobs(workspace, prepared.jobs, out=out, now=now, randomness=randomness)
+    outbox = Outbox(directory=out, forms=request.forms)
+    return deliver_jobs(workspace, prepared.jobs, out=outbox, now=now, randomness=randomness)
 
 
 def deliver_jobs(
-    workspace: Workspace, jobs: Sequence[Job], *, out: Path, now: int, randomness: Randomness | None = None
+    workspace: Workspace, jobs: Sequence[Job], *, out: Path | Outbox, now: int, randomness: Randomness | None = None
 ) -> tuple[Issued, ...]:
     """Plan, log, render and read back; what is done already is not done again."""
     by_key = {job.order.key: job for job in jobs}
-    renderer = Renderer(workspace, out)  # first of all: nothing is planned that could not be written there
+    renderer = Renderer(workspace, out, now=now)  # first of all: nothing is planned that could not be written there
 
     def make_claims(order: Order, serial: int, salt: bytes) -> bytes:
         return encode_claims(_plan(by_key[order.key], serial, salt).claims)
@@ -169,6 +185,8 @@ def deliver_jobs(
     for issuer in sorted({job.issuer.number for job in jobs}):  # before a serial is given out: both keys are there
         for role in (Role.CREDENTIAL, Role.ACT):
             workspace.signer(role, issuer, day_of_time(now))
+    for job in {_sealed_alike(job): job for job in jobs}.values():  # and so are the seals
+        renderer.check(job.preview.claims, job.profile, job.issuer.number)
     orders = [job.order for job in jobs]
     planned = workspace.ledger.plan(
         orders, make_claims=make_claims, randomness=SystemRandomness() if randomness is None else randomness
@@ -178,7 +196,8 @@ def deliver_jobs(
     issued = []
     for job, row in zip(jobs, planned, strict=True):
         paths = renderer.deliver(workspace.ledger.copy(row.issuer, row.serial))
-        issued.append(Issued(job=job, row=workspace.ledger.copy(row.issuer, row.serial), paths=paths))
+        delivered = workspace.ledger.copy(row.issuer, row.serial)
+        issued.append(Issued(job=job, row=delivered, paths=paths, seals=renderer.bodies(delivered)))
     return tuple(issued)
 
 
@@ -225,6 +244,11 @@ def job_for(
         existing=workspace.ledger.existing(order),
         supersedes=_superseded(workspace, order),
     )
+
+
+def _sealed_alike(job: Job) -> tuple[int, int, int, int]:
+    claims = job.preview.claims
+    return job.issuer.number, claims.kind, claims.jurisdiction, claims.sealing_body
 
 
 def _plan(job: Job, serial: int, salt: bytes) -> Plan:
@@ -307,7 +331,10 @@ def _job(workspace: Workspace, record: ApplicationRecord, checks: _Checks) -> tu
         return None, [fault]
     try:
         job = job_for(workspace, kept, issuer=issuer.number, wanted=checks.wanted, batch=checks.batch)
-        checks.press.check(job.preview.claims, job.profile, issuer.number, (photo, signature))
+        page = checks.press.check(job.preview.claims, job.profile, issuer.number, (photo, signature))
+        checks.sealer.check(Sheet(issuer=issuer.number, claims=job.preview.claims, page=page), checks.forms)
+    except (SealMissingError, SealRuleMissingError, SealPlacesError) as error:
+        return None, [_fault(record.row, "sealing_body", error.code, (error.zh, error.en), _REMEDY_SEAL)]
     except PlanError as error:
         return None, [_fault(record.row, "", error.code, (error.zh, error.en), _REMEDY_ROW)]
     except FormatError as error:  # its text says both languages at once
@@ -317,6 +344,7 @@ def _job(workspace: Workspace, record: ApplicationRecord, checks: _Checks) -> tu
     return job, []
 
 
+_REMEDY_SEAL: Final = ("检查印章与用印规则：mingzheng seal list", "look at seals and rules: mingzheng seal list")
 _REMEDY_ROW: Final = ("更正该行的数据，或去掉该行", "correct the data of this row, or take the row out")
 
 

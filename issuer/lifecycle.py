@@ -22,6 +22,7 @@ from mingzheng.issuer.refusals import (
     RegistrationUnknownError,
     UnknownIssuerError,
 )
+from mingzheng.issuer.render import Outbox
 from mingzheng.issuer.rows import CopyRow, Decision, NewAct, Registration
 from mingzheng.issuer.schema import CopyState, CopyStatus, RegistrationState
 from mingzheng.issuer.workspace import Workspace
@@ -163,7 +164,7 @@ def plan_reissue(workspace: Workspace, target: Target, *, wanted: CopyOrder | No
 
 
 def reissue(
-    workspace: Workspace, target: Target, *, wanted: CopyOrder | None, reason: str, now: int, out: Path
+    workspace: Workspace, target: Target, *, wanted: CopyOrder | None, reason: str, now: int, out: Path | Outbox
 ) -> Issued:
     """Carry a re-issue out and deliver its file."""
     settle(workspace, now=now)

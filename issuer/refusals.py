@@ -317,3 +317,59 @@ class FaultyRecordsError(RefusalError):
             f"the records have {count} faults, nothing was issued: correct them all and try again",
         )
         self.faults = faults
+
+
+# --- seals
+
+
+class SealMissingError(RefusalError):
+    """A rule asks for a seal that no body can set on that day: nothing is issued unsealed instead."""
+
+    code: ClassVar[str] = "sealing.no_seal"
+
+    def __init__(self, what: str, issuer: int, body: int, day: str) -> None:
+        super().__init__(
+            f"机构 {issuer} 的机关 {body} 在 {day} 没有可用的 {what} 印章；用 mingzheng seal list 查看",
+            f"body {body} of issuer {issuer} has no {what} seal ready on {day}: see `mingzheng seal list`",
+        )
+
+
+class SealRuleMissingError(RefusalError):
+    """Certificates of that kind are sealed by rule, but no rule is in force on that day."""
+
+    code: ClassVar[str] = "sealing.no_rule"
+
+    def __init__(self, issuer: int, kind: int, day: str) -> None:
+        super().__init__(
+            f"机构 {issuer} 的种类 {kind} 在 {day} 没有生效的用印规则；用 mingzheng seal rule 增加",
+            f"issuer {issuer} has no sealing rule for kind {kind} on {day}: add one with `mingzheng seal rule`",
+        )
+
+
+class SealPlacesError(RefusalError):
+    """The rule and the page do not agree on the number of seals."""
+
+    code: ClassVar[str] = "sealing.places"
+
+    def __init__(self, seals: int, places: int) -> None:
+        super().__init__(
+            f"用印规则有 {seals} 枚印章，页面有 {places} 个位置",
+            f"the rule names {seals} seals, the page has {places} places for them",
+        )
+
+
+class SealFileError(RefusalError):
+    """A certificate, electronic seal or picture under seals/ that is missing or does not fit its seal."""
+
+    code: ClassVar[str] = "sealing.file"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, name: str, zh: str, en: str) -> None:
+        super().__init__(f"印章文件 {name}：{zh}", f"seal file {name}: {en}")
+        self.name = name
+
+
+class SealOptionError(OptionError):
+    """A request about seals that contradicts what is there."""
+
+    code: ClassVar[str] = "sealing.option"

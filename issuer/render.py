@@ -1,38 +1,32 @@
-"""From a logged copy to a delivered file: compose the page, write it, read it back, compare.
+"""From a logged copy to delivered files: compose, seal, write, read back, compare.
 
-Source: DESIGN §2 and §8. The file is written beside its name, made durable and renamed; a copy counts as delivered
-only after the bytes on disk gave back, through the same reader a verifier uses, exactly the signed credential from
-the attachment and from the visible QR code, and after signature and both receipts verified against its leaf.
-File names hold kind, issuer and serial, nothing of the holder.
+Source: DESIGN §2 and §8. A file is written beside its name, made durable and renamed; a copy counts as delivered only
+after the bytes on disk gave back, through the same reader a verifier uses, exactly the signed credential from the
+attachment and from the visible QR code, after signature and both receipts verified against its leaf, and after the
+rule's seals, and they alone, were found to hold. File names hold kind, issuer and serial, nothing of the holder.
 """
 
 import hashlib
 import logging
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from mingzheng.formats.claims import Claims, parse_claims
-from mingzheng.formats.credential import attach_receipt, open_credential, parse_credential, sign_credential
+from mingzheng.formats.credential import open_credential, parse_credential
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.extract import extract
-from mingzheng.formats.fontfile import load_fonts
-from mingzheng.formats.layout import PageMaterial, layout
-from mingzheng.formats.library import read_shipped_templates
 from mingzheng.formats.limits import LIMITS_DEFAULT
-from mingzheng.formats.page import PageSpec
-from mingzheng.formats.pdf.compose import PdfMetadata, compose_pdf
 from mingzheng.formats.profile import Profile
-from mingzheng.formats.qrimage import encode_qr
-from mingzheng.formats.qrtext import parse_qr_text, to_digits
-from mingzheng.formats.template import parse_templates
+from mingzheng.formats.qrtext import parse_qr_text
+from mingzheng.issuer.press import Press
 from mingzheng.issuer.publish import entry_of, token_of
 from mingzheng.issuer.refusals import ReadBackError
 from mingzheng.issuer.rows import CopyRow, FileRow
 from mingzheng.issuer.schema import CopyState, FileForm
+from mingzheng.issuer.sealing import Sealer, Sheet
 from mingzheng.issuer.workspace import Workspace, log_vkey
-from mingzheng.keys.alg import Alg, parse_public_key
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.trust import Role
 from mingzheng.keys.vkey import parse_vkey
@@ -46,86 +40,43 @@ from mingzheng.log.receipt import (
     verify_full_receipt,
 )
 
-__all__ = ["Press", "Renderer", "check_read_back", "file_name"]
-
-PRODUCER: Final = "mingzheng"
-RECEIPT_BASE: Final = 148  # bytes of the longest compact receipt without hashes (log.receipt) ...
-RECEIPT_HASH: Final = 34  # ... and of each hash, at most one per level of a block
-SURE_BYTES: Final = 760  # tokens up to here fit the QR slot: 1,832 digits, version 23 at level M
+__all__ = ["Outbox", "Renderer", "check_read_back", "file_name"]
 
 _logger = logging.getLogger(__name__)
 
 
-class Press:
-    """Templates and fonts of a workspace: what turns claims into a page."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbox:
+    """Where files go, and in which forms; None: what the workspace makes by default."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._fonts = load_fonts(workspace.fallback_font())
-        self._templates = parse_templates(read_shipped_templates().values())
-
-    def page(self, claims: Claims, profile: Profile, material: PageMaterial) -> PageSpec:
-        """The page in millimetres. Raises MissingGlyphError, TextOverflowError and the like."""
-        return layout(claims, profile, self._templates[claims.template], material=material, measure=self._fonts)
-
-    def check(self, claims: Claims, profile: Profile, issuer: int, images: tuple[bytes | None, bytes | None]) -> None:
-        """Refuse before anything is logged what could not be printed: a missing glyph, a text or code too large.
-
-        Raises a FormatError.
-        """
-        receipt = RECEIPT_BASE + RECEIPT_HASH * self._workspace.config.origin.block_height
-        token = attach_receipt(sign_credential(claims, _Stamp()), bytes(receipt))
-        rows = encode_qr(to_digits(token), self._prefix(issuer)).rows if len(token) > SURE_BYTES else None
-        self.page(claims, profile, self._material(issuer, images, (rows, bytes(32))))
-
-    def page_of(self, row: CopyRow, profile: Profile) -> PageSpec:
-        """The page of a logged copy; the same every time."""
-        claims, token = parse_claims(row.claims), token_of(row)
-        images = (self._workspace.read_image(row.photo), self._workspace.read_image(row.signature_image))
-        rows = encode_qr(to_digits(token), self._prefix(row.issuer)).rows
-        material = self._material(row.issuer, images, (rows, parse_credential(token).identity))
-        return self.page(claims, profile, material)
-
-    def compose(self, row: CopyRow, profile: Profile) -> bytes:
-        """The unsealed PDF of a logged copy; the same bytes every time."""
-        assert row.proof is not None  # schema: logged
-        author = self._workspace.config.issuer_records()[row.issuer].name
-        return compose_pdf(
-            self.page_of(row, profile),
-            fonts=self._fonts,
-            attachments={"credential": token_of(row), "receipt": row.proof},
-            metadata=PdfMetadata(author=author, subject=f"{profile.id} {row.issuer}-{row.serial}", producer=PRODUCER),
-        )
-
-    def _prefix(self, issuer: int) -> str | None:
-        prefixes = self._workspace.config.issuer_records()[issuer].prefixes
-        return prefixes[0] if prefixes else None
-
-    def _material(
-        self,
-        issuer: int,
-        images: tuple[bytes | None, bytes | None],
-        code: tuple[tuple[bytes, ...] | None, bytes],
-    ) -> PageMaterial:
-        return PageMaterial(
-            bodies=self._workspace.config.issuer_records()[issuer].bodies,
-            photo=images[0],
-            signature=images[1],
-            qr_rows=code[0],
-            identity=code[1],
-        )
+    directory: Path
+    forms: tuple[FileForm, ...] | None
 
 
 class Renderer:
     """Renders copies of one workspace into one directory."""
 
-    def __init__(self, workspace: Workspace, out: Path) -> None:
-        self._workspace, self._out = workspace, out
-        self._forms: tuple[FileForm, ...] = (FileForm.PDF,)
+    def __init__(self, workspace: Workspace, out: Path | Outbox, *, now: int) -> None:
+        """`now`: the time of the command."""
+        forms = out.forms if isinstance(out, Outbox) else None
+        self._workspace, self._out = workspace, out.directory if isinstance(out, Outbox) else out
+        self._forms = workspace.config.sealing.forms if forms is None else forms
         self._press = Press(workspace)
-        make_dirs(out)
-        with tempfile.TemporaryFile(dir=out):  # raises OSError where no file can be made
+        self._sealer = Sealer(workspace, self._press.fonts, now=now)
+        make_dirs(self._out)
+        with tempfile.TemporaryFile(dir=self._out):  # raises OSError where no file can be made
             pass
+
+    def check(self, claims: Claims, profile: Profile, issuer: int) -> None:
+        """Open every seal that such a copy takes today; raises what would keep it from being sealed."""
+        page = self._press.check(claims, profile, issuer, (None, None))
+        sheet = Sheet(issuer=issuer, claims=claims, page=page)
+        self._sealer.check(sheet, self._forms)
+        self._sealer.open_keys(sheet, self._forms)
+
+    def bodies(self, row: CopyRow) -> tuple[int, ...]:
+        """The bodies whose seals its files bear, in order."""
+        return self._sealer.bodies(row.issuer, parse_claims(row.claims))
 
     def deliver(self, row: CopyRow) -> tuple[Path, ...]:
         """Bring a logged copy to `delivered` in every form asked for; returns the files in the order of the forms.
@@ -140,17 +91,23 @@ class Renderer:
         paths = {form: self._out / file_name(profile.id, row, form) for form in forms}
         missing = [form for form in forms if not _is_there(paths[form], row.file(form))]
         if missing or row.state is not CopyState.DELIVERED:
-            self._render(row, profile, {form: paths[form] for form in missing})
-            for path in paths.values():
-                check_read_back(self._workspace, row, path.read_bytes())
+            sheet = Sheet(issuer=row.issuer, claims=parse_claims(row.claims), page=self._press.page_of(row, profile))
+            self._render(row, profile, sheet, {form: paths[form] for form in missing})
+            for form, path in paths.items():
+                data = path.read_bytes()
+                check_read_back(self._workspace, row, data)
+                self._sealer.check_sealed(data, sheet, form)
             self._workspace.ledger.store_delivered(row.issuer, row.serial)
             _logger.info("delivered issuer=%d serial=%d files=%d", row.issuer, row.serial, len(paths))
         return tuple(paths[form] for form in self._forms)
 
-    def _render(self, row: CopyRow, profile: Profile, paths: Mapping[FileForm, Path]) -> None:
+    def _render(self, row: CopyRow, profile: Profile, sheet: Sheet, paths: Mapping[FileForm, Path]) -> None:
+        """Compose, seal and publish; signatures may differ from run to run, so the ledger keeps the digest of each."""
+        assert row.logged_at is not None  # schema: logged
         files = []
         for form, path in paths.items():
-            data = self._press.compose(row, profile)
+            data = self._press.compose(row, profile, form, seals=len(self.bodies(row)))
+            data = self._sealer.seal(data, sheet, form, logged_at=row.logged_at)
             publish(path, data, temporary=path.with_name(f".{path.name}.tmp"))
             files.append(FileRow(form=form, name=path.name, sha256=hashlib.sha256(data).digest()))
         self._workspace.ledger.store_rendered(row.issuer, row.serial, files)
@@ -161,18 +118,6 @@ class Renderer:
         if profile is None:
             raise ReadBackError(row.serial, "profile")
         return profile
-
-
-class _Stamp:
-    """Signs nothing: 64 zero bytes under a key that is in no trust data, to measure a credential before it exists."""
-
-    public_key: Final = parse_public_key(
-        bytes.fromhex("302a300506032b6570032100") + b"\x58" + bytes([0x66]) * 31, alg=Alg.ED25519
-    )
-
-    def sign(self, message: bytes) -> bytes:
-        """64 zero bytes."""
-        return bytes(64)
 
 
 def file_name(kind: str, row: CopyRow, form: FileForm) -> str:

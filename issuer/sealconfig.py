@@ -14,6 +14,7 @@ from mingzheng.formats.page import SealShape
 from mingzheng.issuer.configread import Reader, quote
 from mingzheng.issuer.refusals import ConfigError
 from mingzheng.issuer.schema import FileForm
+from mingzheng.keys.sealkey import SealAlg
 
 __all__ = [
     "FORMATS",
@@ -38,7 +39,7 @@ FORMATS: Final[dict[str, tuple[FileForm, ...]]] = {
     "ofd": (FileForm.OFD,),
     "both": (FileForm.PDF, FileForm.OFD),
 }
-_ALGS: Final = {FileForm.PDF: ("ecdsa-p256-sha256", "rsa-sha256"), FileForm.OFD: ("sm2-sm3",)}
+_ALGS: Final = {FileForm.PDF: (SealAlg.P256, SealAlg.RSA), FileForm.OFD: (SealAlg.SM2,)}
 _ART: Final = {"round": SealShape.CIRCLE, "square": SealShape.SQUARE}
 
 
@@ -51,8 +52,9 @@ class SealSpec:
     form: FileForm
     name: str  # in the seal: around the star, or in the square
     art: SealShape
-    code: str | None  # small print of a round seal
-    alg: str  # keys.sealkey.SealAlg
+    line: str | None  # below the star: 专用章, 试用
+    code: str | None  # on the lower arc
+    alg: SealAlg
     key: str  # under keys/
     certificate: str | None  # under seals/; None: requested, not installed
     chain: tuple[str, ...]  # under seals/, signer's issuer first
@@ -73,7 +75,7 @@ class SealSpec:
 class MakerSpec:
     """A maker of electronic seals that verifiers may trust; with a key if this workspace makes them."""
 
-    certificate: str  # under seals/
+    certificate: str | None  # under seals/; None: requested, not installed
     chain: tuple[str, ...]
     key: str | None  # under keys/; SM2
     revoked_on: int | None
@@ -114,6 +116,13 @@ class SealConfig:
     makers: tuple[MakerSpec, ...]
     seals: tuple[SealSpec, ...]
     rules: tuple[RuleSpec, ...]
+
+    def maker(self, day: int) -> MakerSpec | None:
+        """The workspace's own maker of seals, if it has one in force."""
+        for maker in self.makers:
+            if maker.key and maker.certificate and (maker.revoked_on is None or day < maker.revoked_on):
+                return maker
+        return None
 
     def is_ruled(self, issuer: int, kind: int, jurisdiction: int) -> bool:
         """Must such certificates be sealed, on whatever day?"""
@@ -185,7 +194,7 @@ def _authority(item: Reader) -> str:
 
 def _maker(item: Reader) -> MakerSpec:
     spec = MakerSpec(
-        certificate=_file(item, "certificate"),
+        certificate=_file(item, "certificate") if item.has("certificate") else None,
         chain=_files(item, "chain"),
         key=_file(item, "key") if item.has("key") else None,
         revoked_on=item.day("revoked_on") if item.has("revoked_on") else None,
@@ -195,19 +204,22 @@ def _maker(item: Reader) -> MakerSpec:
 
 
 def _seal(item: Reader) -> SealSpec:
-    form, art = item.text("form"), item.text("art")
+    form, art, alg = item.text("form"), item.text("art"), item.text("alg")
     if form not in tuple(FileForm):
         raise ConfigError(item.place("form"), f"one of {', '.join(FileForm)} expected")
     if art not in _ART:
         raise ConfigError(item.place("art"), f"one of {', '.join(_ART)} expected")
+    if alg not in _ALGS[FileForm(form)]:
+        raise ConfigError(item.place("alg"), f"not an algorithm of {form} seals")
     spec = SealSpec(
         issuer=item.integer("issuer", 1, _NUMBER_MAX),
         body=item.integer("body", 1, _NUMBER_MAX),
         form=FileForm(form),
         name=item.text("name"),
         art=_ART[art],
+        line=item.text("line") if item.has("line") else None,
         code=item.text("code") if item.has("code") else None,
-        alg=item.text("alg"),
+        alg=SealAlg(alg),
         key=_file(item, "key"),
         certificate=_file(item, "certificate") if item.has("certificate") else None,
         chain=_files(item, "chain"),
@@ -217,8 +229,6 @@ def _seal(item: Reader) -> SealSpec:
         valid_until=item.day("valid_until"),
         revoked_on=item.day("revoked_on") if item.has("revoked_on") else None,
     )
-    if spec.alg not in _ALGS[spec.form]:
-        raise ConfigError(item.place("alg"), f"not an algorithm of {spec.form} seals")
     item.done()
     return spec
 
@@ -256,7 +266,9 @@ def _plain(name: str, place: str) -> str:
 
 def _check(config: SealConfig) -> None:
     _once("seal_ca", config.authorities)
-    _once("seal_maker", [maker.certificate for maker in config.makers])
+    _once("seal_maker", [name for maker in config.makers for name in (maker.certificate, maker.key) if name])
+    if any(maker.certificate is None and maker.key is None for maker in config.makers):
+        raise ConfigError("seal_maker", "a certificate or a key expected")
     _once("seal", [seal.key for seal in config.seals])
     _once("seal", [seal.certificate for seal in config.seals if seal.certificate is not None])
     for number, rule in enumerate(config.rules):
@@ -276,9 +288,12 @@ def _once(table: str, names: Sequence[str]) -> None:
 def _maker_lines(maker: MakerSpec) -> list[str]:
     return [
         "[[seal_maker]]",
-        f"certificate = {quote(maker.certificate)}",
-        *_optional(("chain", _list(maker.chain)), ("key", _quoted(maker.key))),
-        *_optional(("revoked_on", _day(maker.revoked_on))),
+        *_optional(
+            ("certificate", _quoted(maker.certificate)),
+            ("chain", _list(maker.chain)),
+            ("key", _quoted(maker.key)),
+            ("revoked_on", _day(maker.revoked_on)),
+        ),
     ]
 
 
@@ -291,7 +306,7 @@ def _seal_lines(seal: SealSpec) -> list[str]:
         f"form = {quote(seal.form)}",
         f"name = {quote(seal.name)}",
         f"art = {quote(art)}",
-        *_optional(("code", _quoted(seal.code))),
+        *_optional(("line", _quoted(seal.line)), ("code", _quoted(seal.code))),
         f"alg = {quote(seal.alg)}",
         f"key = {quote(seal.key)}",
         *_optional(

@@ -126,6 +126,7 @@ def issued_json(issued: Issued) -> Json:
             for path in issued.paths
             if (made := row.file(FileForm(path.suffix.removeprefix(".")))) is not None
         ],
+        "seals": list(issued.seals),
         "superseded": list(job.supersedes),
     }
 
@@ -137,6 +138,13 @@ def issued_text(issued: Issued, lang: Lang) -> str:
     if lang == "zh":
         return f"{files}  序号 {serial}  日志序 {issued.row.leaf_index}  {window}"
     return f"{files}  serial {serial}  log index {issued.row.leaf_index}  {window}"
+
+
+def unsealed_text(count: int, lang: Lang) -> str:
+    """What to say when copies went out without seals."""
+    if lang == "zh":
+        return f"{count} 份未盖章：工作区没有用印规则（mingzheng seal rule）"
+    return f"{count} without seals: the workspace has no rule of sealing (mingzheng seal rule)"
 
 
 def act_json(plan: ActPlan, *, done: bool) -> Json:

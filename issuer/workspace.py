@@ -1,5 +1,6 @@
 """The issuing workspace on disk: `mingzheng.toml`, `keys/`, `ledger.sqlite`, `log/`, `images/`, `lock`;
-`profiles/` may hold rules of the authority's own, `fonts/fallback.ttf` a font for rare characters.
+`profiles/` may hold rules of the authority's own, `fonts/fallback.ttf` a font for rare characters, `seals/` the public
+files of its seals (`sealstore`).
 
 Source: DESIGN §3–§6. One command at a time: the file `lock` is held from `open` to `close`. `create` builds everything
 in a directory beside the target and renames it, so a workspace is there whole or not at all. Keys are loaded when they
@@ -10,7 +11,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -41,6 +42,7 @@ from mingzheng.issuer.refusals import (
     WorkspaceMissingError,
     WorkspaceUnfinishedError,
 )
+from mingzheng.issuer.sealstore import FileSealVault, SealStore, SealVault
 from mingzheng.keys import custody
 from mingzheng.keys.alg import Alg
 from mingzheng.keys.kid import Kid
@@ -102,6 +104,7 @@ class Access:
     passphrase: Callable[[], bytes]  # called once, when a key is first needed
     vault: Vault
     memory_dir: Path | None
+    seal_vault: SealVault = field(default_factory=FileSealVault)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,7 @@ class Workspace:
         self._access = access
         self._passphrase: bytes | None = None
         self._signers: dict[bytes, Signer] = {}
+        self.seals = SealStore(root, access.seal_vault, self._secret)
         self._log: EmbeddedLog | None = None
         self._profiles: ProfileSet | None = None
 
@@ -173,6 +177,7 @@ class Workspace:
             self._log = None
         self.ledger.close()
         self._signers.clear()
+        self.seals.forget()
         self._passphrase = None
         self._lock.release()
 
@@ -244,10 +249,13 @@ class Workspace:
         place = _KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
         keys = [key for key, _ in _make_keys(place, ISSUER_ROLES, spec.number)]
         issuers = tuple(sorted((*self.config.issuers, spec), key=lambda item: item.number))
-        config = replace(self.config, issuers=issuers, keys=(*self.config.keys, *keys))
+        self.store_config(replace(self.config, issuers=issuers, keys=(*self.config.keys, *keys)))
+        return self.config
+
+    def store_config(self, config: WorkspaceConfig) -> None:
+        """Replace mingzheng.toml, durable on return."""
         publish(self.root / CONFIG, format_config(config), temporary=self.root / f".{CONFIG}.tmp")
         self.config = config
-        return config
 
     # dates and images
 

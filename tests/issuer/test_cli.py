@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from office import NOW, SeededVault, person, picture, table
 
 import mingzheng.issuer.cli as commands
+import mingzheng.issuer.options as shared
 from mingzheng.formats.civil import day_of_time, format_day, parse_day
 from mingzheng.issuer.refusals import DemoNameError, DemoOnlyError, RefusalError, WorkspaceExistsError
 from mingzheng.issuer.workspace import Access
@@ -25,10 +26,11 @@ def cheap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     vault = SeededVault()
 
-    def access(secret: commands._Secret) -> Access:
+    def access(secret: shared.Secret) -> Access:
         return Access(passphrase=lambda: b"secret", vault=vault, memory_dir=tmp_path / "memory")
 
-    monkeypatch.setattr(commands, "_access", access)
+    for module in (commands, shared):
+        monkeypatch.setattr(module, "access_of", access)
     monkeypatch.setattr(commands.time, "time", lambda: float(NOW))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photo.png").write_bytes(picture(300, 420))
@@ -293,10 +295,10 @@ def test_passphrases_are_read_from_file_descriptor_or_terminal(tmp_path: Path, m
     file = tmp_path / "pass"
     file.write_bytes(b"correct horse battery")
     file.chmod(0o600)
-    assert commands._Secret(file=file, fd=None).read() == b"correct horse battery"
+    assert shared.Secret(file=file, fd=None).read() == b"correct horse battery"
     asked: list[dict[str, object]] = []
-    monkeypatch.setattr(commands, "read_passphrase", lambda **named: asked.append(named) or b"typed")
-    assert commands._Secret(file=None, fd=None, confirm=True).read() == b"typed"
+    monkeypatch.setattr(shared, "read_passphrase", lambda **named: asked.append(named) or b"typed")
+    assert shared.Secret(file=None, fd=None, confirm=True).read() == b"typed"
     assert asked[0]["confirm"] is True
 
 

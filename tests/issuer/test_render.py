@@ -12,9 +12,10 @@ from mingzheng.formats.errors import FormatError
 from mingzheng.formats.extract import extract
 from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.issuer.issue import prepare
+from mingzheng.issuer.press import Press
 from mingzheng.issuer.publish import token_of
 from mingzheng.issuer.refusals import ReadBackError
-from mingzheng.issuer.render import Press, Renderer, check_read_back, file_name
+from mingzheng.issuer.render import Renderer, check_read_back, file_name
 from mingzheng.issuer.rows import CopyRow
 from mingzheng.issuer.schema import CopyState, FileForm
 from mingzheng.issuer.workspace import Workspace
@@ -129,7 +130,7 @@ def test_rules_that_vanished_stop_the_rendering(office: Office) -> None:
         empty = type(workspace.profiles())([])
         workspace._profiles = empty
         with pytest.raises(ReadBackError, match="profile"):
-            Renderer(workspace, office.out).deliver(item.row)
+            Renderer(workspace, office.out, now=NOW).deliver(item.row)
 
 
 def test_what_cannot_be_printed_is_refused_before_it_is_logged(office: Office) -> None:

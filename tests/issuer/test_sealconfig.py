@@ -11,6 +11,7 @@ from mingzheng.issuer.config import WorkspaceConfig, format_config, parse_config
 from mingzheng.issuer.refusals import ConfigError
 from mingzheng.issuer.schema import FileForm
 from mingzheng.issuer.sealconfig import FORMATS, NO_SEALS, MakerSpec, RuleSpec, SealConfig, SealSpec
+from mingzheng.keys.sealkey import SealAlg
 
 PDF = SealSpec(
     issuer=2,
@@ -18,8 +19,9 @@ PDF = SealSpec(
     form=FileForm.PDF,
     name="示范注册建筑师管理委员会",
     art=SealShape.CIRCLE,
+    line="专用章",
     code="3100000000017",
-    alg="ecdsa-p256-sha256",
+    alg=SealAlg.P256,
     key="a.pem",
     certificate="a.cer",
     chain=("c.cer",),
@@ -32,8 +34,9 @@ PDF = SealSpec(
 OFD = replace(
     PDF,
     form=FileForm.OFD,
+    line=None,
     code=None,
-    alg="sm2-sm3",
+    alg=SealAlg.SM2,
     key="b.pem",
     certificate="b.cer",
     seal="b.esl",
@@ -48,6 +51,7 @@ SEALING = SealConfig(
     makers=(
         MakerSpec(certificate="m.cer", chain=("c.cer",), key="m.pem", revoked_on=None),
         MakerSpec(certificate="n.cer", chain=(), key=None, revoked_on=150),
+        MakerSpec(certificate=None, chain=(), key="o.pem", revoked_on=None),
     ),
     seals=(PDF, OFD, PENDING),
     rules=(RULE, replace(RULE, issuer=1, kinds=(1, 2), bodies=(1,), valid_until=300)),
@@ -82,6 +86,13 @@ def test_the_newest_ready_seal_of_body_and_form_is_taken() -> None:
     assert config.seal_for(1, 1, FileForm.OFD, 150) is None
 
 
+def test_the_own_maker_has_key_and_certificate_and_is_not_revoked() -> None:
+    assert SEALING.maker(150) == SEALING.makers[0]
+    revoked = replace(SEALING.makers[0], revoked_on=150)
+    assert replace(SEALING, makers=(revoked,)).maker(149) == revoked
+    assert replace(SEALING, makers=(revoked, *SEALING.makers[1:])).maker(150) is None
+
+
 def test_a_rule_is_found_by_issuer_kind_region_and_day() -> None:
     assert SEALING.rule_for(2, 3, 0, 100) == RULE
     assert SEALING.rule_for(2, 3, 0, 99) is None
@@ -105,6 +116,7 @@ def test_a_rule_is_found_by_issuer_kind_region_and_day() -> None:
         ('key = "b.pem"', 'key = "a.pem"', "seal"),
         ('certificate = "b.cer"', 'certificate = "a.cer"', "seal"),
         ('certificate = "n.cer"', 'certificate = "m.cer"', "seal_maker"),
+        ('certificate = "n.cer"\n', "", "seal_maker"),
         ("body = 2", "body = 9", "seal.body"),
         ("bodies = [0, 2]", "bodies = [0, 9]", "seal_rule.bodies"),
         ("bodies = [0, 2]", "bodies = []", "seal_rule[0].bodies"),

@@ -1,0 +1,185 @@
+"""Options that the issuing commands share, and what every command does with them: open, ask, read the clock, print.
+
+Source: DESIGN §9, §11. Passphrases come from the terminal, a file or a descriptor, never from an argument or the
+environment. The clock is read once per command.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+import mingzheng.issuer.show as show
+from mingzheng.formats.civil import day_start, parse_day
+from mingzheng.formats.library import load_shipped_profiles
+from mingzheng.issuer.cells import CellError, read_jurisdiction
+from mingzheng.issuer.sealconfig import FORMATS
+from mingzheng.issuer.workspace import Access, FileVault, Workspace
+from mingzheng.keys.custody import read_passphrase
+from mingzheng.log.instance import default_memory_dir
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """Where the passphrase comes from."""
+
+    file: Path | None
+    fd: int | None
+    confirm: bool = False
+
+    def read(self) -> bytes:
+        """Read it; asks at the terminal if neither file nor descriptor is given."""
+        if self.file is None and self.fd is None:
+            return read_passphrase(prompt="工作区口令 workspace passphrase: ", confirm=self.confirm)
+        return read_passphrase(file=self.file, fd=self.fd)
+
+
+def options_of(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """Several options as one decorator."""
+
+    def add(function: _F) -> _F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def read_day(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
+    """A day; None stays None."""
+    try:
+        return None if text is None else parse_day(text)
+    except ValueError:
+        raise click.BadParameter("日期写成 YYYY-MM-DD (a day is written YYYY-MM-DD)", ctx, param) from None
+
+
+def read_body(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[int, str]:
+    """NUMBER=NAME, each number once."""
+    found: dict[int, str] = {}
+    for text in texts:
+        number, mark, name = text.partition("=")
+        if not (mark and name and number.isascii() and number.isdecimal()) or int(number) in found:
+            raise click.BadParameter("写成 编号=名称，编号不重复 (NUMBER=NAME, each number once)", ctx, param)
+        found[int(number)] = name
+    return found
+
+
+def read_regions(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
+    """Codes of regions, rising."""
+    try:
+        return tuple(sorted({read_jurisdiction(text) for text in texts}))
+    except CellError:
+        raise click.BadParameter("写成 cn、sh 或 31 这样的代码 (a code such as cn, sh or 31)", ctx, param) from None
+
+
+def read_kinds(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
+    """Codes of kinds, rising."""
+    profiles, codes = load_shipped_profiles(), []
+    for text in texts:
+        code = profiles.code_of(text)
+        if code is None:
+            known = ", ".join(sorted({profile.id for profile in profiles.profiles}))
+            raise click.BadParameter(f"未知的种类 (unknown kind); 可用 known: {known}", ctx, param)
+        codes.append(code)
+    return tuple(sorted(set(codes)))
+
+
+WORKSPACE = click.option(
+    "--workspace",
+    required=True,
+    envvar="MINGZHENG_WORKSPACE",
+    type=click.Path(path_type=Path),
+    help="Workspace. 工作区。",
+)
+SECRET = options_of(
+    click.option(
+        "--passphrase-file", type=click.Path(path_type=Path), help="File (0600) with the passphrase. 口令文件。"
+    ),
+    click.option("--passphrase-fd", type=int, help="Descriptor to read the passphrase from. 口令描述符。"),
+)
+LANG = click.option(
+    "--lang",
+    type=click.Choice(["zh", "en"]),
+    default="zh",
+    show_default=True,
+    envvar="MINGZHENG_LANG",
+    help="Language. 语言。",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object per line. 每行一个 JSON。")
+AS_OF = click.option("--as-of", callback=read_day, help="Day to act on, demo workspaces only. 日期，仅限演示工作区。")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would happen, change nothing. 只预览，不改动。")
+ISSUER_NUMBER = click.option("--issuer", "issuer", type=int, help="Issuer number. 机构编号。")
+REASON = click.option("--reason", required=True, help="Why; kept in the ledger only. 事由（仅存台账）。")
+YES = click.option("--yes", is_flag=True, help="Do not ask. 不再询问。")
+TARGET = options_of(
+    click.option("--registration", help="Registration number. 注册编号。"),
+    click.option("--kind", help="Kind, with --registration. 证书种类。"),
+    click.option("--serial", type=int, help="One copy instead of the registration. 单份序号。"),
+    ISSUER_NUMBER,
+)
+FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    help="What to make; by default what mingzheng.toml says, else pdf. 文件格式。",
+)
+COMMON = options_of(WORKSPACE, SECRET, AS_OF, LANG, JSON)
+SCOPE = options_of(
+    click.option("--name-en", help="Name in English. 英文名称。"),
+    click.option(
+        "--kind", "kinds", multiple=True, callback=read_kinds, help="Kind it may issue; repeatable. 证书种类。"
+    ),
+    click.option(
+        "--jurisdiction", "jurisdictions", multiple=True, callback=read_regions, help="Region; repeatable. 地区。"
+    ),
+    click.option(
+        "--body", "bodies", multiple=True, callback=read_body, help="NUMBER=NAME; repeatable. 机关：编号=名称。"
+    ),
+    click.option("--prefix", "prefixes", multiple=True, help="https://host/path# before QR digits. 二维码网址前缀。"),
+    click.option("--valid-from", callback=read_day, help="First day of the keys. 密钥起用日。"),
+    click.option("--valid-until", callback=read_day, help="Last day of the keys. 密钥截止日。"),
+)
+
+
+def access_of(secret: Secret) -> Access:
+    """Keys on disk under a passphrase that is asked for when it is first needed."""
+    return Access(passphrase=secret.read, vault=FileVault(), memory_dir=default_memory_dir(os.environ))
+
+
+def open_workspace(workspace: Path, options: dict[str, Any]) -> Workspace:
+    """The workspace a command names, locked."""
+    secret = Secret(file=options.get("passphrase_file"), fd=options.get("passphrase_fd"))
+    return Workspace.open(workspace, access_of(secret))
+
+
+def time_of(workspace: Workspace, as_of: int | None) -> int:
+    """The one reading of the clock; noon of --as-of in a demo workspace."""
+    if as_of is None:
+        return int(time.time())
+    workspace.check_as_of()
+    return day_start(as_of) + 43_200
+
+
+def check_passphrase(workspace: Workspace, yes: bool) -> None:
+    """Open a key before the question, so that a wrong passphrase is known before somebody has said yes."""
+    if not yes:
+        workspace.check_passphrase()
+
+
+def confirm(yes: bool) -> None:
+    """Ask at the terminal, unless --yes."""
+    if not yes:
+        click.confirm("继续？ Go on?", abort=True, err=True)
+
+
+def print_lines(items: Iterable[show.Json], texts: Iterable[str], as_json: bool, *, err: bool = False) -> None:
+    """NDJSON or text, one line each."""
+    for line in (json.dumps(item, ensure_ascii=False) for item in items) if as_json else texts:
+        click.echo(line, err=err)

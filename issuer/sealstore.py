@@ -1,0 +1,132 @@
+"""The seals of a workspace on disk: encrypted keys in `keys/`, certificates, electronic seals and pictures in `seals/`.
+
+Source: docs/workspace.md ("Seals"). Public files are named by what they are and their SHA-256, written once and never
+changed, so that mingzheng.toml names them before or after a kill alike. Keys are opened when first needed.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from mingzheng.issuer.refusals import SealFileError
+from mingzheng.issuer.sealconfig import MakerSpec, SealSpec
+from mingzheng.keys import custody
+from mingzheng.keys.errors import KeysError
+from mingzheng.keys.sealkey import SealAlg, SealKey, SealPrivate, make_seal_key
+from mingzheng.keys.x509 import Certificate, parse_certificate
+from mingzheng.log.durable import make_dirs, publish
+
+__all__ = ["SEALS", "FileSealVault", "SealStore", "SealVault"]
+
+SEALS: Final = "seals"
+KEYS: Final = "keys"
+MAX_FILE_BYTES: Final = 8 * 1024 * 1024  # an electronic seal with its picture; usually 20 KB
+_NAME_BYTES: Final = 10
+
+
+class SealVault(Protocol):
+    """Makes, keeps and gives back the private keys of seals."""
+
+    def generate(self, alg: SealAlg) -> SealPrivate:
+        """A new key."""
+
+    def save(self, path: Path, private: SealPrivate, passphrase: bytes) -> None:
+        """Keep a key at `path`, which must not exist."""
+
+    def load(self, path: Path, alg: SealAlg, passphrase: bytes) -> SealPrivate:
+        """The key kept at `path`."""
+
+
+class FileSealVault:
+    """Encrypted PKCS#8 files (`keys.custody`)."""
+
+    def generate(self, alg: SealAlg) -> SealPrivate:
+        """See SealVault."""
+        return custody.generate_seal_key(alg)
+
+    def save(self, path: Path, private: SealPrivate, passphrase: bytes) -> None:
+        """See SealVault."""
+        custody.save_seal_key(path, private, passphrase)
+
+    def load(self, path: Path, alg: SealAlg, passphrase: bytes) -> SealPrivate:
+        """See SealVault."""
+        return custody.load_seal_private(path, alg, passphrase)
+
+
+class SealStore:
+    """Files and keys of the seals of one open workspace."""
+
+    def __init__(self, root: Path, vault: SealVault, passphrase: Callable[[], bytes]) -> None:
+        self._root, self._vault, self._passphrase = root, vault, passphrase
+        self._files: dict[str, bytes] = {}
+        self._privates: dict[str, SealPrivate] = {}
+
+    def forget(self) -> None:
+        """Drop every key."""
+        self._privates.clear()
+
+    def file(self, name: str) -> bytes:
+        """A public file of `seals/`. Raises SealFileError."""
+        if name not in self._files:
+            try:
+                with (self._root / SEALS / name).open("rb") as stream:
+                    data = stream.read(MAX_FILE_BYTES + 1)
+            except OSError as error:
+                raise SealFileError(name, "读不到", "cannot be read") from error
+            if len(data) > MAX_FILE_BYTES:
+                raise SealFileError(name, "超过 8 MiB", "over 8 MiB")
+            if _digest(data) not in name:
+                raise SealFileError(name, "与名称中的摘要不符，被改动过", "is not what its name says: it was changed")
+            self._files[name] = data
+        return self._files[name]
+
+    def certificate(self, name: str) -> Certificate:
+        """A certificate of `seals/`. Raises SealFileError."""
+        try:
+            return parse_certificate(self.file(name))
+        except KeysError as error:
+            raise SealFileError(name, "不是可用的证书", "is no certificate this program takes") from error
+
+    def keep(self, data: bytes, what: str, suffix: str) -> str:
+        """Keep a public file, durable on return; returns its name."""
+        name = f"{what}-{_digest(data)}.{suffix}"
+        path = self._root / SEALS / name
+        if not path.exists():
+            make_dirs(path.parent)
+            publish(path, data, temporary=path.with_name(f".{name}.tmp"))
+        return name
+
+    def new_key(self, alg: SealAlg, owner: str) -> tuple[SealPrivate, str]:
+        """A new key, kept encrypted in `keys/`; the name of its file holds owner and digest of the public key."""
+        private = self._vault.generate(alg)
+        name = f"{owner}-{_digest(private.spki)}.pem"
+        self._vault.save(self._root / KEYS / name, private, self._passphrase())
+        self._privates[name] = private
+        return private, name
+
+    def throwaway(self, alg: SealAlg) -> SealPrivate:
+        """A new key that is kept nowhere."""
+        return self._vault.generate(alg)
+
+    def private(self, name: str, alg: SealAlg) -> SealPrivate:
+        """A private key of `keys/`. Raises a KeysError."""
+        if name not in self._privates:
+            self._privates[name] = self._vault.load(self._root / KEYS / name, alg, self._passphrase())
+        return self._privates[name]
+
+    def key(self, spec: SealSpec | MakerSpec) -> SealKey:
+        """What signs with that seal's (or maker's) key. Raises SealFileError or a KeysError."""
+        assert spec.certificate is not None  # SealSpec.ready, SealConfig.maker
+        assert spec.key is not None
+        alg = spec.alg if isinstance(spec, SealSpec) else SealAlg.SM2
+        private = self.private(spec.key, alg)
+        chain = tuple(self.file(name) for name in spec.chain)
+        try:
+            return make_seal_key(private, certificate=self.file(spec.certificate), chain=chain)
+        except KeysError as error:
+            raise SealFileError(spec.certificate, "不是这把密钥的证书", "is no certificate of this key") from error
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).digest()[:_NAME_BYTES].hex()
