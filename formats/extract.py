@@ -6,10 +6,16 @@ and pictures are loaded when such a file comes, so the check of a text starts wi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
-from mingzheng.formats.errors import FileTooHungryError, ResourceLimitError, UnreadableError
+from mingzheng.formats.errors import (
+    FileTooHungryError,
+    PictureKindError,
+    ResourceLimitError,
+    TiffError,
+    UnreadableError,
+)
 from mingzheng.formats.onekind import check_one_kind
 from mingzheng.formats.sniff import FileKind, sniff
 
@@ -17,6 +23,12 @@ if TYPE_CHECKING:
     from mingzheng.formats.limits import Limits
 
 __all__ = ["UnsupportedKindError", "extract"]
+
+MIRRORED: Final = "image.mirrored"
+
+_TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF 6.0 §2, BigTIFF
+_PICTURES: Final = (b"GIF8", b"BM", b"\0\0\x01\0", b"\xff\x0a")
+_STILLS: Final = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif")  # ISO/IEC 23008-12, AVIF
 
 
 class UnsupportedKindError(UnreadableError):
@@ -65,17 +77,28 @@ def _extract(data: bytes, limits: Limits) -> Extracted:
         case FileKind.ZIP:
             raise UnsupportedKindError(kind)
         case FileKind.UNKNOWN:
-            raise UnreadableError("a file of no known kind / 无法识别的文件")
+            raise _unknown(data)
+
+
+def _unknown(data: bytes) -> UnreadableError:
+    """What to say of a file that is not read: pictures of other kinds are told by name."""
+    if data[:4] in _TIFF:
+        return TiffError("TIFF pictures are not read: convert to PDF or PNG / 请转成 PDF 或 PNG")
+    if data.startswith(_PICTURES) or (data[4:8] == b"ftyp" and data[8:12] in _STILLS) or data[8:12] == b"WEBP":
+        return PictureKindError("only PNG and JPEG pictures are read: convert it / 请转成 PNG 或 JPEG")
+    return UnreadableError("a file of no known kind / 无法识别的文件")
 
 
 def _image(data: bytes, kind: FileKind, limits: Limits) -> Extracted:
     from mingzheng.formats.qrimage import read_qr
 
     candidates = []
-    for place, symbol in enumerate(read_qr(data, limits=limits), start=1):
+    symbols = read_qr(data, limits=limits)
+    for place, symbol in enumerate(symbols, start=1):
         text, body = (symbol.text, None) if isinstance(symbol.text, str) else (None, symbol.text)
         candidates.append(Candidate(source=Source.QR, page=None, text=text, data=body, where=f"image:code:{place}"))
-    return Extracted(kind=kind, candidates=tuple(candidates), facts=_facts(kind), problems=())
+    problems = ((MIRRORED, "a code is seen from behind"),) if any(symbol.mirrored for symbol in symbols) else ()
+    return Extracted(kind=kind, candidates=tuple(candidates), facts=_facts(kind), problems=problems)
 
 
 def _text(data: bytes, limits: Limits) -> Extracted:

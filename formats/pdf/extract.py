@@ -1,9 +1,11 @@
 """Candidates out of a PDF file: attachments first, then always the visible code as well.
 
 Reader: PDFium through pypdfium2, loaded when the first PDF is read (not safe for several threads at once). All
-its errors become UnreadableError. The page is rendered with annotations and form fields, as the eye sees it.
-Every page is looked at as a whole at 200 dpi, and the place where our pages carry the code once more at 100:
-a code anywhere else on the page may be the one that a person scans, so it is never left out for another.
+its errors become UnreadableError. The page is rendered with annotations and form fields, as the eye sees it, and
+only what is seen counts: pictures in the file are not read for themselves, one may lie under another. Every page is
+looked at as a whole at 200 dpi, and the place where our pages carry the code once more, out of the same picture at
+half the size: a code anywhere else on the page may be the one that a person scans, so it is never left out for
+another. A page that shows no code is looked at again with patience, as far as there are not too many of them.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
-from mingzheng.formats.errors import ResourceLimitError, UnreadableError
+from mingzheng.formats.errors import ResourceLimitError, TruncatedError, UnreadableError
 from mingzheng.formats.page import QR_PLACE, Rect
 from mingzheng.formats.pdf.inflate import STREAM_MAX, TOTAL_MAX, check_inflated
 from mingzheng.formats.pdf.integrity import check_pdf
@@ -29,13 +32,20 @@ __all__ = ["EncryptedError", "extract_pdf"]
 CREDENTIAL: Final = "credential"
 RECEIPT: Final = "receipt"
 NO_VISIBLE_CODE: Final = "pdf.no_visible_code"
+PAGE_WITHOUT_CODE: Final = "pdf.page_without_code"
+MIRRORED: Final = "image.mirrored"
+PATIENT_PAGES: Final = 6  # a quarter of a second each
 
 _A4_POINTS: Final = (595.276, 841.89)
 _SLACK_POINTS: Final = 3.0  # printers and converters move a page this far
 _POINTS_PER_MM: Final = 72 / 25.4
 _PLACE_MARGIN_MM: Final = 3.0
-_PLACE_DPI: Final = 100
 _PAGE_DPI: Final = 200
+_POINTS_PER_PIXEL: Final = 72 / _PAGE_DPI
+_PLACE_SHARE: Final = 2  # the place is looked at in so many times fewer pixels
+_WHOLE: Final = 0.8  # of the page: a picture this large is a picture of a page
+_OBJECTS_MAX: Final = 2_000  # objects of a page looked at for that
+_END, _OBJECT_END = b"%%EOF", b"endobj"
 
 
 class EncryptedError(UnreadableError):
@@ -52,6 +62,8 @@ def extract_pdf(data: bytes, *, limits: Limits) -> Extracted:
     """
     if len(data) > limits.pdf_bytes:
         raise ResourceLimitError("pdf_bytes", limit=limits.pdf_bytes, got=len(data))
+    if data.rfind(_END) < data.rfind(_OBJECT_END):
+        raise TruncatedError("the end of the PDF is missing")
     check_inflated(data, stream_max=STREAM_MAX, total_max=TOTAL_MAX)
     with _opened(data) as document:
         pages = len(document)
@@ -60,17 +72,17 @@ def extract_pdf(data: bytes, *, limits: Limits) -> Extracted:
         if pages > limits.pdf_pages:
             raise ResourceLimitError("pdf_pages", limit=limits.pdf_pages, got=pages)
         files = list(_attachments(document, limits))
-        candidates = [
-            Candidate(source=Source.ATTACHMENT, page=None, text=None, data=body, where=f"attachment:{CREDENTIAL}")
-            for label, body in files
-            if label == CREDENTIAL and body is not None
-        ]
-        visible = [candidate for index in range(pages) for candidate in _page(document, index, limits)]
+        looks = _looks(document, limits)
+        scanned = all(_is_picture(document[index]) for index in range(pages))
     seals, faults = check_pdf(data)
-    problems = ((NO_VISIBLE_CODE, "attachment without a readable code on the page"),)
+    attached = [body for label, body in files if label == CREDENTIAL and body is not None]
+    candidates = [
+        Candidate(source=Source.ATTACHMENT, page=None, text=None, data=body, where=f"attachment:{CREDENTIAL}")
+        for body in attached
+    ]
     return Extracted(
         kind=FileKind.PDF,
-        candidates=(*candidates, *visible),
+        candidates=(*candidates, *(one for look in looks for one in look.candidates)),
         facts=FileFacts(
             kind=FileKind.PDF,
             pages=pages,
@@ -78,9 +90,20 @@ def extract_pdf(data: bytes, *, limits: Limits) -> Extracted:
             full_receipts=tuple(body for label, body in files if label == RECEIPT and body is not None),
             seals=seals,
             faults=faults,
+            scanned=scanned,
         ),
-        problems=problems if candidates and not visible else (),
+        problems=tuple(_problems(looks, attached=bool(attached))),
     )
+
+
+def _problems(looks: list[_Look], *, attached: bool) -> Iterator[tuple[str, str]]:
+    blank = [look.page for look in looks if not look.seen]
+    if attached and len(blank) == len(looks):
+        yield NO_VISIBLE_CODE, "attachment without a readable code on the page"
+    elif blank and len(blank) < len(looks):
+        yield PAGE_WITHOUT_CODE, f"no code was read from page {blank[0]}"
+    if any(one.symbol.mirrored for look in looks for one in look.seen):
+        yield MIRRORED, "a code is seen from behind"
 
 
 @contextmanager
@@ -154,40 +177,69 @@ class _Seen:
         return self.symbol.text == other.symbol.text and (self.covers(other.centre) or other.covers(self.centre))
 
 
-def _page(document: Any, index: int, limits: Limits) -> Iterator[Candidate]:
-    """Every code a person would find on one page; those in the place of ours first."""
-    page = document[index]
-    number = index + 1
-    elsewhere = _look(page, _PAGE_DPI, limits, None)
-    if _is_our_format(page):
-        left, top, right, bottom = _points(QR_PLACE)
-        there = _look(page, _PLACE_DPI, limits, QR_PLACE)
-        for seen in elsewhere:
-            inside = left <= seen.centre[0] <= right and top <= seen.centre[1] <= bottom
-            if inside and not any(seen.repeats(other) for other in there):
-                there.append(seen)
-        yield from (_candidate(seen.symbol, number, f"page:{number}:qr") for seen in there)
-        elsewhere = [seen for seen in elsewhere if not any(seen is one or seen.repeats(one) for one in there)]
-    for place, seen in enumerate(elsewhere, start=1):
-        yield _candidate(seen.symbol, number, f"page:{number}:code:{place}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What one page shows: the codes in the place of ours, and the others."""
+
+    page: int  # from 1
+    there: tuple[_Seen, ...]
+    elsewhere: tuple[_Seen, ...]
+
+    @property
+    def seen(self) -> tuple[_Seen, ...]:
+        return (*self.there, *self.elsewhere)
+
+    @property
+    def candidates(self) -> Iterator[Candidate]:
+        yield from (_candidate(seen.symbol, self.page, f"page:{self.page}:qr") for seen in self.there)
+        for place, seen in enumerate(self.elsewhere, start=1):
+            yield _candidate(seen.symbol, self.page, f"page:{self.page}:code:{place}")
 
 
-def _look(page: Any, dpi: int, limits: Limits, place: Rect | None) -> list[_Seen]:
-    """The codes of the page or of one place on it, in reading order."""
+def _looks(document: Any, limits: Limits) -> list[_Look]:
+    """One for each page; with patience for the first ones that show nothing at once."""
+    looks, patience = [], PATIENT_PAGES
+    for index in range(len(document)):
+        look = _look(document[index], index + 1, limits, patient=False)
+        if not look.seen and patience:
+            patience -= 1
+            look = _look(document[index], index + 1, limits, patient=True)
+        looks.append(look)
+    return looks
+
+
+def _look(page: Any, number: int, limits: Limits, *, patient: bool) -> _Look:
+    """Every code a person would find on one page."""
+    picture = _render(page, limits)
+    elsewhere = _read(picture, limits, at=(0.0, 0.0), points=_POINTS_PER_PIXEL, patient=patient)
+    if not _is_our_format(page):
+        return _Look(page=number, there=(), elsewhere=tuple(elsewhere))
+    left, top, right, bottom = _points(QR_PLACE)
+    edges = [round(edge / _POINTS_PER_PIXEL) for edge in (left, top, right, bottom)]
+    crop = picture.crop((max(0, edges[0]), max(0, edges[1]), *edges[2:])).reduce(_PLACE_SHARE)
+    there = _read(crop, limits, at=(left, top), points=_POINTS_PER_PIXEL * _PLACE_SHARE, patient=False)
+    for seen in elsewhere:
+        inside = left <= seen.centre[0] <= right and top <= seen.centre[1] <= bottom
+        if inside and not any(seen.repeats(other) for other in there):
+            there.append(seen)
+    rest = [seen for seen in elsewhere if not any(seen is one or seen.repeats(one) for one in there)]
+    return _Look(page=number, there=tuple(there), elsewhere=tuple(rest))
+
+
+def _read(picture: Any, limits: Limits, *, at: tuple[float, float], points: float, patient: bool) -> list[_Seen]:
+    """The codes of a picture in reading order; `at`: its corner on the page, `points`: the size of its pixels."""
     from mingzheng.formats.qrimage import read_qr
 
-    points = 72 / dpi
-    left, top = (0.0, 0.0) if place is None else _points(place)[:2]
     found = []
-    for symbol in read_qr(_render(page, dpi, limits, place=place), limits=limits):
+    for symbol in read_qr(picture, limits=limits, patient=patient):
         xs, ys = zip(*symbol.position, strict=True)
         found.append(
             _Seen(
                 symbol=symbol,
-                left=left + min(xs) * points,
-                top=top + min(ys) * points,
-                right=left + max(xs) * points,
-                bottom=top + max(ys) * points,
+                left=at[0] + min(xs) * points,
+                top=at[1] + min(ys) * points,
+                right=at[0] + max(xs) * points,
+                bottom=at[1] + max(ys) * points,
             )
         )
     return found
@@ -214,19 +266,26 @@ def _is_our_format(page: Any) -> bool:
     return abs(width - _A4_POINTS[0]) <= _SLACK_POINTS and abs(height - _A4_POINTS[1]) <= _SLACK_POINTS
 
 
-def _render(page: Any, dpi: int, limits: Limits, *, place: Rect | None = None) -> Any:
-    """The page, or one place on it with some margin, as a grey picture."""
+def _is_picture(page: Any) -> bool:
+    """Whether one picture covers nearly the whole page: a scan, or a page made into a picture."""
+    from pypdfium2 import raw
+
     width, height = _size(page)
-    crop = (0.0, 0.0, 0.0, 0.0)
-    if place is not None:
-        left, top, right, bottom = _points(place)
-        crop = (left, height - bottom, width - right, top)
-    scale = dpi / 72
+    for item in islice(page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3), _OBJECTS_MAX):
+        left, low, right, high = item.get_bounds()
+        if (right - left) * (high - low) >= _WHOLE * width * height:
+            return True
+    return False
+
+
+def _render(page: Any, limits: Limits) -> Any:
+    """The page as a grey picture."""
+    width, height = _size(page)
+    scale = 1 / _POINTS_PER_PIXEL
     pixels = int(width * scale + 1) * int(height * scale + 1)
     if not pixels or pixels > limits.image_pixels or max(width, height) * scale > limits.image_side:
         raise ResourceLimitError("page pixels", limit=limits.image_pixels, got=pixels)
-    bitmap = page.render(scale=scale, crop=crop, grayscale=True)
-    return bitmap.to_pil()
+    return page.render(scale=scale, grayscale=True).to_pil()
 
 
 def _size(page: Any) -> tuple[float, float]:
