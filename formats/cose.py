@@ -1,8 +1,9 @@
 """COSE_Sign1 of the profile (RFC 9052 §4.2, §4.4) in strict CBOR, and its two-key header.
 
 Tag 18 is required, the signature is 64 raw bytes, the protected header of credentials is
-exactly `{1: alg, 4: kid}`. Nothing is verified here and no key chosen: `credential` does that.
-Left out on purpose: every other COSE structure, header and algorithm.
+exactly `{1: alg, 4: kid}`. COSE registers no SM2: -66037 is private use (docs/adr/0014). Nothing is
+verified here and no key chosen: `credential` does that. Left out on purpose: every other COSE
+structure, header and algorithm.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ from typing import Final
 from mingzheng.formats import cbor
 from mingzheng.formats.errors import CoseError
 from mingzheng.formats.limits import LIMITS_CREDENTIAL, CborLimits
-from mingzheng.keys.kid import Kid, parse_kid
+from mingzheng.keys.kid import KID_BYTES, Kid, parse_kid
 
 TAG_SIGN1: Final = 0xD2  # tag 18 in one byte
 SIGNATURE_BYTES: Final = 64
-PROTECTED_BYTES: Final = 13
 RECEIPTS: Final = 394  # RFC 9942 §7: header parameter "receipts"
 
-ALGS_CREDENTIAL: Final = frozenset((-19, -9))  # RFC 9864 Ed25519 and ESP256
+ALGS_CREDENTIAL: Final = frozenset((-19, -9, -66037))  # RFC 9864 Ed25519 and ESP256; SM2 with SM3, private use
+# Everything of a protected header before the 8 bytes of the kid.
+PROTECTED_HEADS: Final = {b"\xa2\x01" + cbor.encode(alg) + b"\x04\x48": alg for alg in ALGS_CREDENTIAL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +87,8 @@ def protected_header(alg: int, kid: Kid) -> bytes:
 
 
 def parse_protected(protected: bytes) -> tuple[int, Kid]:
-    """Algorithm and kid of a credential's protected header: exactly 13 bytes, alg -19 or -9."""
-    if len(protected) != PROTECTED_BYTES or protected[:2] + protected[3:5] != b"\xa2\x01\x04\x48":
-        raise CoseError("protected header is not {1: alg, 4: kid}")
-    alg = 0x1F - protected[2]
-    if alg not in ALGS_CREDENTIAL:
-        raise CoseError("algorithm is not one of -19 (Ed25519) and -9 (ESP256)")
-    return alg, parse_kid(protected[5:])
+    """Algorithm and kid of a credential's protected header: exactly {1: alg, 4: kid}, alg -19, -9 or -66037."""
+    alg = PROTECTED_HEADS.get(protected[:-KID_BYTES])
+    if alg is None:
+        raise CoseError("protected header is not {1: alg, 4: kid} with -19 (Ed25519), -9 (ESP256) or -66037 (SM2)")
+    return alg, parse_kid(protected[-KID_BYTES:])

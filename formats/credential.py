@@ -13,7 +13,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final, NewType
 
-from mingzheng.formats import cose
+from mingzheng.formats import cbor, cose
 from mingzheng.formats.claims import Claims, encode_claims, parse_claims
 from mingzheng.formats.errors import (
     CborError,
@@ -25,17 +25,20 @@ from mingzheng.formats.errors import (
 from mingzheng.formats.limits import LIMITS_CREDENTIAL
 from mingzheng.keys.alg import verify
 from mingzheng.keys.errors import KeysError
-from mingzheng.keys.kid import Kid
+from mingzheng.keys.kid import KID_BYTES, Kid
 from mingzheng.keys.signer import Signer
 from mingzheng.keys.trust import KeyRecord, Role
 
 CredentialBytes = NewType("CredentialBytes", bytes)
 
-_BEGIN: Final = b"\xd2\x84\x4d\xa2\x01"  # tag 18, array of four, protected header of 13 bytes
-_SIGNED_BEGIN: Final = b"\x84\x6aSignature1\x4d"
+# Tag 18, array of four, protected header up to the kid: the algorithm, and where the kid begins.
+_BEGINS: Final = {
+    b"\xd2\x84" + cbor.head(2, len(head) + KID_BYTES) + head: alg for head, alg in cose.PROTECTED_HEADS.items()
+}
+_SIGNED_BEGIN: Final = b"\x84\x6aSignature1"
 _RECEIPTS_BEGIN: Final = b"\xa1\x19\x01\x8a\x81"  # {394: [
 _SHORTEST: Final = 84  # with an empty payload
-_ALG_BYTES: Final = {0x1F - alg: alg for alg in cose.ALGS_CREDENTIAL}
+_KID_AT: Final = {begin[2]: len(begin) for begin in _BEGINS}  # by the byte string's head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +126,7 @@ def sign_credential(claims: Claims, signer: Signer) -> CredentialBytes:
     """Sign claims as a credential without receipt; ClaimsError if a claim is out of bounds."""
     key = signer.public_key
     if key.alg not in cose.ALGS_CREDENTIAL:
-        raise CredentialKeyError("a credential is signed with Ed25519 (-19) or ESP256 (-9)")
+        raise CredentialKeyError("a credential is signed with Ed25519 (-19), ESP256 (-9) or SM2 (-66037)")
     protected = cose.protected_header(key.alg, key.kid)
     payload = encode_claims(claims)
     signature = signer.sign(cose.sig_structure(protected, payload))
@@ -166,24 +169,28 @@ def _receipt_of(parts: cose.Sign1) -> bytes | None:
 
 def _parse_fast(data: bytes) -> UnverifiedCredential | None:
     """Cut a credential at fixed places; None for anything not exactly of the one spelling."""
-    alg = _ALG_BYTES.get(data[5]) if len(data) >= _SHORTEST else None
-    if alg is None or data[:5] != _BEGIN or data[6:8] != b"\x04\x48" or len(data) > LIMITS_CREDENTIAL.max_bytes:
+    if not _SHORTEST <= len(data) <= LIMITS_CREDENTIAL.max_bytes:
+        return None
+    kid_at = _KID_AT.get(data[2], 0)
+    alg = _BEGINS.get(data[:kid_at])
+    if alg is None:
         return None
     receipt = None
-    start = 17
-    if data[16] != 0xA0:
-        if data[16:21] != _RECEIPTS_BEGIN:
+    head_end = kid_at + KID_BYTES
+    start = head_end + 1
+    if data[head_end] != 0xA0:
+        if data[head_end : head_end + 5] != _RECEIPTS_BEGIN:
             return None
-        begin, start = _string_bounds(data, 21)
+        begin, start = _string_bounds(data, head_end + 5)
         receipt = data[begin:start]
     begin, end = _string_bounds(data, start)
     if data[end : end + 2] != b"\x58\x40" or len(data) != end + 66 or begin < start:
         return None
-    signed = b"".join((_SIGNED_BEGIN, data[3:16], b"\x40", data[start:end]))
+    signed = b"".join((_SIGNED_BEGIN, data[2:head_end], b"\x40", data[start:end]))
     return UnverifiedCredential(
         data=data,
         alg=alg,
-        kid=Kid(data[8:16]),
+        kid=Kid(data[kid_at:head_end]),
         payload=data[begin:end],
         signature=data[end + 2 :],
         signed=signed,

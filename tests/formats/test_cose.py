@@ -198,7 +198,7 @@ def test_signed_bytes_as_cbor2_makes_them(protected: bytes, payload: bytes, aad:
 def test_protected_header(alg: int) -> None:
     data = cose.protected_header(alg, KID)
     assert data == cbor2.dumps({1: alg, 4: KID}, canonical=True)
-    assert len(data) == cose.PROTECTED_BYTES
+    assert len(data) == (17 if alg < -65536 else 13)
     assert cose.parse_protected(data) == (alg, KID)
 
 
@@ -214,5 +214,18 @@ def test_every_other_protected_header_is_refused() -> None:
     assert sorted(set(accepted)) == [-19, -9]
     assert len(accepted) == 6  # the good one at each of five places, and -9 once
     for data in (b"", good[:-1], good + b"\0"):
+        with pytest.raises(CoseError):
+            cose.parse_protected(data)
+
+
+def test_every_other_protected_header_of_sm2_is_refused() -> None:
+    good = cose.protected_header(-66037, KID)
+    for at in range(9):
+        for byte in range(256):
+            data = good[:at] + bytes((byte,)) + good[at + 1 :]
+            if data != good:
+                with pytest.raises(CoseError):
+                    cose.parse_protected(data)
+    for data in (good[:-1], good + b"\0", good[:8] + good[9:]):
         with pytest.raises(CoseError):
             cose.parse_protected(data)
