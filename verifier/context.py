@@ -17,6 +17,7 @@ from mingzheng.formats.errors import FormatError
 from mingzheng.formats.profile import Citation, ProfileSet, parse_profiles
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.note import parse_note
+from mingzheng.keys.sealtable import EMPTY_TABLE, SEALS_BLOB, SealTable, parse_seal_table
 from mingzheng.keys.trust import KeyRecord, OriginRecord, Role, TrustData
 from mingzheng.keys.vkey import VerifierKey, vkey_for
 from mingzheng.log.book import MAX_STATUS_LAG, MAX_STATUS_SPAN
@@ -95,6 +96,7 @@ class VerifyContext:
     refused: Mapping[int, str]  # issuer -> why its list was refused (a stable code)
     profiles: ProfileSet
     forms: Mapping[tuple[int, int, int], OldForm]
+    seals: SealTable
     messages: Messages
     now: int
     at: int | None
@@ -147,6 +149,7 @@ def build_context(source: TrustSource, *, judging: Judging, expect: Expectations
         refused=MappingProxyType(refused),
         profiles=profiles,
         forms=forms,
+        seals=_seals(trust),
         messages=messages,
         now=judging.now,
         at=judging.at,
@@ -257,3 +260,13 @@ def _rules(trust: TrustData) -> tuple[ProfileSet, Mapping[tuple[int, int, int], 
     except (FormatError, TableError) as error:
         raise TrustUnusableError(f"rules in the trust data cannot be read: {error}") from error
     return profiles, forms
+
+
+def _seals(trust: TrustData) -> SealTable:
+    """The seal table; trust data without one demands no seals."""
+    if SEALS_BLOB not in trust.blobs:
+        return EMPTY_TABLE
+    try:
+        return parse_seal_table(trust.blobs[SEALS_BLOB])
+    except KeysError as error:
+        raise TrustUnusableError(f"the seal table in the trust data cannot be read: {error}") from error

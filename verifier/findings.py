@@ -80,9 +80,10 @@ class Code(StrEnum):
     DUPLICATE = "DUPLICATE"
     FILE_KIND_MISMATCH = "FILE_KIND_MISMATCH"
 
-    # reserved: documented, no check in this version produces them
-    ISSUER_SIGNATURE_NOT_CHECKED = "ISSUER_SIGNATURE_NOT_CHECKED"
     HANDWRITING_MISSING = "HANDWRITING_MISSING"
+
+    # reserved: documented, no check in this version produces it
+    ISSUER_SIGNATURE_NOT_CHECKED = "ISSUER_SIGNATURE_NOT_CHECKED"
 
 
 class Severity(StrEnum):
@@ -142,10 +143,12 @@ PASSING: frozenset[Code] = frozenset({_C.VALID, _C.VALID_COMPARE})
 UNDECIDED: frozenset[Code] = frozenset({_C.CLOCK_SUSPECT, _C.STALE, _C.CANNOT_DECIDE})
 DERIVED: frozenset[Code] = PASSING | {_C.CANNOT_DECIDE}  # never findings themselves
 FINDINGS: frozenset[Code] = frozenset(Code) - DERIVED
-RESERVED: frozenset[Code] = frozenset(
+RESERVED: frozenset[Code] = frozenset({_C.ISSUER_SIGNATURE_NOT_CHECKED})
+# Beside these a person must look, whatever was compared: they hold the verdict at VALID_COMPARE.
+LOOK_YOURSELF: frozenset[Code] = frozenset(
     {
-        *(_C.SEAL_INVALID, _C.SEAL_MISSING, _C.SEAL_WRONG_BODY, _C.FILE_CHANGED, _C.PAGE_MISMATCH),
-        *(_C.VALID, _C.ISSUER_SIGNATURE_NOT_CHECKED, _C.HANDWRITING_MISSING),
+        *(_C.PAGE_NOT_COMPARED, _C.SEAL_NOT_CHECKED, _C.CODE_NOT_VISIBLE, _C.FOREIGN_CODE, _C.LOOKALIKE_URL),
+        *(_C.FILE_PROBLEM, _C.FILE_KIND_MISMATCH, _C.HANDWRITING_MISSING, _C.CONFLICT_UNIT),
     }
 )
 _RANK: Mapping[bool, Mapping[Code, int]] = MappingProxyType(
@@ -156,14 +159,14 @@ _RANK: Mapping[bool, Mapping[Code, int]] = MappingProxyType(
 )
 
 
-def verdict_of(blocking: frozenset[Code], *, at_given: bool) -> Code:
+def verdict_of(blocking: frozenset[Code], *, at_given: bool, compared: bool) -> Code:
     """The first verdict in the fixed order among the blocking codes.
 
-    A blocking finding that is no verdict gives CANNOT_DECIDE; nothing blocking
-    gives VALID_COMPARE, the best this version says (the page is not compared).
+    A blocking finding that is no verdict gives CANNOT_DECIDE. Nothing blocking gives VALID if the page was
+    compared with the signed data and nothing asks a person to look, else VALID_COMPARE.
     """
     if not blocking:
-        return Code.VALID_COMPARE
+        return Code.VALID if compared else Code.VALID_COMPARE
     rank = _RANK[at_given]
     verdicts = {code if code in VERDICTS else Code.CANNOT_DECIDE for code in blocking}
     return min(verdicts, key=rank.__getitem__)

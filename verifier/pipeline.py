@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mingzheng.formats.candidate import Candidate, Extracted, Source
@@ -22,13 +22,14 @@ from mingzheng.formats.errors import (
 )
 from mingzheng.formats.onekind import named_kinds
 from mingzheng.formats.qrtext import parse_qr_text
-from mingzheng.formats.sniff import FileKind
 from mingzheng.keys.trust import KeyRecord, Role
 from mingzheng.verifier import checks
 from mingzheng.verifier.checks import Inclusion, Subject
 from mingzheng.verifier.context import VerifyContext
-from mingzheng.verifier.findings import Code, Finding, Severity, verdict_of
+from mingzheng.verifier.findings import LOOK_YOURSELF, Code, Finding, Severity, verdict_of
+from mingzheng.verifier.pageoutcome import PageJudge, PageOutcome
 from mingzheng.verifier.report import Report
+from mingzheng.verifier.sealcheck import DOCUMENTS, check_seals
 
 NO_INCLUSION: Final = Inclusion(places=(), findings=())
 
@@ -70,8 +71,13 @@ def verify_text(text: str, ctx: VerifyContext, *, file: str = "") -> Report:
     return _report(judged, ctx, file=file, place=candidate, notes=notes)
 
 
-def verify_extracted(extracted: Extracted, ctx: VerifyContext, file: str) -> tuple[Report, ...]:
-    """The reports on one file: a row for each credential in it, one row if there is none."""
+def verify_extracted(
+    extracted: Extracted, ctx: VerifyContext, file: str, *, pages: PageJudge | None = None
+) -> tuple[Report, ...]:
+    """The reports on one file: a row for each credential in it, one row if there is none.
+
+    Without `pages` no page is compared, and no verdict is VALID.
+    """
     outcomes = [(candidate, _token(candidate, ctx)) for candidate in extracted.candidates]
     tokens = [item for _, item in outcomes if isinstance(item, Token)]
     foreign = [item for _, item in outcomes if isinstance(item, NotOurFormatError)]
@@ -91,7 +97,11 @@ def verify_extracted(extracted: Extracted, ctx: VerifyContext, file: str) -> tup
     for group in groups.values():
         full = extracted.facts.full_receipts if len(groups) == 1 else ()
         judged = judge([token.met for token in group], ctx, full_receipts=full)
-        reports.append(_report(judged, ctx, file=file, place=group[0].candidate, notes=notes))
+        seals = () if judged.subject is None else tuple(check_seals(ctx, judged.subject, extracted.facts))
+        outcome = _compare(judged, extracted, group, pages if len(groups) == 1 else None)
+        found = (*notes, *seals, *_page(outcome, extracted, ctx))
+        report = _report(judged, ctx, file=file, place=group[0].candidate, notes=found, outcome=outcome)
+        reports.append(replace(report, seals=extracted.facts.seals))
     return tuple(reports)
 
 
@@ -216,18 +226,34 @@ def _notes(
     extracted: Extracted, tokens: Sequence[Token], foreign: Sequence[NotOurFormatError], ctx: VerifyContext
 ) -> Iterator[Finding]:
     """What the file itself adds to the report of every credential in it."""
-    document = extracted.kind is FileKind.PDF
-    if document:
-        yield ctx.finding(Code.PAGE_NOT_COMPARED)
-    if document and extracted.facts.seals:
-        yield ctx.finding(Code.SEAL_NOT_CHECKED, seals=len(extracted.facts.seals))
-    else:
-        yield ctx.finding(Code.SEAL_ABSENT)
-    if document and all(token.candidate.source is Source.ATTACHMENT for token in tokens):
+    if extracted.kind in DOCUMENTS and all(token.candidate.source is Source.ATTACHMENT for token in tokens):
         yield ctx.finding(Code.CODE_NOT_VISIBLE)
     if foreign:
         yield ctx.finding(Code.FOREIGN_CODE, count=len(foreign))
         yield from _lookalikes(foreign, ctx)
+
+
+def _compare(
+    judged: Judged, extracted: Extracted, group: Sequence[Token], pages: PageJudge | None
+) -> PageOutcome | None:
+    """The page against the signed data; None where there is no page of ours to compare."""
+    if judged.subject is None or extracted.kind not in DOCUMENTS or extracted.facts.scanned:
+        return None
+    if pages is None:
+        return PageOutcome(compared=False, reason="page.not_looked_at", mismatches=())
+    return pages.compare(judged.subject, [token.met.data for token in group])
+
+
+def _page(outcome: PageOutcome | None, extracted: Extracted, ctx: VerifyContext) -> Iterator[Finding]:
+    """§page: what the comparison says."""
+    if outcome is None:
+        if extracted.kind in DOCUMENTS:
+            yield ctx.finding(Code.PAGE_NOT_COMPARED, reason="page.scanned" if extracted.facts.scanned else "page.none")
+        return
+    if not outcome.compared:
+        yield ctx.finding(Code.PAGE_NOT_COMPARED, reason=outcome.reason)
+    for mismatch in outcome.mismatches:
+        yield ctx.finding(Code.PAGE_MISMATCH, reason=mismatch.reason, box=mismatch.name, page=mismatch.page)
 
 
 def _problems(extracted: Extracted, ctx: VerifyContext, file: str) -> Iterator[Finding]:
@@ -253,10 +279,11 @@ def _foreign_report(
     return _report(judged, ctx, file=file, place=None, notes=notes)
 
 
-def verdict_for(findings: Sequence[Finding], ctx: VerifyContext) -> Code:
-    """The verdict that these findings give under the context's policy."""
+def verdict_for(findings: Sequence[Finding], ctx: VerifyContext, *, compared: bool = False) -> Code:
+    """The verdict that these findings give under the policy; `compared`: a page was, and is the signed one."""
     blocking = frozenset(item.code for item in findings if item.severity is Severity.BLOCKS)
-    return verdict_of(blocking, at_given=ctx.at is not None)
+    sure = compared and not any(item.code in LOOK_YOURSELF for item in findings)
+    return verdict_of(blocking, at_given=ctx.at is not None, compared=sure)
 
 
 def in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -265,20 +292,29 @@ def in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def _report(
-    judged: Judged, ctx: VerifyContext, *, file: str, place: Candidate | None, notes: tuple[Finding, ...]
+    judged: Judged,
+    ctx: VerifyContext,
+    *,
+    file: str,
+    place: Candidate | None,
+    notes: tuple[Finding, ...],
+    outcome: PageOutcome | None = None,
 ) -> Report:
     findings = in_order((*judged.findings, *notes))
+    compared = outcome is not None and outcome.compared and not outcome.mismatches
     # A genuine credential behind somebody else's address is not shown: it would lend the address its credit.
     hidden = any(item.code is Code.NOT_OUR_FORMAT for item in findings)
     return Report(
         file=file,
         source="" if place is None else place.source.value,
         page=None if place is None else place.page,
-        verdict=verdict_for(findings, ctx),
+        verdict=verdict_for(findings, ctx, compared=compared),
         grade=judged.inclusion.grade,
         findings=findings,
         subject=None if hidden else judged.subject,
         places=judged.inclusion.places,
+        outcome=outcome,
+        seals=(),
         context=ctx,
     )
 

@@ -7,20 +7,23 @@ data gives the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from mingzheng.formats.candidate import SealFacts
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.claims import Copy, Sex, Specialty
 from mingzheng.formats.profile import Profile
 from mingzheng.verifier.checks import Subject, freshness_of
 from mingzheng.verifier.context import VerifyContext
 from mingzheng.verifier.findings import Code, Finding, Freshness, Grade
+from mingzheng.verifier.pageoutcome import PageOutcome
 from mingzheng.verifier.times import format_time
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | bool | None"
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 SEX_NAMES: Final = {Sex.MALE: ("男", "male"), Sex.FEMALE: ("女", "female")}
 COPY_NAMES: Final = {Copy.APPROVAL: ("批准件", "approval copy"), Copy.USAGE: ("使用件", "usage copy")}
 
@@ -37,7 +40,14 @@ class Report:
     findings: tuple[Finding, ...]  # what blocks first, then duties, then notes
     subject: Subject | None  # None: no field may be shown
     places: tuple[tuple[int, int], ...]  # (origin number, log index) proved
+    outcome: PageOutcome | None  # None: no page that could be compared
+    seals: tuple[SealFacts, ...]
     context: VerifyContext = field(repr=False)
+
+    @property
+    def compared(self) -> bool:
+        """Whether the page was compared and shows what was signed."""
+        return self.outcome is not None and self.outcome.compared and not self.outcome.mismatches
 
     @property
     def known_until(self) -> int | None:
@@ -52,7 +62,7 @@ class Report:
 
 
 def report_to_json(report: Report) -> dict[str, Json]:
-    """The report as a JSON object of schema version 1; keys in a fixed order."""
+    """The report as a JSON object of schema version 2; keys in a fixed order."""
     ctx = report.context
     message = ctx.messages.of(report.verdict)
     return {
@@ -67,6 +77,8 @@ def report_to_json(report: Report) -> dict[str, Json]:
         "policy": ctx.policy.name,
         "judged_on": format_day(ctx.day),
         "findings": [_finding(item, ctx) for item in report.findings],
+        "page_compared": report.compared,
+        "seals": [_seal(seal) for seal in report.seals],
         "credential": None if report.subject is None else _credential(report, report.subject),
         "trust": _trust(report),
     }
@@ -123,6 +135,19 @@ def _credential(report: Report, subject: Subject) -> Json:
         "image_digest": claims.image_digest.hex(),
         "kid": subject.credential.kid.hex(),
         "log": [_place(report, origin, index) for origin, index in dict.fromkeys(report.places)],
+    }
+
+
+def _seal(seal: SealFacts) -> Json:
+    """A seal as its file shows it; what it is worth is in the findings."""
+    return {
+        "place": seal.place,
+        "form": seal.form.value,
+        "certificate_sha256": hashlib.sha256(seal.certificate).hexdigest() if seal.certificate else None,
+        "name": None if seal.details is None else seal.details.name,
+        "signed_at": None if seal.signed_at is None else format_time(seal.signed_at),
+        "timestamped": seal.timestamped,
+        "faults": list(seal.faults),
     }
 
 

@@ -94,11 +94,11 @@ def _lines(report: Report, lang: Lang, number: int | None) -> Iterator[str]:
         yield from _row((pick(("文件", "File"), lang), printable(report.file) + page))
     if report.subject is not None:
         yield "─" * WIDTH
-        for row in field_rows(report.subject, ctx.day, lang):
-            yield from _row(row)
+        for line in field_rows(report.subject, ctx.day, lang):
+            yield from _row(line)
     yield "─" * WIDTH
-    for row in basis_rows(report, lang):
-        yield from _row(row)
+    for line in basis_rows(report, lang):
+        yield from _row(line)
     yield "─" * WIDTH
     for item in report.findings:
         yield from _finding(report, item, lang)

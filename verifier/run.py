@@ -94,4 +94,4 @@ def _add(report: Report, extra: Sequence[tuple[Code, str]]) -> Report:
     ctx = report.context
     added: list[Finding] = [ctx.finding(code, other=other) for code, other in extra]
     findings = in_order((*report.findings, *added))
-    return replace(report, findings=findings, verdict=verdict_for(findings, ctx))
+    return replace(report, findings=findings, verdict=verdict_for(findings, ctx, compared=report.compared))

@@ -67,11 +67,13 @@ def test_code_spelling_is_its_name() -> None:
 @pytest.mark.parametrize("at_given", [False, True])
 def test_verdict_is_the_first_blocking_one(at_given: bool) -> None:
     order = ORDER_AT_DATE if at_given else ORDER_BY_CLOCK
-    assert verdict_of(frozenset(), at_given=at_given) is Code.VALID_COMPARE
+    assert verdict_of(frozenset(), at_given=at_given, compared=False) is Code.VALID_COMPARE
+    assert verdict_of(frozenset(), at_given=at_given, compared=True) is Code.VALID
     for one, other in itertools.product(FINDINGS, FINDINGS):
         verdicts = {code if code in VERDICTS else Code.CANNOT_DECIDE for code in (one, other)}
         expected = min(verdicts, key=order.index)
-        assert verdict_of(frozenset({one, other}), at_given=at_given) is expected
+        for compared in (False, True):
+            assert verdict_of(frozenset({one, other}), at_given=at_given, compared=compared) is expected
         assert expected not in PASSING
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from sealcases import Different, judged, seal
 from simulator import DAY, HOUR, World, flip, noon, signer
 
 from mingzheng.formats import cbor, cose
@@ -18,6 +19,7 @@ from mingzheng.formats.sniff import FileKind
 from mingzheng.log.acts import ActType
 from mingzheng.verifier.context import Expectations
 from mingzheng.verifier.findings import FINDINGS, RESERVED, VERDICTS, Code, Severity
+from mingzheng.verifier.pageoutcome import PageJudge
 from mingzheng.verifier.pipeline import refuse, verify_extracted, verify_text
 from mingzheng.verifier.report import Report, report_to_json
 from mingzheng.verifier.reporttext import report_to_text
@@ -165,6 +167,10 @@ def _valid_compare() -> Report:
     return verify_text(world.issue_one().text, world.context())
 
 
+def _sealed(*seals: SealFacts, pages: PageJudge | None = None) -> Callable[[], Report]:
+    return lambda: judged(seals, pages=pages)
+
+
 CASES: dict[Code, Callable[[], Report]] = {
     Code.UNREADABLE: _unreadable,
     Code.NOT_OUR_FORMAT: _not_ours,
@@ -175,6 +181,12 @@ CASES: dict[Code, Callable[[], Report]] = {
     Code.KEY_COMPROMISED: _compromised,
     Code.UNKNOWN_ISSUER: _unknown_issuer,
     Code.RECEIPT_INVALID: _receipt_invalid,
+    Code.SEAL_INVALID: _sealed(seal(1), seal(2, "seal.signature")),
+    Code.SEAL_MISSING: _sealed(seal(1)),
+    Code.SEAL_WRONG_BODY: _sealed(seal(1), seal(2), seal(3)),
+    Code.FILE_CHANGED: _sealed(seal(1), seal(2), seal(3, "file.digest")),
+    Code.PAGE_MISMATCH: _sealed(seal(1), seal(2), pages=Different()),
+    Code.VALID: _sealed(seal(1), seal(2)),
     Code.REVOKED: _acted(ActType.REVOKE),
     Code.VOID: _acted(ActType.VOID),
     Code.NOT_LOGGED: _not_logged,

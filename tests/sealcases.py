@@ -1,0 +1,147 @@
+"""Seals and pages as a verifier meets them, judged against a seal table of the test's own; no file is read."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sealoffice import root, seal_key
+from simulator import DAY, World, noon
+
+from mingzheng.formats.candidate import (
+    Candidate,
+    Extracted,
+    FileFacts,
+    SealDetails,
+    SealFacts,
+    SealForm,
+    Source,
+)
+from mingzheng.formats.page import Rect
+from mingzheng.formats.sniff import FileKind
+from mingzheng.keys.sealtable import MakerRecord, SealRecord, SealRule, SealTable, format_seal_table
+from mingzheng.keys.x509 import parse_certificate
+from mingzheng.verifier.context import VerifyContext
+from mingzheng.verifier.findings import Code
+from mingzheng.verifier.pageoutcome import Mismatch, PageJudge, PageOutcome
+from mingzheng.verifier.pipeline import verify_extracted
+from mingzheng.verifier.report import Report
+
+LAST = DAY + 400
+COMMITTEE, CHAIR = 1, 2  # bodies
+
+
+class Equal:
+    """A judge for whom every page shows what was signed."""
+
+    def compare(self, subject: object, tokens: Sequence[bytes]) -> PageOutcome:
+        assert subject is not None
+        assert tokens
+        return PageOutcome(compared=True, reason="", mismatches=())
+
+
+class Different:
+    """A judge for whom the name on the page is another."""
+
+    def compare(self, subject: object, tokens: Sequence[bytes]) -> PageOutcome:
+        place = Rect(x_mm=24, y_mm=76, width_mm=60, height_mm=7)
+        mismatch = Mismatch(name="name", page=1, rect=place, reason="page.differs")
+        return PageOutcome(compared=True, reason="", mismatches=(mismatch,))
+
+
+def record(key: int, body: int, *, issuer: int = 1, form: str = "pdf", **changes: object) -> SealRecord:
+    values: dict[str, object] = {
+        "issuer": issuer,
+        "body": body,
+        "form": form,
+        "certificate": parse_certificate(seal_key(key).certificate),
+        "valid_from": DAY - 10,
+        "valid_until": LAST,
+        "revoked_on": None,
+    }
+    return SealRecord(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def rule(*bodies: int, **changes: object) -> SealRule:
+    values: dict[str, object] = {
+        "issuer": 1,
+        "kinds": frozenset({1}),
+        "jurisdictions": frozenset({0}),
+        "valid_from": DAY - 10,
+        "valid_until": LAST,
+        "bodies": bodies,
+    }
+    return SealRule(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def table(*parts: SealRecord | SealRule | MakerRecord) -> SealTable:
+    return SealTable(
+        cas=(parse_certificate(root()),),
+        makers=tuple(part for part in parts if isinstance(part, MakerRecord)),
+        seals=tuple(part for part in parts if isinstance(part, SealRecord)),
+        rules=tuple(part for part in parts if isinstance(part, SealRule)),
+    )
+
+
+def seal(key: int, *faults: str, **changes: object) -> SealFacts:
+    facts = SealFacts(
+        form=SealForm.PADES,
+        place=f"Seal{key}",
+        certificate=seal_key(key).certificate,
+        chain=(),
+        signed_at=noon(DAY),
+        timestamped=False,
+        details=None,
+        marks=(),
+        faults=faults,
+    )
+    return replace(facts, **changes)  # type: ignore[arg-type]
+
+
+BOTH = table(record(1, COMMITTEE), record(2, CHAIR), rule(COMMITTEE, CHAIR))
+
+
+def judged(
+    seals: Sequence[SealFacts],
+    seal_table: SealTable | None = BOTH,
+    *,
+    kind: FileKind = FileKind.PDF,
+    faults: tuple[tuple[str, str], ...] = (),
+    scanned: bool = False,
+    pages: PageJudge | None = None,
+) -> Report:
+    world = World()
+    if seal_table is not None:
+        world.blobs["seals.json"] = format_seal_table(table())
+    issued = world.issue_one()
+    context: VerifyContext = world.context()
+    if seal_table is not None:
+        context = replace(context, seals=seal_table)
+    facts = FileFacts(
+        kind=kind,
+        pages=1,
+        attachments=(),
+        full_receipts=(),
+        seals=tuple(seals),
+        faults=faults,
+        scanned=scanned,
+    )
+    place = Candidate(source=Source.QR, page=1, text=issued.text, data=None, where="page:1:qr")
+    extracted = Extracted(kind=kind, candidates=(place,), facts=facts, problems=())
+    (report,) = verify_extracted(extracted, context, f"cert.{kind}", pages=pages or Equal())
+    return report
+
+
+def reasons(report: Report, code: Code) -> list[str]:
+    return [str(item.evidence.get("reason", "")) for item in report.findings if item.code is code]
+
+
+def ses(key: int, **changes: object) -> SealFacts:
+    details = SealDetails(
+        version=4,
+        seal_id="3100000001",
+        name="某委员会",
+        maker_certificate=seal_key(9).certificate,
+        valid_from=noon(DAY - 10),
+        valid_until=noon(LAST),
+        sha256=bytes(32),
+    )
+    return seal(key, form=SealForm.SES, details=replace(details, **changes))  # type: ignore[arg-type]

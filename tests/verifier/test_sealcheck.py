@@ -1,0 +1,203 @@
+"""Seals against the seal table: whose, when, in which order, which are missing. The table is the world's own."""
+
+from dataclasses import replace
+
+import pytest
+from sealcases import BOTH, COMMITTEE, Different, judged, reasons, record, rule, seal, ses, table
+from sealoffice import BEGIN, END, seal_key
+from simulator import DAY, World, noon
+
+from mingzheng.formats.candidate import SealFacts
+from mingzheng.formats.sniff import FileKind
+from mingzheng.keys.sealtable import MakerRecord
+from mingzheng.keys.x509 import parse_certificate
+from mingzheng.verifier.errors import TrustUnusableError
+from mingzheng.verifier.findings import Code
+
+
+def test_two_seals_in_order_on_an_equal_page_are_valid() -> None:
+    report = judged([seal(1), seal(2)])
+    assert report.verdict is Code.VALID
+    assert report.compared
+    assert [item.place for item in report.seals] == ["Seal1", "Seal2"]
+
+
+@pytest.mark.parametrize(
+    ("seals", "verdict", "code", "reason"),
+    [
+        ([], Code.SEAL_MISSING, Code.SEAL_MISSING, ["seal.none", "seal.none"]),
+        ([seal(1)], Code.SEAL_MISSING, Code.SEAL_MISSING, ["seal.missing"]),
+        ([seal(2)], Code.SEAL_MISSING, Code.SEAL_MISSING, ["seal.missing"]),
+        ([seal(2), seal(1)], Code.SEAL_INVALID, Code.SEAL_INVALID, ["seal.order"]),
+        ([seal(1), seal(1)], Code.SEAL_INVALID, Code.SEAL_INVALID, ["seal.repeated"]),
+        ([seal(1), seal(1)], Code.SEAL_INVALID, Code.SEAL_MISSING, ["seal.missing"]),
+        ([seal(1), seal(2), seal(3)], Code.SEAL_WRONG_BODY, Code.SEAL_WRONG_BODY, ["seal.other_body"]),
+        ([seal(1), seal(3)], Code.SEAL_MISSING, Code.SEAL_WRONG_BODY, ["seal.other_body"]),
+        ([seal(1), seal(2, "seal.signature")], Code.SEAL_INVALID, Code.SEAL_INVALID, ["seal.signature"]),
+        ([seal(1, "file.digest"), seal(2)], Code.SEAL_MISSING, Code.FILE_CHANGED, ["file.digest"]),
+        (
+            [seal(1), seal(2, signed_at=noon(DAY) - 86_400)],
+            Code.SEAL_INVALID,
+            Code.SEAL_INVALID,
+            ["seal.wrong_day"],
+        ),
+        ([seal(1), seal(2, signed_at=noon(DAY + 1))], Code.SEAL_INVALID, Code.SEAL_INVALID, ["seal.wrong_day"]),
+        ([seal(1), seal(2, signed_at=None)], Code.SEAL_INVALID, Code.SEAL_INVALID, ["seal.no_time"]),
+        (
+            [seal(1), seal(2, signed_at=noon(DAY) - 60)],
+            Code.SEAL_INVALID,
+            Code.SEAL_INVALID,
+            ["seal.times_out_of_order"],
+        ),
+    ],
+)
+def test_the_two_seal_rule(seals: list[SealFacts], verdict: Code, code: Code, reason: list[str]) -> None:
+    report = judged(seals)
+    assert report.verdict is verdict
+    assert reasons(report, code) == reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"valid_from": DAY + 1}, "seal.outside_days"),
+        ({"valid_until": DAY - 1}, "seal.outside_days"),
+        ({"revoked_on": DAY}, "seal.revoked"),
+        ({"revoked_on": DAY - 5}, "seal.revoked"),
+    ],
+)
+def test_a_seal_outside_its_days(changes: dict[str, object], reason: str) -> None:
+    report = judged([seal(1)], table(record(1, COMMITTEE, **changes), rule(COMMITTEE)))
+    assert report.verdict is Code.SEAL_INVALID
+    assert reasons(report, Code.SEAL_INVALID) == [reason]
+    assert reasons(report, Code.SEAL_MISSING) == ["seal.missing"]
+
+
+def test_a_seal_revoked_later_still_counts() -> None:
+    assert judged([seal(1)], table(record(1, COMMITTEE, revoked_on=DAY + 1), rule(COMMITTEE))).verdict is Code.VALID
+
+
+@pytest.mark.parametrize("at", [BEGIN - 1, END + 1])
+def test_a_certificate_that_had_ended(at: int) -> None:
+    report = judged([seal(1, signed_at=at)], table(record(1, COMMITTEE, valid_from=0, valid_until=40_000)))
+    assert "seal.certificate_expired" in reasons(report, Code.SEAL_INVALID)
+
+
+def test_borders_of_a_seals_days_are_inside() -> None:
+    edge = table(record(1, COMMITTEE, valid_from=DAY, valid_until=DAY), rule(COMMITTEE))
+    assert judged([seal(1)], edge).verdict is Code.VALID
+
+
+def test_one_of_two_records_of_a_certificate_is_enough() -> None:
+    twice = table(record(1, COMMITTEE, valid_until=DAY - 1), record(1, COMMITTEE, valid_from=DAY), rule(COMMITTEE))
+    assert judged([seal(1)], twice).verdict is Code.VALID
+
+
+def test_a_rule_may_mean_the_body_the_claims_name() -> None:
+    named = table(record(2, 2), rule(0))
+    assert judged([seal(2)], named).verdict is Code.VALID  # the world's claims name body 2
+    assert judged([seal(1)], table(record(1, 1), record(2, 2), rule(0))).verdict is Code.SEAL_MISSING
+
+
+def test_seals_of_another_issuer_and_of_nobody_we_know() -> None:
+    foreign = table(record(1, COMMITTEE), record(2, 1, issuer=2), rule(COMMITTEE))
+    assert reasons(judged([seal(1), seal(2)], foreign), Code.SEAL_WRONG_BODY) == ["seal.other_body"]
+    stranger = replace(table(record(1, COMMITTEE), rule(COMMITTEE)), cas=())
+    report = judged([seal(1), seal(3)], stranger)
+    assert report.verdict is Code.SEAL_INVALID
+    assert reasons(report, Code.SEAL_INVALID) == ["seal.untrusted"]
+    broken = judged([seal(1), seal(3, certificate=b"\x30\x00")])
+    assert reasons(broken, Code.SEAL_INVALID) == ["seal.untrusted"]
+
+
+def test_no_rule_and_no_table() -> None:
+    assert judged([], table()).verdict is Code.VALID
+    assert reasons(judged([], table()), Code.SEAL_ABSENT) == [""]
+    report = judged([seal(1)], table())
+    assert report.verdict is Code.VALID_COMPARE
+    assert [item.code for item in report.findings if item.code is Code.SEAL_NOT_CHECKED]
+    assert judged([seal(1)], None).verdict is Code.VALID_COMPARE
+    known = table(record(1, COMMITTEE))
+    assert judged([seal(1)], known).verdict is Code.VALID  # not required, but it holds
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"valid_from": DAY + 1}, Code.VALID),
+        ({"valid_until": DAY - 1}, Code.VALID),
+        ({"kinds": frozenset({2})}, Code.VALID),
+        ({"jurisdictions": frozenset({31})}, Code.VALID),
+        ({"issuer": 2}, Code.VALID),
+        ({"valid_from": DAY, "valid_until": DAY}, Code.SEAL_MISSING),
+    ],
+)
+def test_a_rule_holds_for_its_issuer_kinds_places_and_days(changes: dict[str, object], found: Code) -> None:
+    assert judged([], table(rule(COMMITTEE, **changes))).verdict is found
+
+
+def test_what_no_seal_covers() -> None:
+    faults = (("file.uncovered", "Doc_0/x"), ("file.uncovered", "Doc_0/y"))
+    report = judged([seal(1), seal(2)], faults=faults)
+    assert report.verdict is Code.FILE_CHANGED
+    assert reasons(report, Code.FILE_CHANGED) == ["file.uncovered"]
+    unsealed = judged([], table(), faults=faults)
+    assert unsealed.verdict is Code.VALID_COMPARE
+    assert reasons(unsealed, Code.FILE_PROBLEM) == ["file.uncovered"]
+
+
+@pytest.mark.parametrize("kind", [FileKind.PNG, FileKind.JPEG])
+def test_pictures_and_scans_need_no_seal(kind: FileKind) -> None:
+    assert Code.SEAL_ABSENT in {item.code for item in judged([], kind=kind).findings}
+    scan = judged([], scanned=True)
+    assert scan.verdict is Code.VALID_COMPARE
+    assert {Code.SEAL_ABSENT, Code.PAGE_NOT_COMPARED} <= {item.code for item in scan.findings}
+    assert judged([seal(1)], scanned=True).verdict is Code.SEAL_MISSING
+
+
+MAKER = MakerRecord(certificate=parse_certificate(seal_key(9).certificate))
+OFD = table(record(1, COMMITTEE, form="ofd"), rule(COMMITTEE), MAKER)
+
+
+def test_an_electronic_seal() -> None:
+    assert judged([ses(1)], OFD, kind=FileKind.OFD).verdict is Code.VALID
+    report = judged([replace(ses(1), details=None)], OFD, kind=FileKind.OFD)
+    assert reasons(report, Code.SEAL_INVALID) == ["seal.no_details"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"maker_certificate": seal_key(8).certificate}, "seal.maker_untrusted"),
+        ({"valid_until": noon(DAY) - 1}, "seal.seal_expired"),
+        ({"valid_from": noon(DAY) + 1}, "seal.seal_expired"),
+    ],
+)
+def test_an_electronic_seal_that_does_not_hold(changes: dict[str, object], reason: str) -> None:
+    report = judged([ses(1, **changes)], OFD, kind=FileKind.OFD)
+    assert report.verdict is Code.SEAL_INVALID
+    assert reasons(report, Code.SEAL_INVALID) == [reason]
+
+
+@pytest.mark.parametrize(("day", "verdict"), [(DAY, Code.SEAL_INVALID), (DAY + 1, Code.VALID)])
+def test_a_maker_revoked(day: int, verdict: Code) -> None:
+    revoked = table(record(1, COMMITTEE, form="ofd"), rule(COMMITTEE), replace(MAKER, revoked_on=day))
+    report = judged([ses(1)], revoked, kind=FileKind.OFD)
+    assert report.verdict is verdict
+    assert reasons(report, Code.SEAL_INVALID) == (["seal.maker_revoked"] if verdict is Code.SEAL_INVALID else [])
+
+
+def test_a_table_that_cannot_be_read_makes_the_trust_data_unusable() -> None:
+    world = World()
+    world.blobs["seals.json"] = b"{}"
+    with pytest.raises(TrustUnusableError):
+        world.context()
+
+
+def test_a_page_that_differs() -> None:
+    report = judged([seal(1), seal(2)], pages=Different())
+    assert report.verdict is Code.PAGE_MISMATCH
+    assert not report.compared
+    (found,) = [item for item in report.findings if item.code is Code.PAGE_MISMATCH]
+    assert dict(found.evidence) == {"reason": "page.differs", "box": "name", "page": 1}
+    assert judged([seal(1), seal(2)], BOTH, pages=Different(), scanned=True).verdict is Code.VALID_COMPARE
