@@ -28,7 +28,8 @@ __all__ = ["Font", "FontError", "FontSet", "FontSubset", "load_font", "load_font
 SHIPPED_FONT: Final = "MingZhengKai-Regular.ttf"
 FONT_BYTES_MAX: Final = 64 * 1024 * 1024
 _SFNT: Final = (b"\x00\x01\x00\x00", b"true")
-_NOT_EMBEDDED: Final = ("name", "post", "OS/2", "GDEF", "GSUB", "GPOS", "BASE", "DSIG", "gasp", "vhea", "vmtx")
+_NOT_DRAWN: Final = ("GDEF", "GSUB", "GPOS", "BASE", "DSIG", "gasp", "vhea", "vmtx")
+_NOT_EMBEDDED: Final = ("name", "post", "OS/2", *_NOT_DRAWN)
 _RESTRICTED: Final = 0x0002  # OS/2 fsType: may not be embedded
 _KNOWN_MAX: Final = 8192  # characters whose width is kept
 
@@ -82,14 +83,18 @@ class Font:
         self._font.draw_glyph_with_pen(glyph, pen)
         return tuple(pen.steps)
 
-    def subset(self, points: Iterable[int]) -> FontSubset:
-        """The font with these characters only, as a TrueType file with a cmap."""
+    def subset(self, points: Iterable[int], *, standalone: bool = False) -> FontSubset:
+        """The font with these characters only, as a TrueType file with a cmap.
+
+        `standalone`: with the tables that systems ask of a font file by itself (name, post, OS/2); PDF does not.
+        """
         import uharfbuzz as hb
 
         wanted = sorted(set(points))
         plan = hb.SubsetInput()
         plan.unicode_set.update(wanted)
-        plan.drop_table_tag_set.update(int.from_bytes(tag.encode(), "big") for tag in _NOT_EMBEDDED)
+        dropped = _NOT_DRAWN if standalone else _NOT_EMBEDDED
+        plan.drop_table_tag_set.update(int.from_bytes(tag.encode(), "big") for tag in dropped)
         plan.flags = hb.SubsetFlags.NO_HINTING | hb.SubsetFlags.NOTDEF_OUTLINE
         face = hb.subset(self._face, plan)
         font = hb.Font(face)

@@ -36,6 +36,7 @@ LICENCE_FIELD: Final = "证照标识"
 _DOC_ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _LABEL: Final = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 _FORMATS: Final = {"credential": "cose", "receipt": "txt"}
+_BEYOND: Final = re.compile("([\U00010000-\U0010ffff])")
 _FAMILY: Final = "楷体"  # what a reader without embedded fonts should take instead
 
 
@@ -133,6 +134,7 @@ class _PageWriter:
         self._last = self.ground.last_id if self.ground else 0
         self.page_id = self.next_id()
         self.used = _Used()
+        self._glyphs: dict[int, Mapping[int, int]] = {}
         self.resources: list[PackedFile] = []
         self.objects: dict[str, list[int]] = {}
 
@@ -180,22 +182,27 @@ class _PageWriter:
         return number_
 
     def _text(self, run: TextRun) -> Iterator[str]:
+        """Text objects: one for a stretch of one font, one for each character outside the basic plane."""
         x = run.x_mm
         for index, stretch in self._fonts.split(run.text):
             font = self._fonts.fonts[index]
-            advances = [self._fonts.width(char, run.size_mm) + run.tracking_mm for char in stretch]
-            part = GlyphRun(
-                text=stretch,
-                advances_mm=advances,
-                x_mm=x,
-                y_mm=run.y_mm,
-                size_mm=run.size_mm,
-                ascent=font.ascent / 1000,
-                descent=-font.descent / 1000,
-                colour=run.colour,
-            )
-            yield text_object(part, number_=self._number(run), font=self.used.fonts[index][0])
-            x += sum(advances)
+            for text in _BEYOND.split(stretch):
+                if not text:
+                    continue
+                advances = [self._fonts.width(char, run.size_mm) + run.tracking_mm for char in text]
+                part = GlyphRun(
+                    text=text,
+                    advances_mm=advances,
+                    glyph=self._glyphs[index][ord(text)] if ord(text[0]) > 0xFFFF else None,
+                    x_mm=x,
+                    y_mm=run.y_mm,
+                    size_mm=run.size_mm,
+                    ascent=font.ascent / 1000,
+                    descent=-font.descent / 1000,
+                    colour=run.colour,
+                )
+                yield text_object(part, number_=self._number(run), font=self.used.fonts[index][0])
+                x += sum(advances)
 
     def _embed_fonts(self) -> None:
         points: dict[int, set[int]] = {}
@@ -205,9 +212,10 @@ class _PageWriter:
                     points.setdefault(index, set()).update(map(ord, stretch))
         for index in sorted(points):
             font = self._fonts.fonts[index]
-            file = f"font_{index}.ttf"
-            self.resources.append(pack_file(f"{DOC}/Res/{file}", font.subset(points[index]).data))
+            file, part = f"font_{index}.ttf", font.subset(points[index], standalone=True)
+            self.resources.append(pack_file(f"{DOC}/Res/{file}", part.data))
             self.used.fonts[index] = (self.next_id(), font.postscript_name, file)
+            self._glyphs[index] = part.glyphs
 
     def _picture(self, file: str, kind: str, data: bytes) -> int:
         number_ = self.next_id()

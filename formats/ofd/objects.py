@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from mingzheng.formats.ofd.xmlwrite import box, element, escape, number, numbers
@@ -19,7 +20,6 @@ __all__ = ["GlyphRun", "image_object", "path_object", "slot_outline", "text_obje
 _OPERATORS: Final = {"M": ("M", 2), "L": ("L", 2), "C": ("B", 6), "Z": ("C", 0)}  # page.Path -> AbbreviatedData
 _SEAL_DASH_MM: Final = 1.2
 _SEAL_LINE_MM: Final = 0.25
-_BMP_END: Final = 0x10000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,7 @@ class GlyphRun:
 
     text: str
     advances_mm: Sequence[float]
+    glyph: int | None  # of the one character outside the basic plane
     x_mm: float
     y_mm: float
     size_mm: float
@@ -37,42 +38,31 @@ class GlyphRun:
 
 
 def text_object(run: GlyphRun, *, number_: int, font: int) -> str:
-    """A TextObject; a character outside the basic plane gets a TextCode of its own.
+    """A TextObject. With a glyph given, it is a character outside the basic plane, alone.
 
-    Readers in Java and C# count such a character as two, and would be one advance behind on everything after it.
+    Readers count text in units of UTF-16: they take such a character for two, look both up in vain, and are one
+    advance behind from there on. So it stands alone, and its glyph is named for both units (CGTransform).
     """
     left, top = round(run.x_mm, 3), round(run.y_mm - run.ascent * run.size_mm, 3)
-    base = number(run.y_mm - top)
     places, x = [], run.x_mm
     for advance in run.advances_mm:
         places.append(round((x - left) * 1000))
         x += advance
-    codes = []
-    for begin, end in _stretches(run.text):
-        attributes = {"X": number(places[begin] / 1000), "Y": base}
-        if end - begin > 1:
-            steps = zip(places[begin:end], places[begin + 1 : end], strict=False)
-            attributes["DeltaX"] = numbers((after - before) / 1000 for before, after in steps)
-        codes.append(element("TextCode", attributes, escape(run.text[begin:end])))
-    attributes = {
+    attributes = {"X": number(places[0] / 1000), "Y": number(run.y_mm - top)}
+    if len(places) > 1:
+        attributes["DeltaX"] = numbers((after - before) / 1000 for before, after in pairwise(places))
+    parts = [_colour("FillColor", run.colour)]
+    if run.glyph is not None:
+        named = {"CodePosition": 0, "CodeCount": len(run.text.encode("utf-16-le")) // 2, "GlyphCount": 1}
+        parts.append(element("CGTransform", named, element("Glyphs", None, str(run.glyph))))
+    parts.append(element("TextCode", attributes, escape(run.text)))
+    head = {
         "ID": str(number_),
         "Boundary": box(left, top, x - left, (run.ascent + run.descent) * run.size_mm),
         "Font": str(font),
         "Size": number(run.size_mm),
     }
-    return element("TextObject", attributes, _colour("FillColor", run.colour), *codes)
-
-
-def _stretches(text: str) -> Iterator[tuple[int, int]]:
-    begin = 0
-    for at, char in enumerate(text):
-        if ord(char) >= _BMP_END:
-            if begin < at:
-                yield begin, at
-            yield at, at + 1
-            begin = at + 1
-    if begin < len(text):
-        yield begin, len(text)
+    return element("TextObject", head, *parts)
 
 
 def path_object(path: Path, *, number_: int, page: PageSpec) -> str:
