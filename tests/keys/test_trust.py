@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from algs import NEEDS_SM2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -305,6 +306,22 @@ def test_notes_are_signed_with_ed25519_only(world: TrustData, make_record: MakeR
     key_item(top, role).update({"kid": record.kid.hex(), "spki": spki, "alg": -9})
     with pytest.raises(RoleAlgError):
         parse(top)
+
+
+@NEEDS_SM2
+@pytest.mark.parametrize("role", list(Role))
+def test_sm2_is_for_credentials_alone(world: TrustData, make_record: MakeRecord, role: Role) -> None:
+    top = document(world)
+    record = make_record(41, Role.CREDENTIAL, Alg.SM2)
+    spki = base64.b64encode(record.public_key.spki).decode()
+    key_item(top, role.value).update({"kid": record.kid.hex(), "spki": spki, "alg": -66037})
+    if role is Role.CREDENTIAL:
+        data = parse(top)
+        assert data.keys[record.kid].public_key == record.public_key
+        assert parse_trust(format_trust(data)) == data
+    else:
+        with pytest.raises(RoleAlgError):
+            parse(top)
 
 
 def test_weak_keys_are_refused(world: TrustData) -> None:
