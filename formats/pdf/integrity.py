@@ -11,12 +11,19 @@ file.annotation, file.attachment, file.encrypted, file.form, file.layers, file.n
 
 from __future__ import annotations
 
+from typing import Final
+
 from mingzheng.formats.pdf.lean import Checked, check_lean
 from mingzheng.formats.pdf.rawscan import raw_dangers
 
 __all__ = ["check_pdf"]
 
-_MARK = b"ByteRange"
+_MARKS: Final = (
+    b"/ByteRange",
+    b"/SubFilter",
+    b"/DocMDP",
+    b"/Sig",
+)  # any of them, so that one damaged word hides nothing
 
 
 def check_pdf(data: bytes) -> Checked:
@@ -27,7 +34,7 @@ def check_pdf(data: bytes) -> Checked:
     checked = check_lean(data)
     if checked is not None:
         return checked
-    if _MARK not in data:
+    if not any(mark in data for mark in _MARKS):
         return (), raw_dangers(data)
     from mingzheng.formats.pdf.outside import judge_outside
 

@@ -28,6 +28,7 @@ __all__ = ["Checked", "Hole", "add_faults", "check_lean", "digest_around", "judg
 
 SEALS_MAX: Final = 4
 SUBFILTER: Final = "ETSI.CAdES.detached"
+ORPHAN: Final[Fault] = ("file.structure", "signature without a field")
 _STAMP: Final = "DocTimeStamp"
 _STAMP_FILTER: Final = "ETSI.RFC3161"
 _FILTER: Final = "Adobe.PPKLite"
@@ -73,8 +74,8 @@ def check_lean(data: bytes) -> Checked | None:
     try:
         skeleton = read_skeleton(data)
         document = read_document(skeleton.view(len(skeleton.revisions)))
-        faults = (*document.faults, *_dangers(skeleton))
         signed = _signed(skeleton, document)
+        faults = (*document.faults, *_dangers(skeleton), *_orphans(skeleton, signed))
         seals = [one for one in signed if not one.is_stamp]
         if not seals:
             return (), faults
@@ -114,11 +115,16 @@ def _signed(skeleton: Skeleton, document: Document) -> list[_Seal]:
         places = [match.span(1) for match in _CONTENTS.finditer(skeleton.data, span.start, span.end)]
         hole = read_hole(skeleton.data, entries.get("ByteRange"), places)
         seals.append(_Seal(field=field, number=field.value.number, entries=entries, hole=hole))
-    named = sum(skeleton.data.count(b"/ByteRange", span.start, span.end) for span in skeleton.spans())
-    if len(seals) > SEALS_MAX + 1 or named != len(seals):
-        raise NotPlainError("too many signatures, or one outside the form")
+    if len(seals) > SEALS_MAX + 1:
+        raise NotPlainError("too many signatures")
     seals.sort(key=lambda seal: 0 if seal.hole is None else seal.hole.end)
     return seals
+
+
+def _orphans(skeleton: Skeleton, signed: list[_Seal]) -> tuple[Fault, ...]:
+    """Signatures that no field shows any more: someone took a seal off, or hid one."""
+    written = sum(skeleton.data.count(b"/ByteRange", span.start, span.end) for span in skeleton.spans())
+    return (ORPHAN,) if written > len(signed) else ()
 
 
 def read_hole(data: bytes, value: Value, places: list[tuple[int, int]]) -> Hole | None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mingzheng.formats.candidate import SealFacts
 from mingzheng.formats.pdf.document import Document, SealField, dangers, read_document
-from mingzheng.formats.pdf.lean import SEALS_MAX, Checked, add_faults, judge_seal, read_hole
+from mingzheng.formats.pdf.lean import ORPHAN, SEALS_MAX, Checked, add_faults, judge_seal, read_hole
 from mingzheng.formats.pdf.syntax import Name, NotPlainError, Ref, StreamValue, Value
 
 __all__ = ["judge_outside"]
@@ -58,6 +58,9 @@ def _judge(data: bytes) -> Checked:
     seals = [one for one in signed if one.sig_object_type != "/DocTimeStamp"]
     if len({id(one.sig_object) for one in signed}) != len(signed) or len(seals) > SEALS_MAX:
         return (), (*faults, ("file.structure", "signatures"))
+    values = sum(field.value is not None for field in document.fields)
+    if max(values, data.count(b"/ByteRange")) > len(signed):
+        faults = (*faults, ORPHAN)
     if signed and seals and signed[: len(seals)] != seals:
         return (), (*faults, ("file.structure", "order"))
     return tuple(_facts(data, document, signed, place) for place in range(len(seals))), faults
@@ -120,13 +123,13 @@ def _disagreements(seal: Any, later: list[Any], fields: Mapping[str, SealField])
 
 
 def _policy() -> Any:
-    """What may come after a seal: seals in fields that were there, evidence, dates; no orphans, nothing new to see."""
+    """What may come after a seal: seals in fields that were there, and evidence; no orphans, no other title."""
     from pyhanko.sign import diff_analysis as diff
 
     catalogue: Any = diff.CatalogModificationRule
     level = diff.ModificationLevel.LTA_UPDATES
-    rules = [rule().as_qualified(level) for rule in (diff.DocInfoRule, diff.XrefStreamRule, diff.ObjectStreamRule)]
-    rules += [rule().as_qualified(level) for rule in (diff.DSSCompareRule, diff.MetadataUpdateRule)]
+    rules = [rule().as_qualified(level) for rule in (diff.XrefStreamRule, diff.ObjectStreamRule)]
+    rules.append(diff.DSSCompareRule().as_qualified(level))
     return diff.StandardDiffPolicy(
         global_rules=[catalogue(), *rules],
         form_rule=diff.FormUpdatingRule(field_rules=[diff.SigFieldModificationRule()]),
