@@ -57,6 +57,7 @@ def checks(now: datetime.datetime, where: Path) -> list[Check]:
             en="3.11 or newer is needed",
         ),
         library("cryptography", "cryptography", zh="签名与验签", en="signatures", needed=True),
+        _sm2(),
         library("click", "click", zh="命令行", en="command line", needed=True),
         Check(
             name="sqlite",
@@ -87,6 +88,22 @@ def checks(now: datetime.datetime, where: Path) -> list[Check]:
             en="a wrong clock gives CLOCK_SUSPECT",
         ),
     ]
+
+
+def _sm2() -> Check:
+    """Which library does SM2; without `cryptography` none does."""
+    try:
+        backend = importlib.import_module("mingzheng.keys.sm2backend")
+        signs, found = backend.can_sign(), backend.backend_name()
+    except ImportError:
+        signs, found = False, "missing"
+    zh, en = "国密 SM2 验签与签章", "SM2 seals and signatures"
+    if not signs:
+        zh, en = (
+            "国密 SM2 只能验签（较慢）；签章需要 OpenSSL 3",
+            "SM2 is verified only (slower); signing needs OpenSSL 3",
+        )
+    return Check(name="sm2", level="ok" if signs else "optional", found=found, zh=zh, en=en)
 
 
 def _font() -> Check:

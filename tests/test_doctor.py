@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import mingzheng.doctor as face
 from mingzheng.doctor import Check, checks, doctor, library
+from mingzheng.keys import sm2backend
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
 NEEDED = {"python", "cryptography", "click", "sqlite", "disk", "clock", "font"}
@@ -94,4 +95,18 @@ def test_old_python_full_disk_and_a_clock_before_the_program(monkeypatch: pytest
 def test_missing_font_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(face, "__file__", str(tmp_path / "mingzheng" / "doctor.py"))
     row = by_name(checks(NOW, tmp_path))["font"]
+    assert (row.level, row.found) == ("optional", "missing")
+
+
+def test_sm2_backend_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    row = by_name(checks(NOW, tmp_path))["sm2"]
+    assert row.found == sm2backend.backend_name()
+    assert row.level == ("ok" if sm2backend.can_sign() else "optional")
+    monkeypatch.setattr(sm2backend, "_library", lambda: None)
+    row = by_name(checks(NOW, tmp_path))["sm2"]
+    assert (row.level, row.found) == ("optional", "python")
+    assert "OpenSSL 3" in row.zh
+    assert "OpenSSL 3" in row.en
+    without(monkeypatch, "mingzheng.keys.sm2backend")
+    row = by_name(checks(NOW, tmp_path))["sm2"]
     assert (row.level, row.found) == ("optional", "missing")
