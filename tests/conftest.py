@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import javajudge
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -27,6 +28,21 @@ def _missing(marker: str) -> str | None:
             import pyzbar.pyzbar  # noqa: F401
         except ImportError as error:
             return f"pyzbar or libzbar is not installed: {error}"
+    if marker == "java":
+        if not os.environ.get("MINGZHENG_JAVA_CACHE"):
+            return "set MINGZHENG_JAVA_CACHE to a directory to build the Java judges with the network"
+        return javajudge.missing()
+    if marker == "poppler" and (shutil.which("pdfsig") is None or shutil.which("pdftoppm") is None):
+        return "poppler's programs are not installed"
+    if marker == "qpdf" and shutil.which("qpdf") is None:
+        return "qpdf is not installed"
+    if marker == "pkcs11":
+        try:
+            import pkcs11  # noqa: F401
+        except ImportError:
+            return "python-pkcs11 is not installed"
+        if shutil.which("softhsm2-util") is None:
+            return "SoftHSM is not installed"
     if marker == "wheel" and os.environ.get("MINGZHENG_WHEEL") != "1":
         return "set MINGZHENG_WHEEL=1 to build the wheel and install it with the network"
     return None
@@ -35,6 +51,6 @@ def _missing(marker: str) -> str | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip marked tests, with the reason, where what they need is missing."""
     for item in items:
-        for marker in ("go", "peers", "strace", "root", "zbar", "wheel"):
+        for marker in ("go", "peers", "strace", "root", "zbar", "java", "poppler", "qpdf", "pkcs11", "wheel"):
             if item.get_closest_marker(marker) is not None and (reason := _missing(marker)) is not None:
                 item.add_marker(pytest.mark.skip(reason=reason))
