@@ -1,7 +1,8 @@
 """Worker processes that read hostile files, one file at a time, within limits; the run outlives every one of them.
 
 A worker does its set-up once, then takes a name and bytes and answers bytes. One that takes too long is killed, one
-that dies is replaced; its file is tried once more, alone, in a fresh worker, and then given up with the reason.
+that dies is replaced; its file is tried once more, alone, in a fresh worker, and then given up with the reason
+(at once if it used up its processor time, which does not depend on what else is running).
 Answers come in the order of the tasks. Linux processes without threads fork, so that what the parent has loaded
 needs no second reading; all others spawn. Workers ignore Ctrl-C: the parent ends them. Source:
 docs/spec/verdicts.md §reading. Effectful.
@@ -240,7 +241,7 @@ class Pool(Generic[_T]):
         _logger.info("worker lost reason=%s", loss)
         if slot is not None:
             slot.tries += 1
-            slot.again = slot.tries == 1
+            slot.again = slot.tries == 1 and loss is not Loss.CPU
             slot.answer = None if slot.again else loss
 
     def _remove(self, worker: _Worker[_T]) -> None:
