@@ -142,9 +142,11 @@ def _read(data: bytes) -> _Signed:
     digest_algorithm = _only(der.expect(parts.pop(0), der.SET))
     content = _sequence(parts.pop(0))
     content_type = der.read_oid(content[0])
-    if version != (1 if content_type == _DATA else 3) or len(parts) != 2 or len(content) > 2:
-        raise _Refused("seal.cms")  # no certificates, or revocation lists beside them
-    certificates = tuple(node.raw() for node in der.expect(parts[0], _CERTIFICATES).children())
+    if version != (1 if content_type == _DATA else 3) or not 1 <= len(parts) <= 2 or len(content) > 2:
+        raise _Refused("seal.cms")  # revocation lists, or nobody signed
+    if parts[0].tag != _CERTIFICATES:
+        raise _Refused("seal.certificate")
+    certificates = tuple(node.raw() for node in parts[0].children())
     if not 1 <= len(certificates) <= _CERTIFICATES_MAX:
         raise _Refused("seal.certificate")
     inside = der.read_octets(_only(der.expect(content[1], _EXPLICIT))) if len(content) == 2 else None
