@@ -73,7 +73,7 @@ def _inflated(data: memoryview, limit: int, depth: int) -> tuple[int, int]:
             inner.append(piece)
     if inner:
         size += _inflated(memoryview(b"".join(inner)), limit - size, depth - 1)[0]
-    return size, taken - len(unpacker.unused_data) - (0 if damaged else len(waiting))
+    return size, taken - len(unpacker.unused_data)  # at the end the tail says the same bytes a second time
 
 
 def _salvaged(unpacker: _Unpacker, data: bytes) -> bytes:

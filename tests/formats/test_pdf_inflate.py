@@ -83,3 +83,9 @@ def test_the_word_stream_inside_packed_data_does_not_matter() -> None:
 def test_any_bytes_give_a_number(data: bytes) -> None:
     assert total(data) >= 0
     assert total(stream(b"\x78\x9c" + data)) >= 0
+
+
+def test_a_stream_of_more_than_one_piece_counts_once() -> None:
+    body = bytes(270_000)
+    data = b"".join(b"stream\n" + zlib.compress(body) + b"\nendstream\n" + b"x" * 3000 for _ in range(3))
+    assert check_inflated(data, stream_max=STREAM_MAX, total_max=TOTAL_MAX) == 3 * len(body)
