@@ -18,7 +18,7 @@ import mingzheng.issuer.show as show
 from mingzheng.formats.civil import day_of_time, parse_day
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.library import load_shipped_profiles
-from mingzheng.issuer.config import IssuerSpec
+from mingzheng.issuer.config import CREDENTIAL_ALGS, IssuerSpec
 from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_status, refresh_status
 from mingzheng.issuer.issue import Issued, Request, prepare
 from mingzheng.issuer.issue import issue as issue_records
@@ -451,6 +451,7 @@ def _issuer_spec(number: int, name: str, options: dict[str, Any]) -> IssuerSpec:
         jurisdictions=options["jurisdictions"] or (0,),
         bodies=options["bodies"] or {1: name},
         prefixes=options["prefixes"],
+        credential_alg=CREDENTIAL_ALGS[options["credential_alg"]],
     )
 
 

@@ -20,19 +20,25 @@ from mingzheng.keys.errors import KeysError
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import LOG_ROLES, IssuerRecord, KeyRecord, OriginRecord, Role
 
-__all__ = ["ISSUER_ROLES", "ORIGIN_ROLES", "IssuerSpec", "KeySpec", "WorkspaceConfig", "format_config", "parse_config"]
+__all__ = [
+    "CREDENTIAL_ALGS",
+    "ORIGIN_ROLES",
+    "IssuerSpec",
+    "KeySpec",
+    "WorkspaceConfig",
+    "format_config",
+    "issuer_roles",
+    "parse_config",
+]
 
 VERSION: Final = 1
 MAX_BYTES: Final = 1_048_576
 MAX_NUMBER: Final = 65_535
 
-# The keys `init` makes: per issuer and per origin. Receipts carry −8: see docs/adr on the receipt algorithm.
-ISSUER_ROLES: Final[tuple[tuple[Role, Alg], ...]] = (
-    (Role.AUTHORITY, Alg.ED25519),
-    (Role.CREDENTIAL, Alg.ED25519),
-    (Role.ACT, Alg.ED25519),
-    (Role.STATUS, Alg.ED25519),
-)
+# What an issuer may sign its credentials with: `credential_alg` of [[issuers]], docs/adr/0014 on SM2.
+CREDENTIAL_ALGS: Final[Mapping[str, Alg]] = {"ed25519": Alg.ED25519, "p256": Alg.ESP256, "sm2": Alg.SM2}
+_OTHER_ALGS: Final = {name: alg for name, alg in CREDENTIAL_ALGS.items() if alg is not Alg.ED25519}
+# The keys `init` makes for a log. Receipts carry −8: see docs/adr on the receipt algorithm.
 ORIGIN_ROLES: Final[tuple[tuple[Role, Alg], ...]] = ((Role.RECEIPT, Alg.EDDSA), (Role.CHECKPOINT, Alg.ED25519))
 
 
@@ -47,6 +53,7 @@ class IssuerSpec:
     jurisdictions: tuple[int, ...]  # 0 national, else GB/T 2260 province codes, rising
     bodies: Mapping[int, str]
     prefixes: tuple[str, ...]  # of QR texts
+    credential_alg: Alg = Alg.ED25519  # of the credential keys made from now on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +140,16 @@ class WorkspaceConfig:
         return origin == self.origin.number
 
 
+def issuer_roles(spec: IssuerSpec) -> tuple[tuple[Role, Alg], ...]:
+    """The keys made for an issuer, and with what each signs."""
+    return (
+        (Role.AUTHORITY, Alg.ED25519),
+        (Role.CREDENTIAL, spec.credential_alg),
+        (Role.ACT, Alg.ED25519),
+        (Role.STATUS, Alg.ED25519),
+    )
+
+
 def parse_config(data: bytes) -> WorkspaceConfig:
     """Read mingzheng.toml of a workspace. Raises ConfigError that names the place."""
     if len(data) > MAX_BYTES:
@@ -208,9 +225,17 @@ def _issuer(item: Reader) -> IssuerSpec:
         jurisdictions=item.numbers("jurisdictions", 0, 82),
         bodies={_body_number(bodies, key): bodies.text(key) for key in bodies.names()},
         prefixes=item.texts("prefixes"),
+        credential_alg=_credential_alg(item),
     )
     item.done()
     return spec
+
+
+def _credential_alg(item: Reader) -> Alg:
+    name = item.text("credential_alg") if item.has("credential_alg") else "ed25519"
+    if name not in CREDENTIAL_ALGS:
+        raise ConfigError(item.place("credential_alg"), f"one of {', '.join(CREDENTIAL_ALGS)} expected")
+    return CREDENTIAL_ALGS[name]
 
 
 def _body_number(item: Reader, key: str) -> int:
@@ -220,7 +245,7 @@ def _body_number(item: Reader, key: str) -> int:
 
 
 def _key(item: Reader) -> KeySpec:
-    role, number = item.text("role"), item.integer("alg", -65_536, -1)
+    role, number = item.text("role"), item.integer("alg", -131_072, -1)
     try:
         spki = base64.b64decode(item.text("spki"), validate=True)
         spec = KeySpec(
@@ -276,6 +301,7 @@ def _issuer_lines(spec: IssuerSpec) -> list[str]:
         f"kinds = {list(spec.kinds)}",
         f"jurisdictions = {list(spec.jurisdictions)}",
         f"prefixes = [{', '.join(map(quote, spec.prefixes))}]",
+        *(f"credential_alg = {quote(name)}" for name, alg in _OTHER_ALGS.items() if alg is spec.credential_alg),
         "[issuers.bodies]",
         *(f"{number} = {quote(name)}" for number, name in sorted(spec.bodies.items())),
     ]

@@ -18,6 +18,7 @@ import mingzheng.issuer.show as show
 from mingzheng.formats.civil import day_start, parse_day
 from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.issuer.cells import CellError, read_jurisdiction
+from mingzheng.issuer.config import CREDENTIAL_ALGS
 from mingzheng.issuer.sealconfig import FORMATS
 from mingzheng.issuer.workspace import Access, FileVault, Workspace
 from mingzheng.keys.custody import read_passphrase
@@ -143,6 +144,13 @@ SCOPE = options_of(
         "--body", "bodies", multiple=True, callback=read_body, help="NUMBER=NAME; repeatable. 机关：编号=名称。"
     ),
     click.option("--prefix", "prefixes", multiple=True, help="https://host/path# before QR digits. 二维码网址前缀。"),
+    click.option(
+        "--credential-alg",
+        type=click.Choice(list(CREDENTIAL_ALGS)),
+        default="ed25519",
+        show_default=True,
+        help="What signs its credentials. 凭证签名算法（sm2 为国密）。",
+    ),
     click.option("--valid-from", callback=read_day, help="First day of the keys. 密钥起用日。"),
     click.option("--valid-until", callback=read_day, help="Last day of the keys. 密钥截止日。"),
 )

@@ -14,7 +14,7 @@ from mingzheng.formats.fontfile import load_fonts
 from mingzheng.formats.layout import PageMaterial, layout
 from mingzheng.formats.library import read_shipped_templates
 from mingzheng.formats.ofd.compose import OfdField, OfdMetadata, compose_ofd
-from mingzheng.formats.page import PageSpec, TextRun
+from mingzheng.formats.page import PageSpec, TextRun, without_slots
 from mingzheng.formats.pdf.compose import PdfMetadata, compose_pdf
 from mingzheng.formats.profile import FieldName, Profile
 from mingzheng.formats.qrimage import encode_qr
@@ -72,6 +72,8 @@ class Press:
         """The unsealed file of a logged copy, ready for that many seals; the same bytes every time."""
         assert row.proof is not None  # schema: logged
         page, attachments = self.page_of(row, profile), {"credential": token_of(row), "receipt": row.proof}
+        if seals:
+            page = without_slots(page)
         author, subject = self._issuer(row.issuer).name, f"{profile.id} {row.issuer}-{row.serial}"
         if form is FileForm.PDF:
             metadata = PdfMetadata(author=author, subject=subject, producer=PRODUCER)

@@ -188,7 +188,7 @@ class Sealer:
 def draw_seal(spec: SealSpec, fonts: FontSet) -> SealArt:
     """The face of a seal from its name: round with a star, or square. Raises SealArtError or MissingGlyphError."""
     if spec.art is SealShape.CIRCLE:
-        return organisation_seal(spec.name, number=spec.code, size_mm=ROUND_MM, fonts=fonts)
+        return organisation_seal(spec.name, number=spec.code, size_mm=ROUND_MM, fonts=fonts, line=spec.line)
     return personal_seal(spec.name, size_mm=SQUARE_MM, fonts=fonts)
 
 

@@ -20,12 +20,12 @@ from mingzheng.formats.civil import format_day
 from mingzheng.formats.library import read_shipped_profiles
 from mingzheng.formats.profile import ProfileSet, parse_profiles
 from mingzheng.issuer.config import (
-    ISSUER_ROLES,
     ORIGIN_ROLES,
     IssuerSpec,
     KeySpec,
     WorkspaceConfig,
     format_config,
+    issuer_roles,
     parse_config,
 )
 from mingzheng.issuer.ledger import Ledger
@@ -247,7 +247,7 @@ class Workspace:
             raise OptionError(f"机构编号 {spec.number} 已存在", f"there is an issuer {spec.number} already")
         days = (valid_from, valid_until)
         place = _KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
-        keys = [key for key, _ in _make_keys(place, ISSUER_ROLES, spec.number)]
+        keys = [key for key, _ in _make_keys(place, issuer_roles(spec), spec.number)]
         issuers = tuple(sorted((*self.config.issuers, spec), key=lambda item: item.number))
         self.store_config(replace(self.config, issuers=issuers, keys=(*self.config.keys, *keys)))
         return self.config
@@ -365,7 +365,7 @@ def _build(build: Path, foundation: Foundation, access: Access) -> WorkspaceConf
     made = _make_keys(place, ORIGIN_ROLES, 0)
     signers = {spec.role: signer for spec, signer in made}
     for issuer in foundation.issuers:
-        made += _make_keys(place, ISSUER_ROLES, issuer.number)
+        made += _make_keys(place, issuer_roles(issuer), issuer.number)
     config = WorkspaceConfig(
         demo=foundation.demo,
         origin=foundation.origin,

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "suspend": ("mingzheng.issuer.cli:suspend", "Suspend until reinstated. 暂停（可恢复）。"),
     "reinstate": ("mingzheng.issuer.cli:reinstate", "End a suspension. 恢复。"),
     "void": ("mingzheng.issuer.cli:void", "Close a serial that was never used. 作废序号。"),
+    "seal": ("mingzheng.issuer.seal_cli:seal_group", "Seals: keys, certificates, rules. 管理印章。"),
     "trust": ("mingzheng.issuer.cli:trust_group", "Export and show trust data. 导出、查看信任数据。"),
     "verify": ("mingzheng.verifier.cli:verify", "Check files, photos or QR texts offline. 离线核验。"),
     "inspect": ("mingzheng.verifier.cli:inspect", "Show what a file or code contains. 查看内容（不作信任判断）。"),

@@ -8,9 +8,12 @@ import csv
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from PIL import Image, ImageDraw
 
 from mingzheng.formats.civil import day_start, parse_day
@@ -18,8 +21,11 @@ from mingzheng.formats.claims import Copy
 from mingzheng.issuer.config import IssuerSpec
 from mingzheng.issuer.issue import Issued, Request, issue
 from mingzheng.issuer.record import COLUMNS
+from mingzheng.issuer.sealconfig import FORMATS
+from mingzheng.issuer.sealtrial import make_trial_seals
 from mingzheng.issuer.workspace import LOG, Access, Foundation, Workspace, log_vkey
 from mingzheng.keys.alg import Alg
+from mingzheng.keys.sealkey import SealAlg, SealPrivate, parse_seal_private, sm2_seal_private
 from mingzheng.keys.signer import InMemorySigner, Signer
 from mingzheng.keys.trust import OriginRecord
 from mingzheng.keys.vkey import parse_vkey
@@ -67,6 +73,28 @@ class SeededVault:
         return InMemorySigner.from_private_bytes(alg, path.read_bytes().removeprefix(passphrase))
 
 
+class SeededSealVault:
+    """Seal keys from seeds (P-256, SM2), stored in clear."""
+
+    def __init__(self, seed: str = "office") -> None:
+        self._seed, self._made = seed, 0
+
+    def generate(self, alg: SealAlg) -> SealPrivate:
+        self._made += 1
+        scalar = hashlib.sha256(f"{self._seed} seal {self._made}".encode()).digest()
+        if alg is SealAlg.SM2:
+            return sm2_seal_private(scalar)
+        key = ec.derive_private_key(int.from_bytes(scalar), ec.SECP256R1())
+        return parse_seal_private(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), alg=alg)
+
+    def save(self, path: Path, private: SealPrivate, passphrase: bytes) -> None:
+        with path.open("xb") as stream:
+            stream.write(passphrase + private.private_bytes())
+
+    def load(self, path: Path, alg: SealAlg, passphrase: bytes) -> SealPrivate:
+        return parse_seal_private(path.read_bytes().removeprefix(passphrase), alg=alg)
+
+
 class Reversing:
     """Randomness that is none: serials in reverse order of the rows, salts that count."""
 
@@ -86,7 +114,12 @@ class Office:
 
     def __init__(self, base: Path, *, issuers: Sequence[IssuerSpec] = (CONSTRUCTORS,), seed: str = "office") -> None:
         self.base, self.root, self.out = base, base / "W", base / "out"
-        self.access = Access(passphrase=lambda: b"secret", vault=SeededVault(seed), memory_dir=base / "memory")
+        self.access = Access(
+            passphrase=lambda: b"secret",
+            vault=SeededVault(seed),
+            memory_dir=base / "memory",
+            seal_vault=SeededSealVault(seed),
+        )
         self.issuers = tuple(issuers)
         (base / "photo.png").write_bytes(picture(300, 420))
         (base / "sign.png").write_bytes(picture(300, 100))
@@ -98,6 +131,14 @@ class Office:
             Foundation(demo=True, origin=ORIGIN, issuers=self.issuers, valid_from=DAY - 400, valid_until=DAY + 1_000),
             self.access,
         )
+        return self
+
+    def with_seals(self, forms: str = "both") -> "Office":
+        """Trial seals and rules for every issuer, made anew (0.2 s), and that form of files by default."""
+        with self.open() as workspace:
+            make_trial_seals(workspace, now=NOW)
+            sealing = replace(workspace.config.sealing, forms=FORMATS[forms])
+            workspace.store_config(replace(workspace.config, sealing=sealing))
         return self
 
     def open(self) -> Workspace:
