@@ -5,16 +5,19 @@ import tomllib
 from dataclasses import replace
 
 import pytest
+from algs import NEEDS_SM2
 from hypothesis import given
 from hypothesis import strategies as st
 from office import ARCHITECTS, CONSTRUCTORS, ORIGIN
 
 from mingzheng.issuer.config import (
+    CREDENTIAL_ALGS,
     MAX_BYTES,
     IssuerSpec,
     KeySpec,
     WorkspaceConfig,
     format_config,
+    issuer_roles,
     parse_config,
 )
 from mingzheng.issuer.refusals import ConfigError
@@ -51,6 +54,20 @@ TEXT = format_config(CONFIG).decode()
 def test_reads_back_what_it_writes() -> None:
     assert parse_config(TEXT.encode()) == CONFIG
     assert format_config(parse_config(TEXT.encode())).decode() == TEXT
+
+
+@pytest.mark.parametrize("name", ["p256", pytest.param("sm2", marks=NEEDS_SM2)])
+def test_an_issuer_chooses_what_signs_its_credentials(name: str) -> None:
+    alg = CREDENTIAL_ALGS[name]
+    chosen = replace(CONFIG, issuers=(CONSTRUCTORS, replace(ARCHITECTS, credential_alg=alg)), keys=(key(7, alg=alg),))
+    text = format_config(chosen).decode()
+    assert f'credential_alg = "{name}"' in text
+    assert parse_config(text.encode()) == chosen
+    assert dict(issuer_roles(chosen.issuers[1]))[Role.CREDENTIAL] is alg
+    assert {role for role, other in issuer_roles(chosen.issuers[1]) if other is not Alg.ED25519} == {Role.CREDENTIAL}
+    for wrong in ('"ES256"', "-9", '""'):
+        with pytest.raises(ConfigError):
+            parse_config(text.replace(f'"{name}"', wrong).encode())
 
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=30)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from algs import NEEDS_SM2
 from office import ARCHITECTS, CONSTRUCTORS, DAY, NOW, ORIGIN, Office, SeededVault, person
 
 from mingzheng.issuer.refusals import (
@@ -22,6 +23,7 @@ from mingzheng.issuer.refusals import (
     WorkspaceMissingError,
     WorkspaceUnfinishedError,
 )
+from mingzheng.issuer.schema import CopyState
 from mingzheng.issuer.workspace import Access, FileVault, Foundation, Workspace, check_demo_name, log_vkey
 from mingzheng.keys.alg import Alg
 from mingzheng.keys.errors import KeysError
@@ -243,3 +245,21 @@ def test_the_verifier_key_of_the_log_names_the_origin(office: Office) -> None:
 def test_vaults_with_one_seed_make_the_same_keys() -> None:
     one, two = SeededVault("a"), SeededVault("a")
     assert one.generate(Alg.ED25519).public_key == two.generate(Alg.ED25519).public_key
+
+
+@NEEDS_SM2
+def test_an_issuer_with_sm2_issues_with_sm2(tmp_path: Path) -> None:
+    """The credential key is made, kept, loaded and used; every other key of the issuer stays Ed25519."""
+    office = Office(tmp_path, issuers=(replace(CONSTRUCTORS, credential_alg=Alg.SM2),)).build()
+    (issued,) = office.issue([person(1)])
+    assert issued.row.state is CopyState.DELIVERED
+    with office.open() as workspace:
+        key = workspace.signer(Role.CREDENTIAL, 1, DAY).public_key
+        assert key.alg is Alg.SM2
+        assert workspace.signer(Role.ACT, 1, DAY).public_key.alg is Alg.ED25519
+        assert workspace.config.key_records()[key.kid].public_key == key
+    with office.open() as workspace:
+        first = workspace.config
+        workspace.add_issuer(replace(ARCHITECTS, credential_alg=Alg.SM2), valid_from=DAY, valid_until=DAY + 1)
+        made = [key for key in workspace.config.keys if key not in first.keys and key.role is Role.CREDENTIAL]
+        assert [key.public_key.alg for key in made] == [Alg.SM2]
