@@ -224,8 +224,13 @@ def paired_png(expected: Any, shown: Any, rects: Sequence[Pixels]) -> bytes:
     for left, top, right, bottom in rects:
         for shift in (0, expected.width + gap):
             draw.rectangle((left + shift, top, right + shift, bottom), outline=(220, 0, 0), width=2)
+    return png_of(paper)
+
+
+def png_of(picture: Any) -> bytes:
+    """A picture as a PNG file."""
     out = io.BytesIO()
-    paper.save(out, "PNG")
+    picture.save(out, "PNG")
     return out.getvalue()
 
 

@@ -12,7 +12,7 @@ page does not count as compared. Effectful: renderers in C are at work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -33,7 +33,7 @@ from mingzheng.formats.sniff import FileKind
 from mingzheng.formats.template import Template
 from mingzheng.keys.errors import KeysError
 from mingzheng.verifier.pagekit import PageKit
-from mingzheng.verifier.pageoutcome import Mismatch, PageOutcome
+from mingzheng.verifier.pageoutcome import Mismatch, PageOutcome, PagePicture
 
 if TYPE_CHECKING:
     from mingzheng.verifier.checks import Subject
@@ -48,6 +48,7 @@ SCAN: Final = "page.scan"  # a picture of a page that is not ours pixel by pixel
 OTHER_LAYOUT: Final = "page.other_layout"
 PERSON: Final = "page.only_a_person"  # all is equal that can be compared; `unproved` is left
 
+PICTURE_DPI: Final = 110  # of the page in a report
 _METADATA: Final = PdfMetadata(author="", subject="", producer="")
 _SEAL_GROW_MM: Final = 0.6  # the seal's own edge
 _INK_GROW_MM: Final = 1.0  # a pen passes the line of its box
@@ -64,14 +65,10 @@ _PICTURE_MARGIN_MM: Final = 4.0
 class PageResult(PageOutcome):
     """A page outcome with what a report shows beside it.
 
-    `unproved`: boxes that only a person can judge; `filled`, `empty`: the boxes for ink; `shipped`: templates are
-    the program's own, for the trust data names none. `picture` draws a mismatch: the expected page left, the page
-    of the file right, as PNG.
+    `shipped`: templates are the program's own, for the trust data names none. `picture` draws a mismatch: the
+    expected page left, the page of the file right, as PNG.
     """
 
-    unproved: tuple[str, ...] = ()
-    filled: tuple[str, ...] = ()
-    empty: tuple[str, ...] = ()
     shipped: bool = False
     picture: Callable[[Mismatch], bytes] | None = field(default=None, repr=False, compare=False)
 
@@ -100,6 +97,13 @@ class FilePages:
         except (FormatError, KeysError) as error:
             return _not_compared(error.code, self._kit)
 
+    def pictures(self) -> Iterator[PagePicture]:
+        """The first page as it is seen; raises FormatError."""
+        shown = _shown(self._data, self._kind, self._limits)
+        with open_sheet(shown.pdf, limits=self._limits) as sheet:
+            png = likeness.png_of(sheet.render(PICTURE_DPI, colour=True))
+            yield PagePicture(page=1, width_mm=sheet.width_mm, height_mm=sheet.height_mm, png=png)
+
     def _compare(self, subject: Subject, tokens: Sequence[bytes]) -> PageResult:
         kit = self._kit
         template = kit.templates.get(subject.claims.template)
@@ -119,7 +123,7 @@ class FilePages:
             view = _View(sheet, template)
             images = _signed_images(sheet, shown, subject.claims.image_digest)
             spec = _page(subject, template, kit, tokens, images or _guessed(view, template))
-            made = compose_pdf(spec, fonts=kit.fonts, attachments={}, metadata=_METADATA)
+            made = _made(spec, self._kind, kit)
             wanted = _View(stack.enter_context(open_sheet(made, limits=self._limits)), template)
             result = _Check(wanted, view, spec, proved=images is not None).result(tokens)
             return replace(result, shipped=kit.shipped, picture=partial(_draw, shown.pdf, made, template, self._limits))
@@ -303,14 +307,29 @@ def _not_compared(reason: str, kit: PageKit) -> PageResult:
 def _shown(data: bytes, kind: FileKind, limits: Limits) -> _Shown:
     if kind is FileKind.PDF:
         return _Shown(pdf=data, images=None)
-    from mingzheng.formats.ofd.draw import ofd_pictures, ofd_to_pdf
-
     from mingzheng.formats.ofd.document import read_ofd
+    from mingzheng.formats.ofd.draw import ofd_pictures, ofd_to_pdf
     from mingzheng.formats.ofd.package import read_package
 
-    package = read_package(data, limits=limits.ofd)
-    file = read_ofd(package, limits=limits.ofd)
-    return _Shown(pdf=ofd_to_pdf(package, file), images=ofd_pictures(package, file))
+    file = read_ofd(read_package(data, limits=limits.ofd), limits=limits.ofd)
+    return _Shown(pdf=ofd_to_pdf(file), images=ofd_pictures(file))
+
+
+def _made(spec: PageSpec, kind: FileKind, kit: PageKit) -> bytes:
+    """The expected page as PDF, written the way the file is, so that equal pages are equal to the pixel."""
+    if kind is FileKind.PDF:
+        return compose_pdf(spec, fonts=kit.fonts, attachments={}, metadata=_METADATA)
+    from mingzheng.formats.ofd.compose import OfdMetadata, compose_ofd
+    from mingzheng.formats.ofd.document import read_ofd
+    from mingzheng.formats.ofd.draw import ofd_to_pdf
+    from mingzheng.formats.ofd.package import read_package
+
+    metadata = OfdMetadata(
+        doc_id="0" * 32, author="", subject="", creator="", made_on=0,
+        valid_from=None, valid_until=None, fields=(), licence_id=None,
+    )  # fmt: skip
+    data = compose_ofd(spec, fonts=kit.fonts, attachments={}, metadata=metadata, seals=0)
+    return ofd_to_pdf(read_ofd(read_package(data, limits=LIMITS_DEFAULT.ofd), limits=LIMITS_DEFAULT.ofd))
 
 
 def _signed_images(sheet: Sheet, shown: _Shown, digest: bytes) -> SignedImages | None:

@@ -15,7 +15,7 @@ from mingzheng.formats.page import Rect
 if TYPE_CHECKING:
     from mingzheng.verifier.checks import Subject
 
-__all__ = ["Mismatch", "PageJudge", "PageOutcome"]
+__all__ = ["Mismatch", "PageJudge", "PageOutcome", "PagePicture", "Pictures"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +30,35 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageOutcome:
-    """`compared` False: `reason` says why (a stable code) and nothing else counts."""
+    """`compared` False: `reason` says why (a stable code).
+
+    `unproved`: boxes that only a person can judge; `filled`, `empty`: the boxes for ink, whatever is in them.
+    """
 
     compared: bool
     reason: str
     mismatches: tuple[Mismatch, ...]
+    unproved: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PagePicture:
+    """A page of the file as it is seen: a PNG, and its size on paper."""
+
+    page: int  # from 1
+    width_mm: float
+    height_mm: float
+    png: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """What was drawn for a report; `differences` are (name of the box, PNG with both sides)."""
+
+    pages: tuple[PagePicture, ...] = ()
+    differences: tuple[tuple[str, bytes], ...] = ()
 
 
 class PageJudge(Protocol):
