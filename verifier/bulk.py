@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Final, TypeAlias, assert_never
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, assert_never
 
 from mingzheng.formats.errors import FileTooHungryError, FormatError, ResourceLimitError
 from mingzheng.formats.limits import LIMITS_DEFAULT, Limits
@@ -28,9 +28,13 @@ from mingzheng.verifier.pipeline import refuse, verify_extracted
 from mingzheng.verifier.policy import select_policy
 from mingzheng.verifier.pool import Done, Loss, Pool, Start, Task, Work, WorkerMemoryError, default_start
 from mingzheng.verifier.report import Report
+from mingzheng.verifier.sealcheck import DOCUMENTS
 from mingzheng.verifier.wire import WireError, pack_reports, unpack_reports
 
-__all__ = ["Bulk", "Recipe", "TrustChangedError", "Upload", "judge_file"]
+if TYPE_CHECKING:
+    from mingzheng.verifier.pagejudge import PageBench
+
+__all__ = ["Bulk", "FileJudge", "Recipe", "TrustChangedError", "Upload", "judge_file"]
 
 Rows: TypeAlias = Iterable[Report]
 
@@ -73,6 +77,7 @@ class Recipe:
     policy: str
     expect: Expectations
     files: Limits = LIMITS_DEFAULT
+    drawn: bool = False  # rows bring pictures of their pages along
 
     def build(self) -> VerifyContext:
         """Read the trust store and check it; the errors of `load_store` and `build_context`."""
@@ -85,10 +90,32 @@ class Recipe:
         )
 
 
+class FileJudge:
+    """Reads and judges files in this process, one after the other."""
+
+    def __init__(self, ctx: VerifyContext, *, files: Limits = LIMITS_DEFAULT, drawn: bool = False) -> None:
+        self.ctx, self._files, self._drawn = ctx, files, drawn
+
+    def rows(self, data: bytes, name: str) -> tuple[Report, ...]:
+        """The rows of one file; raises FormatError."""
+        from mingzheng.formats.extract import extract  # pictures and PDF: slow to load
+
+        extracted = extract(data, limits=self._files)
+        if extracted.kind not in DOCUMENTS:
+            return verify_extracted(extracted, self.ctx, name)
+        return self._bench.rows(data, extracted, name)
+
+    @cached_property
+    def _bench(self) -> PageBench:
+        from mingzheng.verifier.pagejudge import PageBench
+
+        return PageBench(self.ctx, limits=self._files, drawn=self._drawn)
+
+
 def judge_file(data: bytes, ctx: VerifyContext, name: str, *, files: Limits = LIMITS_DEFAULT) -> tuple[Report, ...]:
     """The rows of one file, read in this process: where nothing is lost if the file brings it down."""
     try:
-        return _read(data, ctx, name, files)
+        return FileJudge(ctx, files=files).rows(data, name)
     except FormatError as error:
         return (refuse(error, ctx, name),)
 
@@ -110,7 +137,7 @@ class Bulk:
         self._files = recipe.files
         start = start or default_start()
         set_up = (
-            partial(_inherited, context, recipe.files)
+            partial(_inherited, context, recipe)
             if start is Start.FORK
             else partial(_built, recipe, context.fingerprint)
         )
@@ -164,16 +191,9 @@ class Bulk:
         assert_never(loss)
 
 
-def _read(data: bytes, ctx: VerifyContext, name: str, files: Limits) -> tuple[Report, ...]:
-    """Raises FormatError."""
-    from mingzheng.formats.extract import extract  # pictures and PDF: slow to load
-
-    return verify_extracted(extract(data, limits=files), ctx, name)
-
-
-def _inherited(context: VerifyContext, files: Limits) -> Work:
+def _inherited(context: VerifyContext, recipe: Recipe) -> Work:
     """A worker that was forked has the context."""
-    return partial(_work, context, files)
+    return partial(_work, FileJudge(context, files=recipe.files, drawn=recipe.drawn))
 
 
 def _built(recipe: Recipe, fingerprint: str) -> Work:
@@ -181,14 +201,14 @@ def _built(recipe: Recipe, fingerprint: str) -> Work:
     context = recipe.build()
     if context.fingerprint != fingerprint:
         raise TrustChangedError("the trust data changed while the run was under way")
-    return partial(_work, context, recipe.files)
+    return _inherited(context, recipe)
 
 
-def _work(context: VerifyContext, files: Limits, name: str, data: bytes) -> bytes:
+def _work(judge: FileJudge, name: str, data: bytes) -> bytes:
     try:
-        reports = _read(data, context, name, files)
+        reports = judge.rows(data, name)
     except FileTooHungryError as error:
         raise WorkerMemoryError from error  # a fresh worker may have enough
     except FormatError as error:
-        reports = (refuse(error, context, name),)
-    return pack_reports(reports, context)
+        reports = (refuse(error, judge.ctx, name),)
+    return pack_reports(reports, judge.ctx)

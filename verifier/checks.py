@@ -372,7 +372,12 @@ def check_purpose(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:
 def check_handwriting(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:
     """§compare: ink is for people; say so where the notice asks for it."""
     profile = subject.profile
-    if profile is not None and profile.handwriting.value is not Handwriting.SILENT:
+    if profile is not None and wants_handwriting(profile):
         key = ("handwriting", profile.code, profile.jurisdiction, profile.effective_from)
         cites = profile.handwriting.citation
         yield from ctx.once(key, lambda: [ctx.finding(Code.HANDWRITING_COMPARE, cites=cites)])
+
+
+def wants_handwriting(profile: Profile) -> bool:
+    """Does the notice of this kind speak of a signature in ink on the print?"""
+    return profile.handwriting.value is not Handwriting.SILENT

@@ -84,6 +84,13 @@ def _fingerprint(ctx: click.Context, param: click.Parameter, text: str | None) -
     "--jobs", type=click.IntRange(1, 256), metavar="N", help="Reading processes; by default one a core. 并行进程数。"
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line (NDJSON). 输出 NDJSON。")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    metavar="FILE",
+    help="Also write the report on one file as a page to keep. 另存为一页 HTML 报告（一个文件）。",
+)
 @click.option("--full", is_flag=True, help="Whole reports of those that pass, too. 通过的也列全文。")
 def verify(
     paths: tuple[Path, ...],
@@ -91,6 +98,7 @@ def verify(
     lang: Lang | None,
     jobs: int | None,
     as_json: bool,
+    page: Path | None,
     full: bool,
     **settings: str | int | None,
 ) -> None:
@@ -113,7 +121,7 @@ def verify(
     Exit status: 0 all pass, 1 some do not, 3 some cannot be decided, 4 something could not be read.
     退出码：0 全部通过，1 有不通过，3 有无法判定，4 有读不到的文件。
     """
-    recipe = _recipe(trust, settings)
+    recipe = _recipe(trust, settings, drawn=page is not None)
     context = recipe.build()
     reader = _Reader(context)
     with Bulk(recipe, context, jobs=jobs or processors()) as bulk:
@@ -121,6 +129,8 @@ def verify(
         reports = tuple(_as_they_come(found)) if as_json else mark_run(list(found))
     if not reports and not reader.failed:
         raise click.UsageError("没有找到文件 (no files found)")
+    if page is not None:
+        _keep(reports, page, lang or _locale())
     if not as_json:
         click.echo(_for_people(reports, lang or _locale(), full=full), nl=False)
     if len(reports) > 1:
@@ -129,7 +139,7 @@ def verify(
     click.get_current_context().exit(EXIT_IO if reader.failed else exit_status(report.verdict for report in reports))
 
 
-def _recipe(trust: Path, settings: dict[str, str | int | None]) -> Recipe:
+def _recipe(trust: Path, settings: dict[str, str | int | None], *, drawn: bool) -> Recipe:
     at, purpose, specialty = settings["at"], settings["expect_purpose"], settings["expect_specialty"]
     fingerprint = settings["trust_fingerprint"]
     return Recipe(
@@ -143,7 +153,19 @@ def _recipe(trust: Path, settings: dict[str, str | int | None]) -> Recipe:
             trust_fingerprint=None if fingerprint is None else str(fingerprint),
         ),
         files=LIMITS_DEFAULT,
+        drawn=drawn,
     )
+
+
+def _keep(reports: Sequence[Report], page: Path, lang: Lang) -> None:
+    """Write the HTML report of one file; of several certificates in it the second goes to `page-2.html` and so on."""
+    from mingzheng.verifier.htmlreport import report_to_html
+
+    if len({report.file for report in reports}) > 1:
+        raise click.UsageError("--html 只用于一个文件 (--html is for one file)")
+    for number, report in enumerate(reports, start=1):
+        path = page if number == 1 else page.with_stem(f"{page.stem}-{number}")
+        path.write_text(report_to_html(report, lang), encoding="utf-8")
 
 
 def _as_they_come(reports: Iterable[Report]) -> Iterator[Report]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Final
 
@@ -17,12 +16,13 @@ from mingzheng.formats.candidate import SealFacts, SealForm
 from mingzheng.formats.page import Rect
 from mingzheng.verifier.findings import PASSING, UNDECIDED, Finding, Severity
 from mingzheng.verifier.messages import Lang
+from mingzheng.verifier.pageoutcome import PagePicture, Pictures
 from mingzheng.verifier.report import Report
 from mingzheng.verifier.reportrows import basis_rows, evidence_text, field_rows, pick
 from mingzheng.verifier.reporttext import printable
 from mingzheng.verifier.times import format_time
 
-__all__ = ["PagePicture", "Pictures", "report_to_html"]
+__all__ = ["report_to_html"]
 
 _STYLE: Final = """
 :root{color-scheme:light}body{font:16px/1.6 "Noto Sans CJK SC","Source Han Sans SC","Microsoft YaHei","PingFang SC",
@@ -47,28 +47,10 @@ _FORMS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PagePicture:
-    """A page of the file as it is seen: a PNG, and its size on paper."""
-
-    page: int  # from 1
-    width_mm: float
-    height_mm: float
-    png: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pictures:
-    """What was drawn for a report; `differences` are (name of the box, PNG with both sides)."""
-
-    pages: tuple[PagePicture, ...] = ()
-    differences: tuple[tuple[str, bytes], ...] = ()
-
-
-def report_to_html(report: Report, lang: Lang, *, pictures: Pictures) -> str:
+def report_to_html(report: Report, lang: Lang) -> str:
     """The report as a self-contained page, in one language; the other language stands below the verdict."""
     title = report.context.messages.of(report.verdict).title(lang)
-    body = "\n".join(part for part in _body(report, lang, pictures) if part)
+    body = "\n".join(part for part in _body(report, lang) if part)
     return (
         f'<!DOCTYPE html>\n<html lang="{"zh-CN" if lang == "zh" else "en"}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
@@ -78,12 +60,12 @@ def report_to_html(report: Report, lang: Lang, *, pictures: Pictures) -> str:
     )
 
 
-def _body(report: Report, lang: Lang, pictures: Pictures) -> Iterator[str]:
+def _body(report: Report, lang: Lang) -> Iterator[str]:
     yield _verdict(report, lang)
     if report.subject is not None:
         yield _table(pick(("签名数据", "What was signed"), lang), field_rows(report.subject, report.context.day, lang))
     yield _findings(report, lang)
-    yield _pages(report, lang, pictures)
+    yield _pages(report, lang, report.pictures)
     yield _seals(report.seals, lang)
     basis = [
         *basis_rows(report, lang),

@@ -31,6 +31,7 @@ from mingzheng.verifier.pageoutcome import PageJudge, PageOutcome
 from mingzheng.verifier.report import Report
 from mingzheng.verifier.sealcheck import DOCUMENTS, check_seals
 
+INK: Final = "ink.signature"  # the box that the holder signs by hand
 NO_INCLUSION: Final = Inclusion(places=(), findings=())
 
 
@@ -58,6 +59,17 @@ class Judged:
     findings: tuple[Finding, ...]
     subject: Subject | None
     inclusion: Inclusion
+
+
+class _Several:
+    """Judges no page of a file that holds several certificates: which page is whose, is for people."""
+
+    def compare(self, subject: Subject, tokens: Sequence[bytes]) -> PageOutcome:
+        """Not compared."""
+        return PageOutcome(compared=False, reason="page.several", mismatches=())
+
+
+SEVERAL: Final = _Several()
 
 
 def verify_text(text: str, ctx: VerifyContext, *, file: str = "") -> Report:
@@ -98,9 +110,10 @@ def verify_extracted(
         full = extracted.facts.full_receipts if len(groups) == 1 else ()
         judged = judge([token.met for token in group], ctx, full_receipts=full)
         seals = () if judged.subject is None else tuple(check_seals(ctx, judged.subject, extracted.facts))
-        outcome = _compare(judged, extracted, group, pages if len(groups) == 1 else None)
-        found = (*notes, *seals, *_page(outcome, extracted, ctx))
-        report = _report(judged, ctx, file=file, place=group[0].candidate, notes=found, outcome=outcome)
+        outcome = _compare(judged, extracted, group, pages if len(groups) == 1 else SEVERAL)
+        found = (*notes, *seals, *_page(outcome, extracted, judged, ctx))
+        sure = None if extracted.facts.scanned else outcome
+        report = _report(judged, ctx, file=file, place=group[0].candidate, notes=found, outcome=sure)
         reports.append(replace(report, seals=extracted.facts.seals))
     return tuple(reports)
 
@@ -237,23 +250,34 @@ def _compare(
     judged: Judged, extracted: Extracted, group: Sequence[Token], pages: PageJudge | None
 ) -> PageOutcome | None:
     """The page against the signed data; None where there is no page of ours to compare."""
-    if judged.subject is None or extracted.kind not in DOCUMENTS or extracted.facts.scanned:
+    if judged.subject is None or extracted.kind not in DOCUMENTS:
         return None
     if pages is None:
         return PageOutcome(compared=False, reason="page.not_looked_at", mismatches=())
     return pages.compare(judged.subject, [token.met.data for token in group])
 
 
-def _page(outcome: PageOutcome | None, extracted: Extracted, ctx: VerifyContext) -> Iterator[Finding]:
+def _page(outcome: PageOutcome | None, extracted: Extracted, judged: Judged, ctx: VerifyContext) -> Iterator[Finding]:
     """§page: what the comparison says."""
     if outcome is None:
-        if extracted.kind in DOCUMENTS:
-            yield ctx.finding(Code.PAGE_NOT_COMPARED, reason="page.scanned" if extracted.facts.scanned else "page.none")
+        return
+    if extracted.facts.scanned:
+        yield from _scan(outcome, judged, ctx)
         return
     if not outcome.compared:
         yield ctx.finding(Code.PAGE_NOT_COMPARED, reason=outcome.reason)
     for mismatch in outcome.mismatches:
         yield ctx.finding(Code.PAGE_MISMATCH, reason=mismatch.reason, box=mismatch.name, page=mismatch.page)
+
+
+def _scan(outcome: PageOutcome, judged: Judged, ctx: VerifyContext) -> Iterator[Finding]:
+    """Paper is for people to compare: what a machine noticed tells them where to look first."""
+    yield ctx.finding(Code.PAGE_NOT_COMPARED, reason="page.scanned")
+    for mismatch in outcome.mismatches:
+        yield ctx.finding(Code.PAGE_NOT_COMPARED, reason="page.look_here", box=mismatch.name, page=mismatch.page)
+    profile = None if judged.subject is None else judged.subject.profile
+    if INK in outcome.empty and profile is not None and checks.wants_handwriting(profile):
+        yield ctx.finding(Code.HANDWRITING_MISSING, box=INK)
 
 
 def _problems(extracted: Extracted, ctx: VerifyContext, file: str) -> Iterator[Finding]:

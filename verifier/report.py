@@ -18,12 +18,13 @@ from mingzheng.formats.profile import Profile
 from mingzheng.verifier.checks import Subject, freshness_of
 from mingzheng.verifier.context import VerifyContext
 from mingzheng.verifier.findings import Code, Finding, Freshness, Grade
-from mingzheng.verifier.pageoutcome import PageOutcome
+from mingzheng.verifier.pageoutcome import PageOutcome, Pictures
 from mingzheng.verifier.times import format_time
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | bool | None"
 
 SCHEMA_VERSION: Final = 2
+NO_PICTURES: Final = Pictures()
 SEX_NAMES: Final = {Sex.MALE: ("男", "male"), Sex.FEMALE: ("女", "female")}
 COPY_NAMES: Final = {Copy.APPROVAL: ("批准件", "approval copy"), Copy.USAGE: ("使用件", "usage copy")}
 
@@ -43,6 +44,7 @@ class Report:
     outcome: PageOutcome | None  # None: no page that could be compared
     seals: tuple[SealFacts, ...]
     context: VerifyContext = field(repr=False)
+    pictures: Pictures = field(default=NO_PICTURES, repr=False)
 
     @property
     def compared(self) -> bool:

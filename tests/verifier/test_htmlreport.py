@@ -10,13 +10,18 @@ from sealcases import Different, judged, seal, ses
 from mingzheng.formats.candidate import SealMark
 from mingzheng.formats.page import Rect
 from mingzheng.verifier.findings import Code
-from mingzheng.verifier.htmlreport import PagePicture, Pictures, report_to_html
+from mingzheng.verifier.htmlreport import report_to_html
 from mingzheng.verifier.messages import Lang
+from mingzheng.verifier.pageoutcome import PagePicture, Pictures
 from mingzheng.verifier.report import Report
 from mingzheng.verifier.reportrows import field_rows
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PAGE = PagePicture(page=1, width_mm=210, height_mm=297, png=PNG)
+
+
+def html_of(report: Report, lang: Lang, pictures: Pictures) -> str:
+    return report_to_html(replace(report, pictures=pictures), lang)
 
 
 class Balance(HTMLParser):
@@ -61,7 +66,7 @@ def sealed(**changes: object) -> Report:
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_what_a_reader_needs_is_there(lang: Lang) -> None:
     report = sealed()
-    html = report_to_html(report, lang, pictures=Pictures(pages=(PAGE,)))
+    html = html_of(report, lang, Pictures(pages=(PAGE,)))
     text = "".join(parsed(html).seen)
     message = report.context.messages.of(Code.VALID)
     assert message.title(lang) in text
@@ -77,7 +82,7 @@ def test_what_a_reader_needs_is_there(lang: Lang) -> None:
 
 
 def test_nothing_is_fetched_and_nothing_runs() -> None:
-    html = report_to_html(sealed(), "zh", pictures=Pictures(pages=(PAGE,), differences=(("name", PNG),)))
+    html = html_of(sealed(), "zh", Pictures(pages=(PAGE,), differences=(("name", PNG),)))
     assert all(address.startswith("data:image/png;base64,") for address in parsed(html).addresses)
     assert len(parsed(html).addresses) == 2
     assert "<script" not in html
@@ -88,7 +93,7 @@ def test_nothing_is_fetched_and_nothing_runs() -> None:
 
 def test_texts_are_escaped_and_made_printable() -> None:
     evil = '</title><script>alert("1")</script>\u202e&\x07.pdf'
-    html = report_to_html(sealed(file=evil), "en", pictures=Pictures())
+    html = html_of(sealed(file=evil), "en", Pictures())
     assert "<script" not in html
     assert "\u202e" not in html
     assert "\x07" not in html
@@ -98,21 +103,21 @@ def test_texts_are_escaped_and_made_printable() -> None:
 
 def test_boxes_of_the_page() -> None:
     report = judged([seal(1, marks=()), ses(2)], pages=Different())
-    html = report_to_html(report, "zh", pictures=Pictures(pages=(PAGE,), differences=(("name", PNG),)))
+    html = html_of(report, "zh", Pictures(pages=(PAGE,), differences=(("name", PNG),)))
     boxes = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)"[^>]*stroke="(#\w+)"', html)
     assert boxes == [("24.00", "76.00", "#d00000")]
     assert 'class="fail"' in html
     assert "31" in html
-    blue = report_to_html(sealed(), "zh", pictures=Pictures(pages=(PAGE,)))
+    blue = html_of(sealed(), "zh", Pictures(pages=(PAGE,)))
     assert re.findall(r'stroke="(#\w+)"', blue) == ["#0050c8"]
-    elsewhere = report_to_html(sealed(), "zh", pictures=Pictures(pages=(replace(PAGE, page=2),)))
+    elsewhere = html_of(sealed(), "zh", Pictures(pages=(replace(PAGE, page=2),)))
     assert "<rect" not in elsewhere
 
 
 def test_a_report_without_fields_seals_or_pages() -> None:
     report = sealed()
     bare = replace(report, subject=None, seals=(), findings=(), file="", places=(), page=None)
-    html = report_to_html(replace(bare, verdict=Code.CANNOT_DECIDE), "en", pictures=Pictures())
+    html = html_of(replace(bare, verdict=Code.CANNOT_DECIDE), "en", Pictures())
     assert 'class="unsure"' in html
     assert "Findings" not in html
     parsed(html)
@@ -120,7 +125,7 @@ def test_a_report_without_fields_seals_or_pages() -> None:
 
 def test_faults_and_times_of_seals() -> None:
     report = judged([seal(1, "seal.signature", signed_at=None), replace(ses(2), timestamped=True)])
-    text = "".join(parsed(report_to_html(report, "en", pictures=Pictures())).seen)
+    text = "".join(parsed(report_to_html(report, "en")).seen)
     assert "seal.signature" in text
     assert "not said" in text
     assert "time-stamped" in text

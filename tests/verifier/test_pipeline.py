@@ -21,7 +21,6 @@ from mingzheng.verifier.pipeline import Met, judge, refuse, verdict_for, verify_
 from mingzheng.verifier.report import Report, report_to_json
 from mingzheng.verifier.reporttext import report_to_text
 
-
 PADES = SealFacts(
     form=SealForm.PADES,
     place="Seal1",
