@@ -365,6 +365,12 @@ class SealKeyMismatchError(KeysError):
     code = "key.certificate_mismatch"
 
 
+class SealTokenError(KeysError):
+    """A token behind PKCS #11 that cannot be used: library, token, key or PIN; or it failed while signing."""
+
+    code = "key.token"
+
+
 class Pkcs8AlgorithmError(KeysError):
     """An encrypted private key of another make than is read here."""
 

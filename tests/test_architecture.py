@@ -23,7 +23,7 @@ MAY_IMPORT = {
 
 # Modules that touch files, clock, randomness, processes or the terminal. Everything else is pure.
 EFFECTFUL: dict[str, set[str]] = {
-    "keys": {"custody", "snapshot", "cli", "libcrypto", "sm2backend"},
+    "keys": {"custody", "snapshot", "cli", "libcrypto", "sm2backend", "sealtoken"},
     "formats": {
         "qrimage",
         "extract",
@@ -101,6 +101,7 @@ HOMES = {
     "PIL": {"formats", "issuer.intake", "mingzheng"},
     "rich": {"mingzheng", "issuer.cli", "verifier.cli", "log.cli"},
     "cryptography": {"keys", "mingzheng.doctor"},
+    "pkcs11": {"keys.sealtoken"},
     "sqlite3": {"log", "issuer", "mingzheng.doctor"},
     "click": {"mingzheng", "keys.cli", "log.cli", "issuer", "verifier.cli"},
 }
