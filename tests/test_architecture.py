@@ -78,7 +78,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "sealtrial",
         "seal_cli",
     },
-    "verifier": {"cli", "library", "bulk", "confine", "pool", "wire", "pagecheck", "pagekit"},
+    "verifier": {"cli", "library", "bulk", "confine", "pool", "wire", "pagecheck", "pagekit", "pagejudge"},
     "mingzheng": {"cli", "demo", "demo_data", "doctor", "__main__"},
 }
 
