@@ -7,9 +7,8 @@ report says so. Source: DESIGN §8, docs/spec/documents.md.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final
 
 from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
 from mingzheng.formats.errors import FormatError, ResourceLimitError, UnreadableError
@@ -30,15 +29,10 @@ RECEIPT: Final = "receipt"
 NO_VISIBLE_CODE: Final = "ofd.no_visible_code"
 NOT_DRAWN: Final = "ofd.not_drawn"
 
-_DRAWER: Final = "mingzheng.formats.ofd.draw"
 _SQUARE: Final = 0.02  # how much the sides of a code's picture may differ
 _SIDE_MIN_MM: Final = 10.0
 _SLACK_MM: Final = 3.0
 _PICTURES_MAX: Final = 16  # square pictures read of one file
-
-
-class _Drawer(Protocol):
-    def ofd_to_pdf(self, file: OfdFile) -> bytes: ...
 
 
 def extract_ofd(data: bytes, *, limits: Limits) -> Extracted:
@@ -89,18 +83,17 @@ def _attached(file: OfdFile, limits: Limits) -> Iterator[tuple[str, bytes | None
 
 def _visible(file: OfdFile, limits: Limits) -> tuple[tuple[Candidate, ...], tuple[tuple[str, str], ...]]:
     """The codes on the pages, and what to say of how they were found."""
+    from mingzheng.formats.ofd.draw import ofd_to_pdf
     from mingzheng.formats.pdf.extract import extract_pdf
 
     problems: tuple[tuple[str, str], ...] = ()
     try:
-        drawn = cast(_Drawer, importlib.import_module(_DRAWER)).ofd_to_pdf(file)
-        visible = extract_pdf(drawn, limits=limits).candidates
+        visible = extract_pdf(ofd_to_pdf(file), limits=limits).candidates
     except ResourceLimitError:
         raise
-    except (FormatError, ImportError) as error:
-        visible = ()
-        problems = ((NOT_DRAWN, getattr(error, "code", "")),)
-    return tuple(visible) or tuple(_pictures(file, limits)), problems
+    except FormatError as error:
+        visible, problems = (), ((NOT_DRAWN, error.code),)
+    return visible or tuple(_pictures(file, limits)), problems
 
 
 def _pictures(file: OfdFile, limits: Limits) -> Iterator[Candidate]:

@@ -14,7 +14,9 @@ from mingzheng.formats.candidate import Candidate, Source
 from mingzheng.formats.errors import FormatError, ResourceLimitError
 from mingzheng.formats.extract import extract
 from mingzheng.formats.limits import LIMITS_DEFAULT
-from mingzheng.formats.ofd import extract as ofd_extract
+from mingzheng.formats.ofd import draw
+from mingzheng.formats.ofd.document import OfdFile
+from mingzheng.formats.ofd.drawstate import DrawUnsupportedError
 from mingzheng.formats.ofd.extract import NO_VISIBLE_CODE, NOT_DRAWN, extract_ofd
 from mingzheng.formats.qrimage import encode_qr, matrix_to_png
 from mingzheng.formats.sniff import FileKind
@@ -29,7 +31,11 @@ RES = "Doc_0/PublicRes.xml"
 @pytest.fixture(autouse=True)
 def _no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pictures are read directly: what drawing does is tested with it."""
-    monkeypatch.setattr(ofd_extract, "_DRAWER", "mingzheng.formats.ofd.no_such_module")
+
+    def not_drawn(file: OfdFile) -> bytes:
+        raise DrawUnsupportedError("test")
+
+    monkeypatch.setattr(draw, "ofd_to_pdf", not_drawn)
 
 
 def with_code(picture: bytes = CODE) -> Files:
@@ -54,7 +60,7 @@ def test_attachments_code_and_facts() -> None:
     assert found.kind is facts.kind is FileKind.OFD
     assert (facts.pages, facts.attachments, facts.full_receipts) == (1, ("credential", "receipt"), (b"\xd2receipt",))
     assert (facts.seals, facts.faults) == ((), ())
-    assert found.problems == ((NOT_DRAWN, ""),)
+    assert found.problems == ((NOT_DRAWN, DrawUnsupportedError.code),)
 
 
 @pytest.mark.skipif(not can_sign(), reason="no libcrypto that signs with SM2")
@@ -106,11 +112,7 @@ def test_a_code_of_bytes_is_kept_as_bytes(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_drawn_codes_come_before_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = Candidate(source=Source.QR, page=1, text="drawn", data=None, where="page:1:qr")
-    monkeypatch.setattr(
-        ofd_extract,
-        "importlib",
-        SimpleNamespace(import_module=lambda _: SimpleNamespace(ofd_to_pdf=lambda file: b"%PDF")),
-    )
+    monkeypatch.setattr(draw, "ofd_to_pdf", lambda file: b"%PDF")
     monkeypatch.setattr(
         "mingzheng.formats.pdf.extract.extract_pdf", lambda data, limits: SimpleNamespace(candidates=(drawn,))
     )
@@ -123,9 +125,7 @@ def test_a_limit_met_while_drawing_is_a_limit(monkeypatch: pytest.MonkeyPatch) -
     def too_much(file: object) -> bytes:
         raise ResourceLimitError("pixels", limit=1)
 
-    monkeypatch.setattr(
-        ofd_extract, "importlib", SimpleNamespace(import_module=lambda _: SimpleNamespace(ofd_to_pdf=too_much))
-    )
+    monkeypatch.setattr(draw, "ofd_to_pdf", too_much)
     with pytest.raises(ResourceLimitError):
         extract_ofd(pack(with_code()), limits=LIMITS_DEFAULT)
 
