@@ -8,6 +8,7 @@ the size asked for. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import cos, pi, radians, sin
@@ -36,6 +37,8 @@ NUMBER_MAX: Final = 24
 LINE_MAX: Final = 12
 _SIZES_MM: Final = (10.0, 100.0)
 
+_PURPOSE: Final = re.compile(r"(.{2,40}?[部厅委局办府院会处心站司社校])(.{2,9}专用章)")
+
 # Of a round seal of 42 mm.
 _RING: Final = 1.2
 _STAR_RADIUS: Final = 7.0
@@ -50,8 +53,8 @@ _NAME_PITCH: Final = 29.0  # degrees, at most
 _NUMBER_HIGH: Final = 1.7
 _NUMBER_SPAN: Final = 62.0
 _NUMBER_PITCH: Final = 5.2
-_LINE_HIGH: Final = 3.6
-_LINE_WIDE: Final = 18.0
+_LINE_HIGH: Final = 3.5
+_LINE_WIDE: Final = 26.0
 _LINE_MIDDLE: Final = 10.6  # below the centre
 
 # Of a square seal of 22 mm.
@@ -108,8 +111,11 @@ def organisation_seal(
 ) -> SealArt:
     """A round seal: ring, star, `name` on the upper arc, `number` on the lower arc, `line` below the star.
 
+    Without a `line` the purpose at the end of a name goes there: 某部行政许可专用章 is 某部 and 行政许可专用章.
     Raises SealArtError or MissingGlyphError.
     """
+    if line is None and (parted := _PURPOSE.fullmatch(name)) is not None:
+        name, line = parted[1], parted[2]
     _check(name, NAME_MAX, size_mm)
     scale, centre = size_mm / 42.0, size_mm / 2
     whole = Rect(x_mm=0, y_mm=0, width_mm=size_mm, height_mm=size_mm)

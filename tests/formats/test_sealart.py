@@ -79,7 +79,25 @@ def test_number_and_line_stand_below() -> None:
     assert all(y > 30 and 18 < math.dist((x, y), (21, 21)) + 1.8 < 20.9 for x, y in number)
     assert min(x for x, _ in number) < 16
     assert max(x for x, _ in number) > 26
-    assert all(11 < x < 31 and 28 < y < 34 for x, y in line)
+    assert all(8 < x < 34 and 28 < y < 34 for x, y in line)
+
+
+@pytest.mark.parametrize(
+    ("whole", "name", "line"),
+    [
+        ("中华人民共和国住房和城乡建设部一级建造师行政许可专用章", MINISTRY, "一级建造师行政许可专用章"),
+        ("某省住房和城乡建设厅行政审批专用章", "某省住房和城乡建设厅", "行政审批专用章"),
+        ("全国注册建筑师管理委员会", "全国注册建筑师管理委员会", None),
+        ("某公章专用章", "某公章专用章", None),
+    ],
+)
+def test_the_purpose_in_a_name_goes_below_the_star(whole: str, name: str, line: str | None) -> None:
+    assert organisation_seal(whole, number=None, fonts=FONTS) == organisation_seal(
+        name, number=None, line=line, fonts=FONTS
+    )
+    assert any(path.name == "seal.line" for path in organisation_seal(whole, number=None, fonts=FONTS).paths) == bool(
+        line
+    )
 
 
 def test_the_personal_seal_is_read_from_the_right() -> None:
