@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
-from sealoffice import root, seal_key
+from sealpress import private, root
 from simulator import DAY, World, noon
 
 from mingzheng.formats.candidate import (
@@ -17,6 +18,7 @@ from mingzheng.formats.candidate import (
 )
 from mingzheng.formats.page import Rect
 from mingzheng.formats.sniff import FileKind
+from mingzheng.keys.certmake import CertIssuer, CertSpec, make_certificate
 from mingzheng.keys.sealtable import MakerRecord, SealRecord, SealRule, SealTable, format_seal_table
 from mingzheng.keys.x509 import parse_certificate
 from mingzheng.verifier.context import VerifyContext
@@ -25,8 +27,24 @@ from mingzheng.verifier.pageoutcome import Mismatch, PageJudge, PageOutcome
 from mingzheng.verifier.pipeline import verify_extracted
 from mingzheng.verifier.report import Report
 
+BEGIN, END = noon(DAY - 100), noon(DAY + 1_000)  # of the certificates
 LAST = DAY + 400
 COMMITTEE, CHAIR = 1, 2  # bodies
+
+
+@cache
+def certificate(number: int) -> bytes:
+    """DER of the seal certificate of that number, under the one root."""
+    spec = CertSpec(
+        subject_cn=f"seal {number}",
+        subject_o="某部",
+        spki=private(f"case {number}").spki,
+        serial=100 + number,
+        not_before=BEGIN,
+        not_after=END,
+    )
+    issuer = CertIssuer(key=private("root"), certificate=parse_certificate(root()))
+    return make_certificate(spec, issuer)
 
 
 class Equal:
@@ -52,7 +70,7 @@ def record(key: int, body: int, *, issuer: int = 1, form: str = "pdf", **changes
         "issuer": issuer,
         "body": body,
         "form": form,
-        "certificate": parse_certificate(seal_key(key).certificate),
+        "certificate": parse_certificate(certificate(key)),
         "valid_from": DAY - 10,
         "valid_until": LAST,
         "revoked_on": None,
@@ -85,7 +103,7 @@ def seal(key: int, *faults: str, **changes: object) -> SealFacts:
     facts = SealFacts(
         form=SealForm.PADES,
         place=f"Seal{key}",
-        certificate=seal_key(key).certificate,
+        certificate=certificate(key),
         chain=(),
         signed_at=noon(DAY),
         timestamped=False,
@@ -139,7 +157,7 @@ def ses(key: int, **changes: object) -> SealFacts:
         version=4,
         seal_id="3100000001",
         name="某委员会",
-        maker_certificate=seal_key(9).certificate,
+        maker_certificate=certificate(9),
         valid_from=noon(DAY - 10),
         valid_until=noon(LAST),
         sha256=bytes(32),

@@ -3,8 +3,21 @@
 from dataclasses import replace
 
 import pytest
-from sealcases import BOTH, COMMITTEE, Different, judged, reasons, record, rule, seal, ses, table
-from sealoffice import BEGIN, END, seal_key
+from sealcases import (
+    BEGIN,
+    BOTH,
+    COMMITTEE,
+    END,
+    Different,
+    certificate,
+    judged,
+    reasons,
+    record,
+    rule,
+    seal,
+    ses,
+    table,
+)
 from simulator import DAY, World, noon
 
 from mingzheng.formats.candidate import SealFacts
@@ -155,7 +168,7 @@ def test_pictures_and_scans_need_no_seal(kind: FileKind) -> None:
     assert judged([seal(1)], scanned=True).verdict is Code.SEAL_MISSING
 
 
-MAKER = MakerRecord(certificate=parse_certificate(seal_key(9).certificate))
+MAKER = MakerRecord(certificate=parse_certificate(certificate(9)))
 OFD = table(record(1, COMMITTEE, form="ofd"), rule(COMMITTEE), MAKER)
 
 
@@ -168,7 +181,7 @@ def test_an_electronic_seal() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"maker_certificate": seal_key(8).certificate}, "seal.maker_untrusted"),
+        ({"maker_certificate": certificate(8)}, "seal.maker_untrusted"),
         ({"valid_until": noon(DAY) - 1}, "seal.seal_expired"),
         ({"valid_from": noon(DAY) + 1}, "seal.seal_expired"),
     ],
