@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, assert_never
 
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.fontfile import FontSet
@@ -175,6 +175,8 @@ class _PageWriter:
                     name = f"image_{len(self.used.pictures)}.{'jpg' if is_jpeg else 'png'}"
                     resource = self._picture(name, "JPEG" if is_jpeg else "PNG", box.data)
                     yield image_object(box.rect, number_=self._number(box), resource=resource)
+                case _:
+                    assert_never(box)
 
     def _number(self, box: Box) -> int:
         number_ = self.next_id()
