@@ -270,7 +270,10 @@ def _check_signature(signed: _Signed, signer: Certificate) -> None:
 
 
 def _check_chain(signer: Certificate, others: tuple[Certificate, ...]) -> None:
-    """Every other certificate must be the issuer of the one before; what is left over was smuggled in."""
+    """Every other certificate must be the issuer of the one before; what is left over was smuggled in.
+
+    A root must have signed itself. Nothing here vouches for an intermediate certificate that comes without its root.
+    """
     current, left = signer, list(others)
     while left:
         above = next((one for one in left if one.subject == current.issuer), None)
@@ -278,7 +281,8 @@ def _check_chain(signer: Certificate, others: tuple[Certificate, ...]) -> None:
             raise _Refused("seal.chain")
         left.remove(above)
         current = above
-    if others and current.subject == current.issuer and not _issued(current, current):
+    is_root = current.subject == current.issuer or (current.aki is not None and current.aki == current.ski)
+    if others and is_root and not _issued(current, current):
         raise _Refused("seal.chain")
 
 

@@ -13,7 +13,7 @@ import dataclasses
 import datetime
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,7 +81,7 @@ def check_lean(data: bytes) -> Checked | None:
             return (), faults
         facts = _judged(skeleton, seals, [one for one in signed if one.is_stamp])
         if not any(fact.faults for fact in facts):
-            _check_permissions(document, seals)
+            _check_permissions(document, signed)
         return facts, faults
     except NotPlainError:
         return None
@@ -261,33 +261,34 @@ def _later(skeleton: Skeleton, counts: list[int], seals: list[_Seal], stamps: li
     return ""
 
 
-def _check_permissions(document: Document, seals: list[_Seal]) -> None:
-    """The first seal may certify (§12.8.2.2); with a second one to come, it must have left room for it."""
-    first, later = seals[0], seals[1:]
+def _check_permissions(document: Document, signed: list[_Seal]) -> None:
+    """The first seal may certify (§12.8.2.2), every seal may lock fields (§12.8.2.4): later ones must be allowed."""
     rights = document.root.get("Perms")
-    if rights is not None and rights != {"DocMDP": Ref(first.number, 0)}:
+    if rights is not None and rights != {"DocMDP": Ref(signed[0].number, 0)}:
         raise NotPlainError("other permissions than the first seal's")
-    level = _level(first.entries.get("Reference"), certified=rights is not None)
-    if later and level == 1:
-        raise NotPlainError("a second seal where the first forbade it")
-    for seal in later:
-        _level(seal.entries.get("Reference"), certified=False)
+    for place, one in enumerate(signed):
+        later = signed[place + 1 :]
+        for method, parameters in _transforms(one.entries.get("Reference")):
+            if method == "DocMDP" and rights is not None and one is signed[0]:
+                allowed = parameters.get("P", 2)
+                if allowed not in (2, 3) and any(not other.is_stamp for other in later):
+                    raise NotPlainError("a further seal where the first forbade it")
+            elif method != "FieldMDP" or any(_is_locked(other.field.name, parameters) for other in later):
+                raise NotPlainError("a field that was locked, or a transform of another kind")
 
 
-def _level(value: Value, *, certified: bool) -> int:
-    """What a seal's transforms allow: the P of DocMDP; 2 if it has none."""
-    level = 2
-    references = value if isinstance(value, tuple) else () if value is None else (None,)
-    for reference in references:
-        if not isinstance(reference, Mapping):
+def _transforms(value: Value) -> Iterator[tuple[Value, Mapping[str, Value]]]:
+    """Method and parameters of each signature reference."""
+    for reference in value if isinstance(value, tuple) else () if value is None else (None,):
+        parameters = reference.get("TransformParams") if isinstance(reference, Mapping) else None
+        if not isinstance(reference, Mapping) or not isinstance(parameters, Mapping):
             raise NotPlainError("a transform that cannot be read")
-        parameters = reference.get("TransformParams")
-        if not isinstance(parameters, Mapping):
-            raise NotPlainError("a transform that cannot be read")
-        method = reference.get("TransformMethod")
-        if method == "DocMDP" and certified:
-            allowed = parameters.get("P", 2)
-            level = allowed if isinstance(allowed, int) and allowed in (2, 3) else 1
-        elif method != "FieldMDP" or parameters.get("Action") == "Exclude":
-            raise NotPlainError("a transform of another kind")
-    return level
+        yield reference.get("TransformMethod"), parameters
+
+
+def _is_locked(name: str, parameters: Mapping[str, Value]) -> bool:
+    """Whether FieldMDP parameters lock a field; unreadable ones lock all."""
+    action, fields = parameters.get("Action"), parameters.get("Fields")
+    if action not in ("Include", "Exclude") or not isinstance(fields, tuple):
+        return True
+    return (name.encode("latin-1", "replace") in fields) == (action == "Include")

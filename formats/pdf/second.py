@@ -41,8 +41,8 @@ def is_second_seal(skeleton: Skeleton, covered: int, field: int, signature: int)
         return False
     if not all(_harmless(before, after, number) for number in written - fresh - {field}):
         return False
-    allowed = _reached(after, (new.get("V"), new.get("AP")), stop=before)
-    return allowed is not None and allowed == fresh
+    brought = (new["V"],) if new.get("AP") == old.get("AP") else (new["V"], new.get("AP"))
+    return _reached(after, brought, stop=before) == fresh
 
 
 def is_evidence(skeleton: Skeleton, covered: int) -> bool:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sealpress
 from conftest import FULL
-from sealoffice import seal_key, sealed
+from sealoffice import key_of, sealed
+from stampworld import LocalStamps
 
 from mingzheng.formats.pdf.cms import detached_cms, signer_of
 from mingzheng.formats.pdf.integrity import check_pdf
@@ -19,6 +21,7 @@ from mingzheng.formats.pdf.revise import append_revision, object_offset
 from mingzheng.formats.pdf.sealform import fill_byte_range
 from mingzheng.formats.pdf.skeleton import Skeleton, read_skeleton
 from mingzheng.formats.pdf.syntax import Ref, Value
+from mingzheng.keys.sealkey import SealAlg
 
 Edit = Callable[["Sealed"], bytes]
 EDITS: dict[str, Edit] = {}
@@ -520,6 +523,29 @@ def test_our_sealed_files_have_no_fault_either_way(files: dict[int, Sealed], sea
 
 
 @pytest.mark.parametrize("seals", [1, 2])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"png": True},
+        {"alg": SealAlg.RSA},
+        {"timestamps": LocalStamps(archive=False)},
+        {"timestamps": LocalStamps(archive=True)},
+    ],
+    ids=["picture", "rsa", "stamped", "archived"],
+)
+def test_every_kind_of_seal_of_ours_is_good_either_way(studio: Any, options: Any, seals: int) -> None:
+    """What the quick way calls good, pyHanko under our rules calls good: the same facts."""
+    data = sealed(studio.pdf(), seals, **options)
+    quick = check_lean(data)
+    assert quick is not None
+    assert faults_of(quick) == []
+    assert quick == judge_outside(data)
+    assert {seal.timestamped for seal in quick[0]} == {"timestamps" in options}
+    late = 5 if "timestamps" in options else 0
+    assert {seal.signed_at for seal in quick[0]} == {sealpress.AT + late}
+
+
+@pytest.mark.parametrize("seals", [1, 2])
 @pytest.mark.parametrize("name", EDITS)
 def test_no_edit_after_sealing_goes_unnoticed(files: dict[int, Sealed], name: str, seals: int) -> None:
     changed = EDITS[name](files[seals])
@@ -577,7 +603,7 @@ def _second_save(file: Sealed, change: Saving) -> bytes:
     size = max(file.size, *(number + 1 for number in objects))
     saved = append_revision(before.data, objects, size=size, root=file.root, info=file.info)
     out, begin, end = fill_byte_range(saved, object_offset(saved, signature))
-    key = seal_key(2)
+    key = key_of(2)
     digest = hashlib.sha256(bytes(out[:begin]) + bytes(out[end:])).digest()
     cms = detached_cms(signer_of(str(key.alg), key.certificate, key.chain), digest=digest, sign=key.sign, stamp=None)
     out[begin + 1 : begin + 1 + 2 * len(cms)] = cms.hex().encode()
