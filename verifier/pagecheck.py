@@ -12,6 +12,7 @@ page does not count as compared. Effectful: renderers in C are at work.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -161,10 +162,11 @@ class _View:
         return self._drawn[key]
 
     def _fitted(self, drawn: Any, dpi: int) -> Any:
-        size = int(self._template.width_mm * dpi / 25.4 + 0.5), int(self._template.height_mm * dpi / 25.4 + 0.5)
+        sides = (self._template.width_mm, self._template.height_mm)
+        size = tuple(math.ceil(side * dpi / 25.4 - 0.01) for side in sides)  # as PDFium counts them
         left, top = (round(part * dpi / 25.4) for part in self._move)
         exact = drawn.size == size and (left, top) == (0, 0)
-        return drawn if exact else likeness.fitted(drawn, size, left=left, top=top)
+        return drawn if exact else likeness.fitted(drawn, (size[0], size[1]), left=left, top=top)
 
     def _register(self, want: Rect) -> None:
         """Find scale and place by the frame, which is the outermost ink of our pages."""

@@ -72,9 +72,10 @@ class Sheet:
         mode = "print" if paper else None
         with _guarded():
             bitmap = self._page.render(scale=scale, crop=crop, grayscale=not colour, optimize_mode=mode)
-            picture = bitmap.to_pil().copy()
+            drawn = bitmap.to_pil()
+            picture = drawn.convert("RGB") if colour and drawn.mode != "RGB" else drawn.copy()  # of its own memory
             bitmap.close()
-        return picture if not colour or picture.mode == "RGB" else picture.convert("RGB")
+        return picture
 
     def may_differ_on_paper(self) -> bool:
         """Tell whether the document has means to show one thing on the screen and another on paper.
