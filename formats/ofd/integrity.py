@@ -24,7 +24,7 @@ from mingzheng.formats.ofd.errors import OfdXmlError
 from mingzheng.formats.ofd.gbsign import OID_SM2_SM3, SM2_NAMES, bound_to, parse_signed_data
 from mingzheng.formats.ofd.sealmarks import mark_faults, seal_marks
 from mingzheng.formats.ofd.ses import CertListKind, SesError, SesSeal, SesSignature, SesVersionError, parse_signature
-from mingzheng.formats.ofd.signedinfo import OfdSignatureError, SignedInfo, link_name, read_signed_info
+from mingzheng.formats.ofd.signedinfo import Digest, OfdSignatureError, SignedInfo, link_name, read_signed_info
 from mingzheng.keys.errors import CertAlgorithmError, CertError
 from mingzheng.keys.sm3 import sm3
 from mingzheng.keys.x509 import Certificate, may_sign, parse_certificate, verify_signed
@@ -111,12 +111,13 @@ def check_ofd(package: Package, file: OfdFile, *, limits: OfdLimits) -> tuple[tu
     infos = [work.info for work in readable if work.info is not None]
     order = in_order(infos)
     ordered = [readable[place] for place in order]
+    digests = _Digests(package)
     marks: list[SealMark] = []
     for place, work in enumerate(ordered):
         later = [infos[other] for other in order[place + 1 :]]
         assert work.info is not None
         _check_value(package, work, work.info)
-        _check_digests(package, work, work.info, later)
+        _check_digests(digests, work, work.info, later)
         for name in uncovered(package, file, work.info, later=later, seal_checked=work.seal_checked):
             work.fault("file.uncovered", name)
         for code in mark_faults(work.info, work.body, marks):
@@ -217,13 +218,28 @@ def _verify(
         work.fault("seal.signature")
 
 
-def _check_digests(package: Package, work: _Work, info: SignedInfo, later: Sequence[SignedInfo]) -> None:
+class _Digests:
+    """Each file is digested once, however many seals and references name it."""
+
+    def __init__(self, package: Package) -> None:
+        self._files = package.files
+        self._known: dict[tuple[Digest, str], bytes] = {}
+
+    def of(self, digest: Digest, name: str) -> bytes:
+        """The digest of a file of the package."""
+        known = self._known.get((digest, name))
+        if known is None:
+            known = self._known[digest, name] = digest(self._files[name])
+        return known
+
+
+def _check_digests(digests: _Digests, work: _Work, info: SignedInfo, later: Sequence[SignedInfo]) -> None:
     """(e) Every file the signature lists."""
     lists = {work.body.signature_list}
     for reference in info.references:
         if reference.file is None:
             work.fault("file.missing", reference.name)
-        elif info.digest is not None and info.digest(package.files[reference.file]) != reference.digest:
+        elif info.digest is not None and digests.of(info.digest, reference.file) != reference.digest:
             closed = reference.file in lists and any(info.value_file in other.covered for other in later)
             work.fault("file.sealed_after_closing" if closed else "file.digest", reference.file)
 

@@ -65,6 +65,7 @@ _ZIP64: Final = 0x0001
 _EXTRAS: Final = frozenset(  # times and owners; above all no second name (0x7075) and no encryption (0x9901)
     {_ZIP64, 0x000A, 0x5455, 0x5855, 0x7855, 0x7875, 0xCAFE}
 )
+_EXTRA_MAX: Final = 256  # bytes of extra fields of one entry: times and owners need 60
 _BAD_CHARACTERS: Final = frozenset('\\:*?"<>|')  # §4.4.17.1, and what Windows reads as something else
 
 
@@ -180,6 +181,8 @@ def _central(data: bytes, place: int, end: int) -> tuple[_Entry, int]:
 def _read_extras(extra: bytes, offset: int) -> bytes | None:
     """Check the extra fields of a header; the content of its ZIP64 field, if it has one."""
     place, found = 0, None
+    if len(extra) > _EXTRA_MAX:
+        raise OfdHeaderError("long extra fields", offset=offset)
     while place < len(extra):
         if place + 4 > len(extra):
             raise OfdHeaderError("a damaged extra field", offset=offset)
@@ -293,9 +296,7 @@ def _read_bodies(data: bytes, entries: list[_Entry], directory: int) -> Iterator
 
 def _check_local(data: bytes, entry: _Entry) -> int:
     """Hold the header before the entry against the directory; where its packed bytes begin."""
-    at = entry.offset
-    if at + _LOCAL.size > len(data):
-        raise OfdZipError("an entry beyond the end of the file", offset=at)
+    at = entry.offset  # not behind the start of the directory, which is longer than a header
     magic, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(data, at)
     begin: int = at + _LOCAL.size + name_size + extra_size
     name = data[at + _LOCAL.size : at + _LOCAL.size + name_size]
@@ -323,7 +324,7 @@ def _check_descriptor(data: bytes, place: int, entry: _Entry) -> int:
     """Hold the data descriptor behind the entry against the directory; where it ends (§4.3.9)."""
     begin = place + (4 if data[place : place + 4] == _DESCRIPTOR_MAGIC else 0)
     end = begin + _SIZES.size
-    if end > len(data) or _SIZES.unpack_from(data, begin) != (entry.crc, entry.packed, entry.size):
+    if _SIZES.unpack_from(data, begin) != (entry.crc, entry.packed, entry.size):
         raise OfdHeaderError("a data descriptor and the directory disagree", offset=place)
     return end
 

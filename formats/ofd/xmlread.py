@@ -79,8 +79,7 @@ def parse_xml(data: bytes, *, limits: OfdLimits) -> Element:
         builder.parser.Parse(data, True)
     except expat.ExpatError as error:
         raise OfdXmlError(f"not well-formed XML ({expat.errors.messages.get(error.code, '?')})") from error
-    if builder.root is None:
-        raise OfdXmlError("XML without an element")
+    assert builder.root is not None  # expat ends well only behind a root element
     return builder.root
 
 

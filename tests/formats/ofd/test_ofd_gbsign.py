@@ -44,6 +44,8 @@ class Form:
     crls: bool = False
     signers: int = 1
     unsigned: bool = False
+    usage: frozenset[str] | None = None
+    tail: bytes = b""
 
     def __call__(self, raw: bytes, _: str = "") -> bytes:
         digest = sm3(raw)
@@ -53,7 +55,7 @@ class Form:
         message = digest if content is None else content
         attributes = b""
         if self.attributes:
-            of = {"digest": digest, "content": sm3(content or b""), "other": sm3(b"z")}[self.attributes]
+            of = {"digest": digest, "content": sm3(content or b""), "other": sm3(b"z"), "none": b""}[self.attributes]
             body = self._attributes(of)
             attributes, message = der.der_implicit(0, der.der_tlv(der.SET, body)), der.der_tlv(der.SET, body)
         named = parse_certificate(certificate(self.named))
@@ -62,12 +64,13 @@ class Form:
             der.der_sequence(named.issuer, der.der_integer(named.serial)),
             der.der_sequence(der.der_oid("1.2.156.10197.1.401"), der.der_null()),
             attributes,
-            der.der_sequence(der.der_oid(self.algorithm), der.der_null()),
+            der.der_sequence(*([der.der_oid(self.algorithm), der.der_null()] if self.algorithm else [])),
             der.der_octets(key(self.signer).sign(message)),
             der.der_implicit(1, der.der_set()) if self.unsigned else b"",
+            self.tail,
         )
         parts = [] if content is None else [der.der_explicit(0, der.der_octets(content))]
-        certs = b"".join(root() if name == "root" else certificate(name) for name in self.certificates)
+        certs = b"".join(root() if name == "root" else self._certificate(name) for name in self.certificates)
         body = der.der_sequence(
             der.der_integer(1),
             der.der_set(der.der_sequence(der.der_oid("1.2.156.10197.1.401"))),
@@ -78,11 +81,16 @@ class Form:
         )
         return der.der_sequence(der.der_oid(self.kind), der.der_explicit(0, body))
 
+    def _certificate(self, name: str) -> bytes:
+        return certificate(name) if self.usage is None else certificate(name, usage=self.usage)
+
     def _attributes(self, digest: bytes) -> bytes:
         items = [
             ("1.2.840.113549.1.9.3", der.der_oid(DATA)),
             ("1.2.840.113549.1.9.4", der.der_octets(digest)),
         ]
+        if not digest:
+            del items[1]
         if self.time:
             items.append(("1.2.840.113549.1.9.5", der.der_utctime(AT)))
         items += items[1:2] if self.twice else []
@@ -125,7 +133,6 @@ def check(form: Form) -> SealFacts:
         (replace(A, kind="1.2.840.113549.1.7.2", inner="1.2.840.113549.1.7.1"), False),
         (replace(A, algorithm="1.2.156.10197.1.501"), False),
     ],
-    ids=str,
 )
 def test_both_practices_hold(form: Form, timed: bool) -> None:
     facts = check(form)
@@ -153,8 +160,11 @@ def test_both_practices_hold(form: Form, timed: bool) -> None:
         (replace(A, signers=2), ("seal.format",)),
         (replace(A, signers=0), ("seal.format",)),
         (replace(B, twice=True), ("seal.format",)),
+        (replace(B, attributes="none"), ("seal.format",)),
+        (replace(A, usage=frozenset({"keyEncipherment"})), ("seal.certificate_usage",)),
+        (replace(A, tail=der.der_null()), ("seal.format",)),
+        (replace(A, algorithm=""), ("seal.format",)),
     ],
-    ids=str,
 )  # fmt: skip
 def test_what_does_not_hold_is_named(form: Form, faults: tuple[str, ...]) -> None:
     found = check(form).faults
@@ -183,6 +193,22 @@ def test_missing_parts_are_no_signed_data() -> None:
     for depth in range(6):  # drop the last part at each depth
         with pytest.raises(OfdSignatureError):
             parse_signed_data(_without_last(whole, depth))
+
+
+def test_three_parts_are_no_signed_data() -> None:
+    whole = der.parse_der(A(b"x"))
+    kind, wrapped = whole.children()
+    (body,) = wrapped.children()
+    parts = b"".join(child.raw() for child in body.children()[:3])
+    with pytest.raises(OfdSignatureError):
+        parse_signed_data(der.der_sequence(kind.raw(), der.der_explicit(0, der.der_tlv(der.SEQUENCE, parts))))
+
+
+def test_a_weak_digest_is_named_and_nothing_is_verified() -> None:
+    press = Press(kind="Sign", value=A, stamps="", check="MD5")
+    package = read_package(pack(put(document(), [press])), limits=OFD_LIMITS)
+    (facts,), _ = check_ofd(package, read_ofd(package, limits=OFD_LIMITS), limits=OFD_LIMITS)
+    assert facts.faults == ("seal.digest_method",)
 
 
 def _without_last(node: der.Node, depth: int) -> bytes:

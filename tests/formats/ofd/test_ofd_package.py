@@ -190,7 +190,8 @@ def test_wrong_sizes_in_a_zip64_field_or_a_descriptor_are_refused() -> None:
         {"flags": 0x0810}, {"needed": 46}, {"disk": 1}, {"comment": b"c"},
         {"made_by": 0x0314, "attributes": 0o120777 << 16},
         {"extra": b"\x75\x70\x01\0x"}, {"extra": b"\x01\x99\x01\0x"}, {"extra": b"\x0a\0\x09\0"},
-        {"extra": b"\x01\0\0\0\x01\0\0\0"}, {"method": 0, "packed": b"aa"}, {"size": 0xFFFFFFFF},
+        {"extra": b"\x01\0\0\0\x01\0\0\0"}, {"extra": b"\x0a\0\xfd\0" + bytes(253)},
+        {"method": 0, "packed": b"aa"}, {"size": 0xFFFFFFFF},
     ],
     ids=str,
 )  # fmt: skip
@@ -267,6 +268,8 @@ def test_a_wrong_end_of_the_directory_is_refused(end: dict[str, int], code: str)
 def test_a_directory_that_points_nowhere_is_refused() -> None:
     assert code_of(zipped([dataclasses.replace(A, offset=10**8)])) == "ofd.zip.outside"
     assert code_of(zipped([dataclasses.replace(A, offset=1)])) == "ofd.zip.outside"
+    end = len(zipped([A])) - 22
+    assert code_of(zipped([A, dataclasses.replace(B, offset=end + 30)])) == "ofd.zip.outside"
     data = bytearray(zipped([A]))
     data[0] ^= 1
     assert code_of(bytes(data)) == "ofd.zip.malformed"
