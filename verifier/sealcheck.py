@@ -31,11 +31,12 @@ _FORMS: Final = {SealForm.PADES: "pdf", SealForm.SES: "ofd", SealForm.SIGNED: "o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Placed:
-    """A seal that is trusted to be this body's; `number` from 1 in the order of sealing."""
+    """A seal made with this body's certificate, good or bad; `number` from 1 in the order of sealing."""
 
     number: int
     seal: SealFacts
     body: int
+    good: bool
 
 
 def check_seals(ctx: VerifyContext, subject: Subject, facts: FileFacts) -> Iterator[Finding]:
@@ -68,12 +69,10 @@ def _required(ctx: VerifyContext, subject: Subject) -> tuple[int, ...]:
 
 
 def _seal(ctx: VerifyContext, subject: Subject, seal: SealFacts, number: int) -> Iterator[Finding | _Placed]:
-    """One seal: the body it is trusted to be of, or why it is not."""
-    if seal.faults:
-        for fault in seal.faults:
-            code = Code.FILE_CHANGED if fault.startswith("file.") else Code.SEAL_INVALID
-            yield ctx.finding(code, reason=fault, seal=number)
-        return
+    """One seal: what is wrong with it, and the body it is of. A bad seal is there all the same, it is not missing."""
+    for fault in seal.faults:
+        code = Code.FILE_CHANGED if fault.startswith("file.") else Code.SEAL_INVALID
+        yield ctx.finding(code, reason=fault, seal=number)
     issuer, form = subject.key.issuer, _FORMS[seal.form]
     if not any(record.issuer == issuer and record.form == form for record in ctx.seals.seals):
         yield ctx.finding(Code.SEAL_NOT_CHECKED, seal=number)  # the trust data says nothing about such seals
@@ -84,10 +83,11 @@ def _seal(ctx: VerifyContext, subject: Subject, seal: SealFacts, number: int) ->
         yield _stranger(ctx, seal, number, known=bool(pinned))
         return
     faults = [tuple(_record(ctx, subject, seal, record)) for record in records]
-    if all(faults):
+    good = next((record for record, found in zip(records, faults, strict=True) if not found), None)
+    if good is None:
         yield from (ctx.finding(Code.SEAL_INVALID, reason=fault, seal=number) for fault in faults[0])
-        return
-    yield _Placed(number=number, seal=seal, body=records[faults.index(())].body)
+    sound = good is not None and not seal.faults
+    yield _Placed(number=number, seal=seal, body=(good or records[0]).body, good=sound)
 
 
 def _stranger(ctx: VerifyContext, seal: SealFacts, number: int, *, known: bool) -> Finding:
@@ -157,6 +157,6 @@ def _set(ctx: VerifyContext, placed: list[_Placed], required: tuple[int, ...]) -
     order = [body for body in dict.fromkeys(bodies) if body in required]
     if order != [body for body in required if body in order]:
         yield ctx.finding(Code.SEAL_INVALID, reason="seal.order")
-    times = [item.seal.signed_at or 0 for item in placed]
+    times = [item.seal.signed_at or 0 for item in placed if item.good]
     if times != sorted(times):
         yield ctx.finding(Code.SEAL_INVALID, reason="seal.times_out_of_order")

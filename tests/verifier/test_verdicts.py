@@ -184,7 +184,7 @@ CASES: dict[Code, Callable[[], Report]] = {
     Code.SEAL_INVALID: _sealed(seal(1), seal(2, "seal.signature")),
     Code.SEAL_MISSING: _sealed(seal(1)),
     Code.SEAL_WRONG_BODY: _sealed(seal(1), seal(2), seal(3)),
-    Code.FILE_CHANGED: _sealed(seal(1), seal(2), seal(3, "file.digest")),
+    Code.FILE_CHANGED: _sealed(seal(1), seal(2, "file.digest")),
     Code.PAGE_MISMATCH: _sealed(seal(1), seal(2), pages=Different()),
     Code.VALID: _sealed(seal(1), seal(2)),
     Code.REVOKED: _acted(ActType.REVOKE),
