@@ -17,12 +17,12 @@ import pytest
 import segno
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from mingzheng.formats import qrimage
 from mingzheng.formats.claims import Claims, Specialty, parse_claims
 from mingzheng.formats.credential import attach_receipt, parse_credential, sign_credential
-from mingzheng.formats.errors import FormatError, ResourceLimitError, UnreadableError
+from mingzheng.formats.errors import FormatError, ResourceLimitError, TruncatedError, UnreadableError
 from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.qrimage import (
     MODULE_MM_MIN,
@@ -514,3 +514,76 @@ def test_no_more_pixels_are_searched_than_stated(size: tuple[int, int], monkeypa
     seen.clear()
     assert read_qr(Image.new("L", size, 255), limits=LIMITS_DEFAULT, patient=False) == ()
     assert len(seen) == 1
+
+
+# Seen from behind, at half the size, sharpened
+
+
+@pytest.mark.parametrize("size", [20, 60, 384, 655])
+@pytest.mark.parametrize("turned", [0, 90, 180, 270])
+@pytest.mark.parametrize("light", [False, True])
+def test_a_mirrored_code_is_read_and_known_for_one(size: int, turned: int, light: bool) -> None:
+    picture = Image.open(io.BytesIO(matrix_to_png(encode_qr(to_digits(noise(size))), 4))).convert("L").rotate(turned)
+    shown = ImageOps.invert(picture) if light else picture
+    for mirrored, seen in ((False, shown), (True, ImageOps.mirror(shown)), (True, ImageOps.flip(shown))):
+        (symbol,) = read_qr(seen, limits=LIMITS_DEFAULT)
+        assert symbol.text == to_digits(noise(size))
+        assert symbol.mirrored is mirrored
+
+
+def test_format_bits_are_those_of_the_standard() -> None:
+    """ISO/IEC 18004 annex C: level M, mask 5; the example of the standard and two more of its table."""
+    assert f"{qrimage._format_bits(0b00, 5):015b}" == "100000011001110"
+    assert f"{qrimage._format_bits(0b01, 0):015b}" == "111011111000100"
+    assert f"{qrimage._format_bits(0b10, 7):015b}" == "000100000111011"
+
+
+def photo(width: int, height: int, *, module: int) -> bytes:
+    page = Image.new("L", (width, height), 230)
+    code = Image.open(io.BytesIO(matrix_to_png(encode_qr(SAMPLE["digits"]), 8))).convert("L")
+    side = (17 + 4 * 15 + 2 * QUIET_ZONE) * module // 2
+    page.paste(code.resize((side, side), Image.Resampling.BOX), (width // 3, height // 3))
+    return jpeg(page)
+
+
+def test_a_large_photo_is_decoded_at_half_its_size_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    whole = qrimage._read_zxing
+
+    def watched(grey: Image.Image) -> list[qrimage.QrSymbol]:
+        seen.append(grey.size)
+        return whole(grey)
+
+    monkeypatch.setattr(qrimage, "_read_zxing", watched)
+    (symbol,) = read_qr(photo(4_000, 3_000, module=16), limits=LIMITS_DEFAULT)
+    assert seen == [(2_000, 1_500)]
+    assert symbol.text == SAMPLE["digits"]
+    (left, top), _, (right, _), _ = symbol.position
+    assert abs(left - 1_333 - 4 * 8) < 12
+    assert abs(top - 1_000 - 4 * 8) < 12
+    assert abs(right - left - 77 * 8) < 12
+    seen.clear()
+    (symbol,) = read_qr(photo(4_000, 3_000, module=5), limits=LIMITS_DEFAULT)  # 1.25 pixels at half the size
+    assert symbol.text == SAMPLE["digits"]
+    assert seen[0] == (2_000, 1_500)
+    assert len(seen) > 1
+    seen.clear()
+    assert len(read_qr(photo(3_000, 3_000, module=16), limits=LIMITS_DEFAULT)) == 1
+    assert max(max(size) for size in seen) > 1_500
+
+
+def test_blur_that_a_plain_look_cannot_read_is_read_with_patience() -> None:
+    blurred = printed(encode_qr(SAMPLE["digits"]), dpi=200).filter(ImageFilter.GaussianBlur(1.1))
+    assert read_qr(blurred, limits=LIMITS_DEFAULT, patient=False) == ()
+    (symbol,) = read_qr(blurred, limits=LIMITS_DEFAULT)
+    assert symbol.text == SAMPLE["digits"]
+    (left, top), _, (right, bottom), _ = symbol.position
+    assert 60 < left < right < blurred.width - 60
+    assert 45 < top < bottom < blurred.height - 45
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.6, 0.9])
+def test_a_jpeg_cut_short_is_named(keep: float) -> None:
+    grain = jpeg(Image.frombytes("L", (300, 200), random.Random(3).randbytes(60_000)))
+    with pytest.raises(TruncatedError):
+        read_qr(grain[: int(len(grain) * keep)], limits=LIMITS_DEFAULT)
