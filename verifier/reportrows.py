@@ -13,6 +13,7 @@ from mingzheng.formats.claims import Claims, Specialty
 from mingzheng.verifier.checks import Subject
 from mingzheng.verifier.findings import Freshness, Grade
 from mingzheng.verifier.messages import Lang
+from mingzheng.verifier.pageoutcome import PageOutcome
 from mingzheng.verifier.report import COPY_NAMES, SEX_NAMES, Report, specialty_names
 from mingzheng.verifier.times import format_time
 
@@ -96,7 +97,17 @@ def basis_rows(report: Report, lang: Lang) -> Iterator[tuple[str, str]]:
             age = f"{pick(_FRESHNESS[report.freshness], lang)} · {_age(ctx.now - known, lang)}"
             yield pick(("数据新旧", "Data age"), lang), age
         yield pick(("入日志", "In the log"), lang), pick(_GRADES[report.grade], lang)
+    if report.outcome is not None:
+        yield pick(("页面比对", "The page"), lang), pick(_compared(report.outcome), lang)
     yield pick(("信任数据指纹", "Trust data"), lang), f"{ctx.fingerprint[:16]}…"
+
+
+def _compared(outcome: PageOutcome) -> tuple[str, str]:
+    if not outcome.compared:
+        return "未比对", "not compared"
+    if count := len(outcome.mismatches):
+        return f"有 {count} 处与签名数据不符", f"differs in {count} places from what was signed"
+    return "与签名数据一致", "shows what was signed"
 
 
 def _age(seconds: int, lang: Lang) -> str:

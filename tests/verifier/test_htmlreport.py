@@ -12,7 +12,7 @@ from mingzheng.formats.page import Rect
 from mingzheng.verifier.findings import Code
 from mingzheng.verifier.htmlreport import report_to_html
 from mingzheng.verifier.messages import Lang
-from mingzheng.verifier.pageoutcome import PagePicture, Pictures
+from mingzheng.verifier.pageoutcome import PageOutcome, PagePicture, Pictures
 from mingzheng.verifier.report import Report
 from mingzheng.verifier.reportrows import field_rows
 
@@ -130,3 +130,12 @@ def test_faults_and_times_of_seals() -> None:
     assert "not said" in text
     assert "time-stamped" in text
     assert "3100000001" in text
+
+
+def test_what_the_comparison_of_the_page_said() -> None:
+    assert "与签名数据一致" in report_to_html(sealed(), "zh")
+    differs = judged([seal(1), seal(2)], pages=Different())
+    assert "differs in 1 places" in report_to_html(differs, "en")
+    assert "未比对" not in report_to_html(differs, "zh")
+    outcome = PageOutcome(compared=False, reason="page.several", mismatches=())
+    assert "not compared" in report_to_html(sealed(outcome=outcome), "en")
