@@ -342,9 +342,9 @@ def _read_spki(spki: bytes) -> tuple[CertAlg, _Loaded]:
     if oid == OID_RSA:
         der.read_null(parts[1])
         return CertAlg.RSA, _read_rsa(body)
-    curve = der.read_oid(parts[1]) if oid == OID_EC_PUBLIC_KEY and parts[1].tag == der.OID else oid
-    if body[:1] != b"\x04":
-        raise CertKeyError("public key is no uncompressed point")
+    if oid != OID_EC_PUBLIC_KEY or parts[1].tag != der.OID or body[:1] != b"\x04":
+        raise CertKeyError("public key is neither RSA nor an uncompressed point of a named curve")
+    curve = der.read_oid(parts[1])
     if curve == OID_SM2_CURVE:
         check_point(body)
         return CertAlg.SM2, body
@@ -357,7 +357,8 @@ def _read_spki(spki: bytes) -> tuple[CertAlg, _Loaded]:
 
 def _read_rsa(body: bytes) -> rsa.RSAPublicKey:
     modulus, exponent = (der.read_integer(part) for part in _parts(der.parse_der(body), 2))
-    if not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS or not 65537 <= exponent < 1 << 32:
+    good_size = modulus > 0 and MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS
+    if not good_size or not 65537 <= exponent < 1 << 32:
         raise CertKeyError(f"RSA key of {modulus.bit_length()} bits or a small exponent")
     return rsa.RSAPublicNumbers(exponent, modulus).public_key()
 
