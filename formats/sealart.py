@@ -7,6 +7,7 @@ people. Effectful: drives the PDF renderer and the image library; opens no file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from io import BytesIO
 from typing import Final
 
@@ -34,7 +35,15 @@ _DPI: Final = (50, 1200)
 
 
 def seal_art_pdf(art: SealArt) -> bytes:
-    """The seal as a PDF of one page of the seal's size, vectors only, no ground; the same art, the same bytes."""
+    """The seal as a PDF of one page of the seal's size, vectors only, no ground; the same art, the same bytes.
+
+    Kept: an authority has few seals and many certificates.
+    """
+    return _art_pdf(art)
+
+
+@lru_cache(maxsize=16)
+def _art_pdf(art: SealArt) -> bytes:
     objects = PdfObjects()
     catalogue, pages, leaf = objects.reserve(), objects.reserve(), objects.reserve()
     shapes = b"\n".join(_shapes(art))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from math import cos, pi, radians, sin
 from typing import ClassVar, Final, Protocol, TypeAlias
 
@@ -80,6 +81,17 @@ class GlyphOutlines(Protocol):
         ...  # pragma: no cover - protocol
 
 
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    """Fonts as part of a cache's key: the same object, the same outlines."""
+
+    fonts: GlyphOutlines = field(compare=False)
+    identity: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", id(self.fonts))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealArt:
     """A seal's face; the paths lie within (0, 0) and (width, height), y downwards."""
@@ -116,6 +128,12 @@ def organisation_seal(
     """
     if line is None and (parted := _PURPOSE.fullmatch(name)) is not None:
         name, line = parted[1], parted[2]
+    return _round(name, number, line, size_mm, _Cached(fonts))
+
+
+@lru_cache(maxsize=16)
+def _round(name: str, number: str | None, line: str | None, size_mm: float, cached: _Cached) -> SealArt:
+    fonts = cached.fonts
     _check(name, NAME_MAX, size_mm)
     scale, centre = size_mm / 42.0, size_mm / 2
     whole = Rect(x_mm=0, y_mm=0, width_mm=size_mm, height_mm=size_mm)
@@ -143,6 +161,12 @@ def personal_seal(name: str, *, size_mm: float = 22.0, fonts: GlyphOutlines) -> 
     text = "".join(char for char in name if char not in "·• ")
     if not text.endswith(("印", "章")):
         text += {2: "之印", 3: "印"}.get(len(text), "")
+    return _square(text, size_mm, _Cached(fonts))
+
+
+@lru_cache(maxsize=16)
+def _square(text: str, size_mm: float, cached: _Cached) -> SealArt:
+    fonts = cached.fonts
     _check(text, PERSON_MAX, size_mm)
     scale = size_mm / 22.0
     whole = Rect(x_mm=0, y_mm=0, width_mm=size_mm, height_mm=size_mm)

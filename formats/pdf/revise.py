@@ -45,16 +45,14 @@ class PdfFile:
         trailer = _match(_TRAILER, data, first + _ENTRY_BYTES * (size - 1))
         if int(trailer[1]) != size or trailer.end() != len(data):
             raise PdfSealError("the trailer does not belong to the table")
-        entries = (data[place : place + 10] for place in range(first, trailer.start(), _ENTRY_BYTES))
-        offsets = [int(entry) for entry in entries if entry.isdigit()]
+        places = range(first, trailer.start(), _ENTRY_BYTES)
+        offsets = [int(_match(_OFFSET, data, place)[1]) for place in places]
         self.bodies: list[bytes] = []
         for index, (begin, end) in enumerate(pairwise((*offsets, start)), start=1):
             head = b"%d 0 obj\n" % index
             if data[begin : begin + len(head)] != head or data[end - 8 : end] != b"\nendobj\n":
                 raise PdfSealError(f"object {index} is not where the table says")
             self.bodies.append(data[begin + len(head) : end - 8])
-        if len(self.bodies) != size - 1:
-            raise PdfSealError("the table is not one of this program's")
         self.root, self.info, self.identifier = int(trailer[2]), int(trailer[3]), trailer[4]
 
 
