@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NoReturn, Protocol
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -124,8 +125,8 @@ def parse_seal_private(pkcs8: bytes, *, alg: SealAlg) -> SealPrivate:
         return SealPrivate(alg=alg, spki=spki, _sign=sign, _pkcs8=bytes(pkcs8))
     try:
         loaded = load_der_private_key(pkcs8, None)
-    except (TypeError, ValueError) as error:
-        raise BadPrivateKeyError("not a private key in PKCS #8") from error
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise BadPrivateKeyError("not a private key in PKCS #8 that is known here") from error
     signer: Callable[[bytes], bytes]
     if alg is SealAlg.P256 and isinstance(loaded, ec.EllipticCurvePrivateKey) and loaded.curve.name == "secp256r1":
         signer = _ecdsa(loaded)
