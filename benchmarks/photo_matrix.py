@@ -210,7 +210,7 @@ def table(result: dict[str, Any]) -> Iterator[str]:
     yield ""
     count = result["n"]
     yield "Written by `python -m benchmarks.photo_matrix --n 300 --write`. Simulated pictures, not photographs:"
-    yield f"numeric mode, level M, module {MODULE_MM_MIN} mm, grey JPEG, {count} pictures a cell, each from a seed of its own."
+    yield f"numeric mode, level M, module {MODULE_MM_MIN} mm, grey JPEG, {count} pictures a cell, each from its seed."
     yield "A figure is the part of the pictures whose text came back exactly; no picture gave another text unless a"
     yield f"cell says so. Wanted: {WANTED:.0%} in every cell of at least two pixels a module in the final, blurred"
     yield "picture. In brackets: CPU time of reading (ms, mean)."

@@ -9,24 +9,25 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from conftest import FULL
 from PIL import Image
 from simulator import Issued, World
 
-from mingzheng.formats.errors import UnreadableError
+from mingzheng.formats.errors import FileTooHungryError, UnreadableError
 from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.pdf.objects import PdfObjects, array, dictionary, ref, stream
 from mingzheng.formats.qrimage import encode_qr, matrix_to_png
 from mingzheng.keys.snapshot import save_store
 from mingzheng.keys.trust import TrustData
 from mingzheng.verifier import bulk
-from mingzheng.verifier.bulk import Bulk, FileJudge, Recipe, Upload, judge_file
+from mingzheng.verifier.bulk import Bulk, FileJudge, Recipe, TrustChangedError, Upload, judge_file
 from mingzheng.verifier.confine import POOL_LIMITS, PoolLimits
 from mingzheng.verifier.context import Expectations, VerifyContext
 from mingzheng.verifier.findings import Code
-from mingzheng.verifier.pool import PoolBrokenError, Start
+from mingzheng.verifier.pool import PoolBrokenError, Start, WorkerMemoryError
 from mingzheng.verifier.report import Report, report_to_json
 from mingzheng.verifier.wire import WireError, pack_reports, unpack_reports
 
@@ -338,3 +339,35 @@ def test_a_large_photo_with_a_code_passes(desk: Desk) -> None:
     out = io.BytesIO()
     page.rotate(4, fillcolor=200).save(out, "JPEG", quality=70)
     assert verdicts(desk.judge(("photo.jpg", out.getvalue()))) == [Code.VALID_COMPARE]
+
+
+# What a worker does, done here
+
+
+def test_a_worker_that_builds_its_own_context_gives_the_same_rows(desk: Desk) -> None:
+    work = bulk._built(desk.recipe, desk.context.fingerprint)
+    rows = unpack_reports(work("a.png", desk.picture()), desk.context)
+    assert rows == judge_file(desk.picture(), desk.context, "a.png")
+    (row,) = unpack_reports(work("b", b"\0\1"), desk.context)
+    assert (row.verdict, row.file) == (Code.UNREADABLE, "b")
+    with pytest.raises(TrustChangedError):
+        bulk._built(desk.recipe, "0" * 64)
+
+
+def test_a_file_too_large_for_the_memory_is_left_to_a_fresh_worker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(judge: FileJudge, data: bytes, name: str) -> tuple[Report, ...]:
+        raise FileTooHungryError("memory", limit=1)
+
+    monkeypatch.setattr(FileJudge, "rows", read)
+    with pytest.raises(WorkerMemoryError):
+        bulk._inherited(desk.context, desk.recipe)("a", b"")
+    assert verdicts(judge_file(b"", desk.context, "a")) == [Code.RESOURCE_LIMIT]
+
+
+def test_mappings_travel_as_read_only_ones(desk: Desk) -> None:
+    (row,) = judge_file(desk.picture(), desk.context, "a")
+    finding = dataclasses.replace(row.findings[0], evidence=MappingProxyType({"reason": "x"}))
+    changed = dataclasses.replace(row, findings=(finding,))
+    (back,) = unpack_reports(pack_reports([changed], desk.context), desk.context)
+    assert back == changed
+    assert isinstance(back.findings[0].evidence, MappingProxyType)

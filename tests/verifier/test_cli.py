@@ -279,3 +279,14 @@ def test_standard_input_over_a_limit_says_so(place: Place, monkeypatch: pytest.M
     assert verdicts(file_bytes=len(text) - 9) == [passes, over, over]
     assert verdicts(file_bytes=len(good) + 5) == [passes, over]
     assert verdicts(file_bytes=10) == [over]
+
+
+@pytest.mark.parametrize("jobs", ["1", "3"])
+def test_files_in_any_number_of_processes_give_the_same_rows(place: Place, jobs: str) -> None:
+    picture = matrix_to_png(encode_qr(place.good.text), 4)
+    for number in range(6):
+        place.file(f"up/{number}.png", picture if number % 2 else picture[:200])
+    result = place.run(str(place.path / "up"), "--policy", "site", "--json", "--jobs", jobs)
+    assert [Path(str(row["file"])).name for row in rows(result)] == [f"{number}.png" for number in range(6)]
+    assert [row["verdict"] for row in rows(result)] == ["UNREADABLE", "VALID_COMPARE"] * 3
+    assert place.run("x", "--jobs", "0").exit_code == 2

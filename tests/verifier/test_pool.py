@@ -1,6 +1,8 @@
 """Workers that hang, eat memory, burn time or die: the run goes on, the order stays, nothing is left behind."""
 
+import contextlib
 import ctypes
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -111,7 +113,8 @@ def test_answers_come_in_order_whatever_happens_between(workers: int, tmp_path: 
     ],
 )
 def test_the_kernel_ends_what_takes_too_much(name: str, loss: Loss) -> None:
-    assert run("a", name, "b", start=Start.FORK) == [good("a"), loss, good("b")]
+    patient = dataclasses.replace(LIMITS, wall_seconds=60.0)  # the machine may be busy
+    assert run("a", name, "b", limits=patient, start=Start.FORK) == [good("a"), loss, good("b")]
 
 
 @LINUX
@@ -247,3 +250,63 @@ def test_start_is_a_fork_only_where_no_other_thread_holds_a_lock(monkeypatch: py
     for platform in ("darwin", "win32"):
         monkeypatch.setattr(sys, "platform", platform)
         assert default_start() is Start.SPAWN
+
+
+# The life of a worker, lived here so that it can be watched
+
+
+def talk(monkeypatch: pytest.MonkeyPatch, work: pool.Work, *files: tuple[str, bytes], loud: bool) -> list[bytes]:
+    """What a worker says to these files; its limits and its silence are only written down."""
+    done: list[str] = []
+    monkeypatch.setattr(pool, "confine", lambda limits: done.append("confined"))
+    monkeypatch.setattr(pool, "grant_time", lambda limits: done.append("time"))
+    monkeypatch.setattr(pool, "_silence", lambda: done.append("silent"))
+    ours, theirs = multiprocessing.Pipe()
+    other, another = multiprocessing.Pipe()
+    for name, data in files:
+        ours.send_bytes(name.encode("utf-8", "surrogateescape"))
+        ours.send_bytes(data)
+    before = signal.getsignal(signal.SIGINT)
+    answers = []
+    try:
+        if not files:
+            ours.close()
+        reader = threading.Thread(target=lambda: (time.sleep(0.2), ours.close()))
+        reader.start()
+        with contextlib.suppress(BrokenPipeError):
+            pool.work_on(theirs, [other], lambda: work, LIMITS, loud=loud)
+        reader.join()
+        answers = list(done)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        theirs.close()
+        another.close()
+    assert other.closed
+    return [answer.encode() for answer in answers]
+
+
+def test_a_worker_is_confined_before_it_reads_and_has_its_time_for_each_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def work(name: str, data: bytes) -> bytes:
+        seen.append(name)
+        return b"x"
+
+    assert talk(monkeypatch, work, ("a", b"1"), ("b\udcff", b"2"), loud=False) == [
+        *(b"silent", b"confined", b"time", b"time")
+    ]
+    assert seen == ["a", "b\udcff"]
+
+
+@pytest.mark.parametrize("error", [MemoryError, WorkerMemoryError])
+def test_a_worker_short_of_memory_says_so_and_ends(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    def work(name: str, data: bytes) -> bytes:
+        raise error
+
+    assert talk(monkeypatch, work, ("a", b"1"), ("b", b"2"), loud=True) == [b"confined", b"time"]
+
+
+def test_the_end_of_a_process_says_what_ended_it() -> None:
+    assert pool._why(-signal.SIGXCPU) is Loss.CPU
+    assert pool._why(-signal.SIGKILL) is Loss.MEMORY
+    assert {pool._why(code) for code in (None, 0, 1, -signal.SIGSEGV)} == {Loss.CRASH}
