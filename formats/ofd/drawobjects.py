@@ -164,7 +164,8 @@ def _glyphs(item: Element, font: CharacterMap) -> Iterator[tuple[int, float, flo
     codes, numbers = list(item.every("TextCode")), list(item.every("CGTransform"))
     if numbers and len(codes) != 1:
         raise DrawUnsupportedError("glyph numbers")
-    given = dict(pair for each in numbers for pair in _given(each))
+    alone = len(codes) == 1 and len(codes[0].text) == 1 and codes[0].text > "\uffff"
+    given = dict(pair for each in numbers for pair in _given(each, units=2 if alone else 1))
     start: tuple[float | None, float | None] = (None, None)
     for code in codes:
         check_known(code, frozenset({"X", "Y", "DeltaX", "DeltaY"}), frozenset())
@@ -185,13 +186,13 @@ def _glyphs(item: Element, font: CharacterMap) -> Iterator[tuple[int, float, flo
             yield (font.known(given[at]) if at in given else font.glyph(char)), x, y
 
 
-def _given(item: Element) -> Iterator[tuple[int, int]]:
-    """Position of a character and number of its glyph; one glyph for each character."""
+def _given(item: Element, *, units: int) -> Iterator[tuple[int, int]]:
+    """Position of a character and number of its glyph; one glyph for each character of so many UTF-16 units."""
     check_known(item, frozenset({"CodePosition", "CodeCount", "GlyphCount"}), frozenset({"Glyphs"}))
     holder = only(item, "Glyphs")
     glyphs = numbers_of(None if holder is None else holder.text)
     first, codes = number_of(item, "CodePosition", -1), number_of(item, "CodeCount", 1)
-    if first < 0 or len(glyphs) != codes or number_of(item, "GlyphCount", 1) != codes:
+    if first < 0 or len(glyphs) * units != codes or number_of(item, "GlyphCount", 1) != len(glyphs):
         raise DrawUnsupportedError("glyph numbers")
     if any(value != int(value) for value in (first, *glyphs)):
         raise DrawUnsupportedError("glyph numbers")

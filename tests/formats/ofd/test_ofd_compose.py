@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ofdoffice
+import pypdfium2
 import pytest
 from fontTools.ttLib import TTFont
 from ofdforge import AT, DAY
-from PIL import Image
+from PIL import Image, ImageChops, ImageFilter
 
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.fontfile import load_fonts
@@ -21,6 +22,7 @@ from mingzheng.formats.imagehead import ImageError
 from mingzheng.formats.limits import LIMITS_DEFAULT, OFD_LIMITS
 from mingzheng.formats.ofd.compose import TAGS_NAMESPACE, OfdField, compose_ofd
 from mingzheng.formats.ofd.document import read_ofd
+from mingzheng.formats.ofd.draw import ofd_to_pdf
 from mingzheng.formats.ofd.licence import LicenceIdError
 from mingzheng.formats.ofd.objects import slot_outline
 from mingzheng.formats.ofd.package import read_package
@@ -395,3 +397,28 @@ def test_other_attachments_are_taken(studio: Studio) -> None:
         page, fonts=load_fonts(), attachments={"notice": b"n"}, metadata=ofdoffice.metadata(page), seals=0
     )
     assert files_of(data)["Doc_0/Attachs/notice.bin"] == b"n"
+
+
+@pytest.mark.parametrize("kind", ["everyday", "extreme", "architect"])
+def test_both_writers_show_the_same_page(studio: Studio, kind: str) -> None:
+    """The OFD as our own drawing shows it, and the PDF: both through PDFium, compared with edges blurred."""
+    claims = {
+        "everyday": studio.claims,
+        "extreme": studio.extreme,  # with characters outside the basic plane
+        "architect": lambda: studio.claims(kind=3, specialties=()),
+    }[kind]()
+    page = studio.page(claims)
+    package = read_package(ofdoffice.composed(page), limits=OFD_LIMITS)
+    ofd, pdf = (shown(data) for data in (ofd_to_pdf(read_ofd(package, limits=OFD_LIMITS)), studio.pdf(page)))
+    other = shown(studio.pdf(studio.page(dataclasses.replace(claims, birth=claims.birth + 5))))
+    assert ofd.size == pdf.size
+    assert ImageChops.difference(ofd, pdf).getextrema()[1] < 50
+    assert ImageChops.difference(other, pdf).getextrema()[1] > 80  # a changed digit shows
+
+
+def shown(file: bytes) -> Image.Image:
+    """The page without its code, which one writer has as a picture and the other as a path."""
+    with pypdfium2.PdfDocument(file) as document:
+        picture = document[0].render(scale=200 / 72, grayscale=True).to_pil().copy()
+    picture.paste(255, tuple(round(mm * 200 / 25.4) for mm in (20, 211, 66, 257)))
+    return picture.filter(ImageFilter.BoxBlur(3))
