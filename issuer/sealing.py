@@ -85,9 +85,12 @@ class Sealer:
         Raises SealMissingError and its kin, a FormatError or a KeysError.
         """
         seals, at = self._chosen(sheet, form, logged_at)
-        if not seals:
+        return self.apply(data, form, list(zip(seals, sheet.slots, strict=True)) if seals else [], at)
+
+    def apply(self, data: bytes, form: FileForm, placed: Sequence[tuple[SealSpec, SealSlot]], at: int) -> bytes:
+        """The file with these seals in these places, whatever the rules say; raises as `seal`."""
+        if not placed:
             return data
-        placed = list(zip(seals, sheet.slots, strict=True))
         if form is FileForm.PDF:
             sealings = [self._pdf_sealing(number, *pair) for number, pair in enumerate(placed, start=1)]
             return seal_pdf(data, seals=sealings, at=at, timestamps=None)

@@ -18,15 +18,21 @@ from typing import Any
 import pytest
 from conftest import FULL
 from crashpoints import run
-from office import DAY, NOW, Office, person
+from office import DAY, NOW, Office, SeededSealVault, person
 
 import mingzheng.issuer.issue as issue_module
+from mingzheng.formats.candidate import SealFacts
 from mingzheng.formats.civil import day_start
+from mingzheng.formats.limits import OFD_LIMITS
+from mingzheng.formats.ofd.document import read_ofd
+from mingzheng.formats.ofd.integrity import check_ofd
+from mingzheng.formats.ofd.package import read_package
+from mingzheng.formats.pdf.integrity import check_pdf
 from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.lifecycle import find_registration, perform
 from mingzheng.issuer.publish import entry_of
 from mingzheng.issuer.refusals import LedgerBehindLogError
-from mingzheng.issuer.schema import CopyState, CopyStatus
+from mingzheng.issuer.schema import CopyState, CopyStatus, FileForm
 from mingzheng.issuer.workspace import log_vkey
 from mingzheng.keys.snapshot import load_store
 from mingzheng.keys.trust import Role
@@ -39,6 +45,7 @@ from mingzheng.log.refusal import AnchorRefusedError, BehindMemoryError, Restore
 from mingzheng.log.status import open_status_list
 
 STEP = 1 if FULL else 7
+SEALED_STEP = 1 if FULL else 31
 CHANGED = person(1, employer="上海示例建设有限公司")
 FIRST = [person(1), person(2)]
 SECOND = [CHANGED, person(2), person(3)]  # one with changed data, one known, one new
@@ -47,9 +54,11 @@ SECOND = [CHANGED, person(2), person(3)]  # one with changed data, one known, on
 class Scene:
     """An office where `FIRST` is issued and `SECOND` is about to be."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, *, sealed: bool = False) -> None:
         base.mkdir()
         self.office = Office(base).build()
+        if sealed:  # every copy as sealed PDF and sealed OFD
+            self.office.with_seals()
         self.office.issue(FIRST)
 
     def work(self) -> None:
@@ -111,15 +120,18 @@ def check_world(scene: Scene, old_notes: list[bytes], *, rows: int, serials: int
     assert not list(office.out.glob(".*"))
 
 
-def kill_and_resume(base: Path, fatal: int) -> None:
+def kill_and_resume(base: Path, fatal: int, *, sealed: bool = False) -> None:
     """One point: kill, resume, check, run once more, check that nothing moved."""
-    scene = Scene(base)
+    scene = Scene(base, sealed=sealed)
     kill(scene.work, fatal)
     notes = scene.notes()
     first = scene.office.issue(SECOND, now=NOW + 120)
     check_world(scene, notes, rows=3, serials=4, superseded=1)
     again = scene.office.issue(SECOND, now=NOW + 180)
     assert [item.row for item in again] == [item.row for item in first]
+    for item in first if sealed else ():
+        assert [file.form for file in item.row.files] == list(FileForm)
+        assert [fact.signed_at for path in item.paths for fact in facts(path)] == [item.row.logged_at] * 2
     shutil.rmtree(base)
 
 
@@ -132,6 +144,48 @@ def test_killed_before_any_write_the_issuing_command_resumes(
     with capsys.disabled():
         print(f"\nissuing command: {points} write points, killed before {len(range(0, points, STEP))}", end=" ")
     assert points > 100
+
+
+def test_killed_before_any_write_a_command_that_makes_two_sealed_files_each_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Signatures of SM2 differ from run to run: the ledger names the file that is there, and no other."""
+    points = points_of(Scene(tmp_path / "count", sealed=True).work)
+    for fatal in range(3, points, SEALED_STEP):
+        kill_and_resume(tmp_path / str(fatal), fatal, sealed=True)
+    with capsys.disabled():
+        print(f"\nsealed: {points} write points, killed before {len(range(3, points, SEALED_STEP))}", end=" ")
+    assert points > 100
+
+
+def test_killed_before_any_write_trial_seals_are_made_again(tmp_path: Path) -> None:
+    def scene(name: str) -> Office:
+        (tmp_path / name).mkdir()
+        return Office(tmp_path / name).build()
+
+    points = points_of(scene("count").with_seals)
+    for fatal in range(0, points, SEALED_STEP):
+        office = scene(str(fatal))
+        kill(office.with_seals, fatal)
+        office.access = replace(office.access, seal_vault=SeededSealVault(f"after {fatal}"))
+        office.with_seals()
+        with office.open() as workspace:
+            assert len(workspace.config.sealing.seals) == 2
+        (item,) = office.issue([person(5)])
+        assert [len(facts(path)) for path in item.paths] == [1, 1]
+
+
+def facts(path: Path) -> tuple[SealFacts, ...]:
+    """The seals of a file, all of which hold."""
+    data = path.read_bytes()
+    if path.suffix == ".pdf":
+        found, faults = check_pdf(data)
+    else:
+        package = read_package(data, limits=OFD_LIMITS)
+        found, faults = check_ofd(package, read_ofd(package, limits=OFD_LIMITS), limits=OFD_LIMITS)
+    assert faults == ()
+    assert all(fact.faults == () for fact in found)
+    return found
 
 
 def revoke_first(office: Office) -> tuple[int, ...]:
