@@ -35,6 +35,7 @@ class OfdLimits:
     documents: int  # DocBody elements
     pages: int
     items: int  # attachments, templates, resources or annotations of one document, each
+    page_templates: int  # used by one page
     signatures: int
     references: int  # of one signature
     marks: int  # stamp annotations of one signature
@@ -79,6 +80,7 @@ OFD_LIMITS: Final = OfdLimits(
     documents=8,
     pages=50,
     items=2_000,
+    page_templates=16,
     signatures=16,
     references=2_000,
     marks=64,

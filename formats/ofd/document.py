@@ -184,6 +184,7 @@ class _Reader:
         self.missing: list[str] = []
         self.damaged: list[str] = []
         self.trees: dict[str, Element | None] = {}
+        self.templates: set[str] = set()
 
     def link(self, base: str, location: str | None, *, folder: str = "", keep: bool = True) -> str | None:
         """The file that a link in file `base` means; `folder` is the BaseLoc of a resource file."""
@@ -314,10 +315,8 @@ def _touch_others(reader: _Reader, body: Element, place: str, document: Element)
 def _resources(reader: _Reader, base: str, links: list[Element]) -> Mapping[str, OfdResource]:
     """The resources behind the links to resource files among these elements, by ID; the first of each."""
     found: dict[str, OfdResource] = {}
-    for link in links:
-        if link.tag not in ("PublicRes", "DocumentRes", "PageRes"):
-            continue
-        place = reader.link(base, link.text)
+    places = [reader.link(base, link.text) for link in links if link.tag in ("PublicRes", "DocumentRes", "PageRes")]
+    for place in dict.fromkeys(places):  # a file linked a thousand times is read once
         tree = reader.tree(place)
         if tree is None or place is None:
             continue
@@ -376,27 +375,32 @@ def _read_pages(
 def _templates(
     reader: _Reader, page: Element, templates: Mapping[str, Element], files: Mapping[str, str | None]
 ) -> Iterator[OfdTemplate]:
-    for use in reader.items(page, "Template"):
+    for use in reader.items(page, "Template", limit=reader.limits.page_templates):
         key = use.get("TemplateID") or ""
         place = files.get(key)
         root = reader.tree(place)
         if place is None or root is None:
             continue
         order = use.get("ZOrder") or templates[key].get("ZOrder") or "Background"
-        _resources(reader, place, [*root.children])
+        if place not in reader.templates:
+            reader.templates.add(place)
+            _resources(reader, place, [*root.children])
         yield OfdTemplate(id=key, file=place, root=root, foreground=order == "Foreground")
 
 
 def _annotations(reader: _Reader, base: str, document: Element) -> Mapping[str, tuple[Element, ...]]:
     """The annotations by ID of their page."""
     place = reader.link(base, document.text_of("Annotations"))
-    found: dict[str, tuple[Element, ...]] = {}
+    found: dict[str, list[Element]] = {}
+    count = 0
     for item in reader.items(reader.tree(place), "Page"):
         file = reader.link(place or base, item.text_of("FileLoc"))
         notes = reader.items(reader.tree(file), "Annot")
-        key = item.get("PageID") or ""
-        found[key] = (*found.get(key, ()), *notes)
-    return found
+        count += len(notes)
+        if count > reader.limits.items:
+            raise OfdDocumentLimitError("annotations", limit=reader.limits.items, got=count)
+        found.setdefault(item.get("PageID") or "", []).extend(notes)
+    return {key: tuple(notes) for key, notes in found.items()}
 
 
 def _read_attachments(reader: _Reader, base: str, document: Element) -> Iterator[OfdAttachment]:

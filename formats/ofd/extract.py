@@ -101,9 +101,10 @@ def _pictures(file: OfdFile, limits: Limits) -> Iterator[Candidate]:
     from mingzheng.formats.qrimage import read_qr
 
     count = 0
+    known: dict[str, tuple[Element, ...]] = {}
     for page in file.pages:
         elsewhere = 0
-        for picture, place in dict.fromkeys(_squares(page, file)):
+        for picture, place in dict.fromkeys(_squares(page, known)):
             count += 1
             if count > _PICTURES_MAX:
                 raise ResourceLimitError("square pictures", limit=_PICTURES_MAX)
@@ -120,10 +121,12 @@ def _pictures(file: OfdFile, limits: Limits) -> Iterator[Candidate]:
                 yield Candidate(source=Source.QR, page=page.number, text=text, data=body, where=where)
 
 
-def _squares(page: OfdPage, file: OfdFile) -> Iterator[tuple[str, Rect]]:
-    """Files and places of the square pictures on a page and its templates."""
-    for root in (page.root, *(template.root for template in page.templates)):
-        for item in _images(root):
+def _squares(page: OfdPage, known: dict[str, tuple[Element, ...]]) -> Iterator[tuple[str, Rect]]:
+    """Files and places of the square pictures on a page and its templates; `known`: pictures by file of a page."""
+    for name, root in {page.file: page.root, **{item.file: item.root for item in page.templates}}.items():
+        if name not in known:
+            known[name] = tuple(_images(root))
+        for item in known[name]:
             resource = page.resources.get(item.get("ResourceID") or "")
             place = parse_box(item.get("Boundary"))
             if resource is None or resource.file is None or place is None:

@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from mingzheng.formats.errors import FormatError
@@ -31,6 +31,7 @@ __all__ = ["Digest", "OfdReference", "OfdSignatureError", "OfdStamp", "SignedInf
 Digest = Callable[[bytes], bytes]  # 32 bytes of any number
 
 _DIGEST_BYTES: Final = 32
+_NODES_EACH: Final = 4  # elements for one reference: it and its value, and as many for everything else
 
 
 def _sha256(data: bytes) -> bytes:
@@ -105,7 +106,7 @@ class SignedInfo:
 def read_signed_info(package: Package, name: str, *, limits: OfdLimits) -> SignedInfo:
     """Read a Signature.xml. Raises OfdSignatureError, OfdXmlError and the limits of XML."""
     raw = package.files[name]
-    root = parse_xml(raw, limits=limits)
+    root = parse_xml(raw, limits=replace(limits, xml_nodes=_NODES_EACH * limits.references))
     if root.tag != "Signature" or root.namespace not in NAMESPACES:
         raise OfdSignatureError("not a Signature.xml")
     info = _only(root, "SignedInfo")

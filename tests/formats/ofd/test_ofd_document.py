@@ -1,11 +1,13 @@
 """The structure of a document: links, resources, pages, lists; what cannot be shown and what is only noted."""
 
+import contextlib
 import dataclasses
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ofdforge import LIST, NS, Files, document, folder, pack, put, signature_list, xml
+from ofdforge import LIST, NS, Files, Zipped, document, folder, put, signature_list, xml, zipped
 
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.limits import OFD_LIMITS
@@ -18,8 +20,13 @@ PAGE = "Doc_0/Pages/Page_0/Content.xml"
 ROOT = "Doc_0/Document.xml"
 
 
+def stored(files: Files) -> bytes:
+    """Nothing deflated: what repeats itself would be refused for its ratio."""
+    return zipped([Zipped(name=name.encode(), body=body, method=0) for name, body in files.items()])
+
+
 def read(files: Files, **limits: int) -> OfdFile:
-    package = read_package(pack(files), limits=OFD_LIMITS)
+    package = read_package(stored(files), limits=OFD_LIMITS)
     return read_ofd(package, limits=dataclasses.replace(OFD_LIMITS, **limits))
 
 
@@ -229,3 +236,47 @@ def test_boxes_with_any_blanks(numbers: list[int]) -> None:
     box = parse_box("  " + "\n ".join(f"{number / 100:.2f}" for number in numbers) + " ")
     assert box is not None
     assert [box.x_mm, box.y_mm, box.width_mm, box.height_mm] == [number / 100 for number in numbers]
+
+
+# files that ask for much work with few bytes
+
+
+def cpu_seconds(files: Files) -> float:
+    package = read_package(stored(files), limits=OFD_LIMITS)
+    began = time.process_time()
+    with contextlib.suppress(FormatError):
+        read_ofd(package, limits=OFD_LIMITS)
+    return time.process_time() - began
+
+
+def test_links_repeated_do_not_multiply_the_work() -> None:
+    fonts = "".join(f'<ofd:Font ID="{number}"/>' for number in range(1900))
+    files = changed(
+        ROOT, b"</ofd:CommonData>", b"<ofd:PublicRes>PublicRes.xml</ofd:PublicRes>" * 9000 + b"</ofd:CommonData>"
+    )
+    files["Doc_0/PublicRes.xml"] = xml(f"<ofd:Res {NS}><ofd:Fonts>{fonts}</ofd:Fonts></ofd:Res>")
+    assert cpu_seconds(files) < 2
+
+
+def test_pages_and_templates_repeated_do_not_multiply_the_work() -> None:
+    page = b'<ofd:Page ID="1" BaseLoc="Pages/Page_0/Content.xml"/>'
+    files = changed(ROOT, page, page * OFD_LIMITS.pages)
+    files[PAGE] = files[PAGE].replace(b"<ofd:Content>", b'<ofd:Template TemplateID="9"/>' * 15 + b"<ofd:Content>")
+    files["Doc_0/Tpls/Tpl_0/Content.xml"] = xml(
+        f"<ofd:Page {NS}>" + "<ofd:PageRes>x</ofd:PageRes>" * 40_000 + "</ofd:Page>"
+    )
+    assert cpu_seconds(files) < 2
+    assert len(read(files | {"Doc_0/Tpls/Tpl_0/Content.xml": xml(f"<ofd:Page {NS}/>")}).pages[0].templates) == 16
+    files[PAGE] = files[PAGE].replace(b"<ofd:Content>", b'<ofd:Template TemplateID="9"/><ofd:Content>')
+    assert code_of(files) == "ofd.document.limit"
+
+
+def test_annotations_repeated_are_limited() -> None:
+    page = '<ofd:Page PageID="1"><ofd:FileLoc>Page_0/Annotation.xml</ofd:FileLoc></ofd:Page>'
+    files = document(seals=False)
+    files["Doc_0/Annots/Annotations.xml"] = xml(f"<ofd:Annotations {NS}>{page * 1900}</ofd:Annotations>")
+    assert len(read(files).pages[0].annotations) == 1900
+    notes = "<ofd:Annot/>" * 1900
+    files["Doc_0/Annots/Page_0/Annotation.xml"] = xml(f"<ofd:PageAnnot {NS}>{notes}</ofd:PageAnnot>")
+    assert code_of(files) == "ofd.document.limit"
+    assert cpu_seconds(files) < 2
