@@ -29,6 +29,7 @@ from mingzheng.formats.page import PageSpec, Rect, SealShape, SealSlot, seal_slo
 from mingzheng.formats.sealart import organisation_seal
 from mingzheng.keys.errors import CertError
 from mingzheng.keys.sealkey import SealAlg
+from mingzheng.keys.sm2backend import can_sign
 from mingzheng.keys.sm3 import sm3
 from mingzheng.keys.x509 import parse_certificate, verify_signed
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from conftest import Studio  # type: ignore[import-not-found]
 else:
     Studio = Any
+
+
+pytestmark = pytest.mark.skipif(not can_sign(), reason="no libcrypto that signs with SM2")
 
 
 def files_of(data: bytes) -> dict[str, bytes]:
