@@ -105,8 +105,12 @@ class LocalStamps:
                 "nonce": core.Integer(int.from_bytes(hashlib.sha256(digest).digest()[:8])),
             }
         )
-        response = _authority()[1].request_tsa_response(request)
-        token = response["time_stamp_token"]
+        token = respond(request)["time_stamp_token"]
         assert isinstance(token, cms.ContentInfo)
         data: bytes = token.dump()
         return data
+
+
+def respond(request: tsp.TimeStampReq) -> tsp.TimeStampResp:
+    """What the authority answers."""
+    return _authority()[1].request_tsa_response(request)

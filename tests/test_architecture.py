@@ -70,6 +70,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "intake",
         "cli",
         "rules_cli",
+        "timestamps",
         "options",
         "press",
         "sealing",
@@ -79,7 +80,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "seal_cli",
     },
     "verifier": {"cli", "library", "bulk", "confine", "pool", "wire", "pagecheck", "pagekit", "pagejudge"},
-    "mingzheng": {"cli", "demo", "demo_data", "doctor", "__main__"},
+    "mingzheng": {"cli", "demo", "demo_data", "demo_files", "doctor", "__main__"},
 }
 
 # What a pure module may never import.
