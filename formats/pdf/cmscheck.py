@@ -133,29 +133,61 @@ def _check_detached(signed: _Signed, signer: Certificate, digest: bytes) -> None
 
 
 def _read(data: bytes) -> _Signed:
-    """ContentInfo and SignedData (RFC 5652 §3, §5.1)."""
-    kind, wrapped = _sequence(der.parse_der(data, max_depth=_CMS_DEPTH_MAX, max_bytes=_CMS_BYTES_MAX), 2)
-    if der.read_oid(kind) != _SIGNED_DATA:
+    """ContentInfo and SignedData (RFC 5652 §3, §5.1); certificates are cut out unread, `_signer` reads them once."""
+    if len(data) > _CMS_BYTES_MAX:
         raise _Refused("seal.cms")
-    parts = list(_sequence(_only(der.expect(wrapped, _EXPLICIT))))
-    version = der.read_integer(parts.pop(0))
-    digest_algorithm = _only(der.expect(parts.pop(0), der.SET))
-    content = _sequence(parts.pop(0))
-    content_type = der.read_oid(content[0])
-    if version != (1 if content_type == _DATA else 3) or not 1 <= len(parts) <= 2 or len(content) > 2:
+    kind, wrapped = _inside(data, der.SEQUENCE, 2)
+    if der.read_oid(der.parse_der(kind)) != _SIGNED_DATA:
+        raise _Refused("seal.cms")
+    parts = _inside(_inside(wrapped, _EXPLICIT, 1)[0], der.SEQUENCE)
+    if not 4 <= len(parts) <= 5:
         raise _Refused("seal.cms")  # revocation lists, or nobody signed
-    if parts[0].tag != _CERTIFICATES:
-        raise _Refused("seal.certificate")
-    certificates = tuple(node.raw() for node in parts[0].children())
+    version, digests, content = (der.parse_der(part) for part in parts[:3])
+    infos = _sequence(_only(der.expect(der.parse_der(parts[-1], max_depth=_CMS_DEPTH_MAX), der.SET)))
+    held = _sequence(content)
+    content_type = der.read_oid(held[0])
+    if der.read_integer(version) != (1 if content_type == _DATA else 3) or len(held) > 2:
+        raise _Refused("seal.cms")
+    if len(parts) == 4 or parts[3][0] != _CERTIFICATES:
+        raise _Refused("seal.certificate" if len(parts) == 4 else "seal.cms")
+    certificates = _inside(parts[3], _CERTIFICATES)
     if not 1 <= len(certificates) <= _CERTIFICATES_MAX:
         raise _Refused("seal.certificate")
-    inside = der.read_octets(_only(der.expect(content[1], _EXPLICIT))) if len(content) == 2 else None
-    info = _sequence(_only(der.expect(parts[1], der.SET)))
-    if not 6 <= len(info) <= 7 or der.read_integer(info[0]) != 1:
+    if not 6 <= len(infos) <= 7 or der.read_integer(infos[0]) != 1:
         raise _Refused("seal.cms")
-    if _hash_name(digest_algorithm) != _hash_name(info[2]):
+    if _hash_name(_only(der.expect(digests, der.SET))) != _hash_name(infos[2]):
         raise _Refused("seal.cms")
-    return _signer_info(info, content_type, inside, certificates)
+    inside = der.read_octets(_only(der.expect(held[1], _EXPLICIT))) if len(held) == 2 else None
+    return _signer_info(infos, content_type, inside, certificates)
+
+
+def _inside(data: bytes, tag: int, count: int | None = None) -> tuple[bytes, ...]:
+    """The values inside the one constructed value that `data` is, each as it stands, none of them read."""
+    place, end = _header(data, 0, len(data))
+    if data[0] != tag or end != len(data):
+        raise _Refused("seal.cms")
+    found = []
+    while place < end:
+        _, stop = _header(data, place, end)
+        found.append(data[place:stop])
+        place = stop
+    if count is not None and len(found) != count:
+        raise _Refused("seal.cms")
+    return tuple(found)
+
+
+def _header(data: bytes, place: int, end: int) -> tuple[int, int]:
+    """Where the content of the value at `place` begins and ends; lengths in their shortest form (X.690 §10.1)."""
+    first = data[place + 1]
+    begin, size = place + 2, first
+    if first >= 0x80:
+        begin += first & 0x7F
+        size = int.from_bytes(data[place + 2 : begin])
+        if not 1 <= first & 0x7F <= 4 or size < 0x80 or size < 1 << 8 * (begin - place - 3):
+            raise _Refused("seal.cms")
+    if begin + size > end:
+        raise _Refused("seal.cms")
+    return begin, begin + size
 
 
 def _signer_info(

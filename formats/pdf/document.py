@@ -96,9 +96,9 @@ class Document:
     faults: tuple[Fault, ...]
 
 
-def is_suspect(data: bytes, start: int, end: int) -> bool:
-    """Whether a stretch of objects holds a name that `dangers` would look at, or a disguised one. Fast."""
-    return _SUSPECT.search(data, start, end) is not None
+def is_suspect(text: bytes) -> bool:
+    """Whether the text of objects holds a name that `dangers` would look at, or a disguised one. Fast."""
+    return _SUSPECT.search(text) is not None
 
 
 def fault_of(word: str) -> str | None:

@@ -28,7 +28,7 @@ __all__ = ["Checked", "Hole", "add_faults", "check_lean", "digest_around", "judg
 
 SEALS_MAX: Final = 4
 SUBFILTER: Final = "ETSI.CAdES.detached"
-ORPHAN: Final[Fault] = ("file.structure", "signature without a field")
+ORPHAN: Final[Fault] = ("file.structure", "signature without a field")  # someone took a seal off, or hid one
 _STAMP: Final = "DocTimeStamp"
 _STAMP_FILTER: Final = "ETSI.RFC3161"
 _FILTER: Final = "Adobe.PPKLite"
@@ -75,7 +75,10 @@ def check_lean(data: bytes) -> Checked | None:
         skeleton = read_skeleton(data)
         document = read_document(skeleton.view(len(skeleton.revisions)))
         signed = _signed(skeleton, document)
-        faults = (*document.faults, *_dangers(skeleton), *_orphans(skeleton, signed))
+        text = skeleton.text()
+        faults = (*document.faults, *_dangers(skeleton, text))
+        if text.count(b"/ByteRange") > len(signed):
+            faults = (*faults, ORPHAN)
         seals = [one for one in signed if not one.is_stamp]
         if not seals:
             return (), faults
@@ -87,10 +90,9 @@ def check_lean(data: bytes) -> Checked | None:
         return None
 
 
-def _dangers(skeleton: Skeleton) -> tuple[Fault, ...]:
+def _dangers(skeleton: Skeleton, text: bytes) -> tuple[Fault, ...]:
     """Words that act or hide, in every object ever written; the objects are only read where a word stands out."""
-    data = skeleton.data
-    if not any(is_suspect(data, span.start, span.end) for span in skeleton.spans()):
+    if not is_suspect(text):
         return ()
     found: dict[Fault, None] = {}
     for count in range(1, len(skeleton.revisions) + 1):
@@ -119,12 +121,6 @@ def _signed(skeleton: Skeleton, document: Document) -> list[_Seal]:
         raise NotPlainError("too many signatures")
     seals.sort(key=lambda seal: 0 if seal.hole is None else seal.hole.end)
     return seals
-
-
-def _orphans(skeleton: Skeleton, signed: list[_Seal]) -> tuple[Fault, ...]:
-    """Signatures that no field shows any more: someone took a seal off, or hid one."""
-    written = sum(skeleton.data.count(b"/ByteRange", span.start, span.end) for span in skeleton.spans())
-    return (ORPHAN,) if written > len(signed) else ()
 
 
 def read_hole(data: bytes, value: Value, places: list[tuple[int, int]]) -> Hole | None:

@@ -9,7 +9,7 @@ not plain, which says nothing about its truth: a slower reader judges it. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -42,6 +42,8 @@ _STREAM: Final = re.compile(rb"stream\r?\n")
 _STREAM_END: Final = re.compile(rb"(?:\r?\n)?endstream" + _S + rb"++endobj(?:" + _S + rb"++|\Z)")
 _OBJECT_END: Final = re.compile(rb"endobj(?:" + _S + rb"++|\Z)")
 _WHITE: Final = re.compile(_S + rb"*+")
+_PLAIN_END: Final = b"\nendobj\n"
+_TURNS: Final = (b"stream", b"%")  # an object without these words ends at its last line
 _TRAILER_KEYS: Final = frozenset({"Size", "Root", "Info", "ID", "Prev"})
 
 
@@ -79,10 +81,10 @@ class Skeleton:
             spans.update(revision.spans)
         return View(self.data, spans, self.revisions[count - 1].trailer)
 
-    def spans(self) -> Iterator[Span]:
-        """Every object ever written, replaced ones too."""
-        for revision in self.revisions:
-            yield from revision.spans.values()
+    def text(self) -> bytes:
+        """Every object ever written, replaced ones too, without the data of streams."""
+        spans = (span for revision in self.revisions for span in revision.spans.values())
+        return b"\n".join([self.data[span.start : span.end] for span in spans])
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +229,18 @@ def _spans(data: bytes, table: _Table, begin: int) -> Mapping[int, Span]:
     spans = {}
     white = _WHITE.match(data, begin)
     place = white.end() if white is not None else begin
-    for offset in sorted(table.offsets):
+    offsets = sorted(table.offsets)
+    for offset, limit in zip(offsets, (*offsets[1:], table.start), strict=True):
         number = table.offsets[offset]
         if offset != place:
             raise NotPlainError("bytes that belong to no object", offset=place)
-        spans[number], place = _span(data, number, offset, table.start)
+        head, body = b"%d 0 obj\n" % number, data[offset:limit]
+        if body.startswith(head) and body.endswith(_PLAIN_END) and not any(word in body for word in _TURNS):
+            if body.count(b"endobj") != 1:
+                raise NotPlainError("two ends of one object", offset=offset)
+            spans[number], place = Span(number, offset + len(head), limit - len(_PLAIN_END)), limit
+        else:
+            spans[number], place = _span(data, number, offset, limit)
     if place != table.start:
         raise NotPlainError("bytes that belong to no object", offset=place)
     return spans
