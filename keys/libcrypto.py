@@ -94,10 +94,13 @@ class Libcrypto:
         self._public = lru_cache(maxsize=CACHED_KEYS)(self._load_public)
 
     def verify(self, point: bytes, digest: bytes, signature: bytes) -> bool:
-        """Does r ‖ s hold over the digest? False too for a point off the curve."""
-        key = self._public(point)
-        if key is None or len(digest) != DIGEST_BYTES:
+        """Does r ‖ s hold over the digest? False also when the library could not find out (short of memory).
+
+        Raises Sm2FailedError for a point it does not load.
+        """
+        if len(digest) != DIGEST_BYTES:
             return False
+        key = self._public(point)
         encoded = signature_to_der(signature)
         context = self._context(key)
         try:
@@ -141,8 +144,11 @@ class Libcrypto:
             raise Sm2FailedError(f"{self.name} does not sign with SM2")
         return signature_from_der(buffer.raw[: size.value])
 
-    def _load_public(self, point: bytes) -> _Key | None:
-        return self._decode(self._lib.d2i_PUBKEY, SPKI_HEAD + point)
+    def _load_public(self, point: bytes) -> _Key:
+        key = self._decode(self._lib.d2i_PUBKEY, SPKI_HEAD + point)
+        if key is None:  # raised, so that the cache does not keep it
+            raise Sm2FailedError(f"{self.name} loads no such SM2 public key")
+        return key
 
     def _decode(self, decoder: Callable[..., int | None], der: bytes) -> _Key | None:
         pointer = decoder(None, byref(c_char_p(der)), len(der))

@@ -153,7 +153,8 @@ def test_refuses_other_keys_and_digests(library: Libcrypto) -> None:
     signature = key.sign(DIGEST)
     assert library.verify(key.point, DIGEST, signature)
     for point in (b"", b"\x04" + bytes(64), key.point[:-1], b"\x02" + key.point[1:33]):
-        assert not library.verify(point, DIGEST, signature)
+        with pytest.raises(Sm2FailedError):
+            library.verify(point, DIGEST, signature)
     for digest in (b"", DIGEST[:-1], DIGEST + b"\0", bytes(32)):
         assert not library.verify(key.point, digest, signature)
     for size in (0, 31, 33):
@@ -199,11 +200,12 @@ def test_everything_is_freed_and_the_cache_is_bounded(library: Libcrypto, monkey
     for number in range(1, CACHED_KEYS + 30):
         key = library.private_key(number.to_bytes(32))
         library.verify(key.point, DIGEST, signature)
-        library.verify(b"\x04" + bytes(64), DIGEST, signature)
+        with pytest.raises(Sm2FailedError):
+            library.verify(b"\x04" + bytes(64), DIGEST, signature)
     key.sign(DIGEST)
     del key
     gc.collect()
-    assert counting.open == {"EVP_PKEY_CTX": 0, "EVP_PKEY": CACHED_KEYS - 1}  # one place holds "no such key"
+    assert counting.open == {"EVP_PKEY_CTX": 0, "EVP_PKEY": CACHED_KEYS}
     library._public.cache_clear()
     gc.collect()
     assert counting.open == {"EVP_PKEY_CTX": 0, "EVP_PKEY": 0}
@@ -249,6 +251,19 @@ def test_without_a_library_it_verifies_and_does_not_sign(monkeypatch: pytest.Mon
     assert Backend().verify(point, digest, signature)
     assert verify(point, b"message digest", signature)
     assert not verify(point, b"message digesT", signature)
+
+
+@pytest.mark.parametrize("failing", [{"EVP_PKEY_CTX_new": 0}, {"d2i_PUBKEY": 0}, {"EVP_PKEY_verify_init": 0}, {}])
+def test_a_library_that_fails_now_and_then_forges_nothing(
+    failing: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short of memory, libcrypto refuses every signature: a good one must not be called forged, nor a bad one good."""
+    good = {"d2i_PUBKEY": 1, "EVP_PKEY_CTX_new": 1, "EVP_PKEY_verify_init": 1, "EVP_PKEY_verify": 0}
+    poor = Libcrypto(Fake(**good | failing))  # type: ignore[arg-type]
+    monkeypatch.setattr(sm2backend, "_library", lambda: poor)
+    point, digest, signature = libcrypto._KAT_POINT, libcrypto._KAT_DIGEST, libcrypto._KAT_SIGNATURE
+    assert Backend().verify(point, digest, signature)
+    assert not Backend().verify(point, bytes(32), signature)
 
 
 def test_the_library_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
