@@ -4,7 +4,7 @@ Source: GM/T 0031-2014 §6.1.2 and §6.2.3 (order of the checks), GB/T 38540-202
 order for each: format; signature value; the signer's certificate; digest of Signature.xml, then of every file it
 lists; the seal (its maker's signature, the signer in its list); coverage; where it stands. All faults are reported,
 not the first alone. All documents of the package are checked. Not here: chains, validity, revocation, which body
-must seal (verifier.sealcheck), and time stamps, which are reported as not checked.
+must seal (verifier.sealcheck), and whose a time stamp is: it must hold by itself, its time is not used.
 
 Seals are the same in thousands of files: the outcome of checking one is kept, for the last few hundred of them.
 """
@@ -25,6 +25,7 @@ from mingzheng.formats.ofd.gbsign import OID_SM2_SM3, SM2_NAMES, bound_to, parse
 from mingzheng.formats.ofd.sealmarks import mark_faults, seal_marks
 from mingzheng.formats.ofd.ses import CertListKind, SesError, SesSeal, SesSignature, SesVersionError, parse_signature
 from mingzheng.formats.ofd.signedinfo import Digest, OfdSignatureError, SignedInfo, link_name, read_signed_info
+from mingzheng.formats.pdf.cmscheck import check_stamp
 from mingzheng.keys.errors import CertAlgorithmError, CertError
 from mingzheng.keys.sm3 import sm3
 from mingzheng.keys.x509 import Certificate, may_sign, parse_certificate, verify_signed
@@ -38,6 +39,8 @@ __all__ = ["FAULTS", "SEAL_CACHE_MAX", "check_ofd"]
 
 SEAL_CACHE_MAX: Final = 256
 
+_STAMP_SLACK: Final = 86_400  # seconds between the signer's clock and the time stamp
+
 FAULTS: Final = {  # code -> what it says; the order is the order of the checks
     "seal.format": "the signature or its Signature.xml cannot be read / 印章签名或其描述文件无法读取",
     "seal.version": "a seal of a version that is not known / 电子印章的版本不认识",
@@ -47,7 +50,7 @@ FAULTS: Final = {  # code -> what it says; the order is the order of the checks
     "seal.certificate": "the signer's certificate cannot be read / 签名人证书无法读取",
     "seal.certificate_usage": "the signer's certificate is not for signing / 签名人证书的用途不含签名",
     "seal.place": "the signature names another place of the package / 签名中写明的位置不是它所在的位置",
-    "seal.timestamp_unchecked": "a time stamp that this program does not check / 带有本程序不验证的时间戳",
+    "seal.timestamp": "a time stamp that does not hold, or is of an unknown kind / 时间戳不成立或种类不认识",
     "file.signature_xml": "the description of the seal was changed after sealing / 印章的描述文件在盖章后被改动",
     "file.digest": "a sealed file was changed / 已盖章的文件被改动",
     "file.missing": "a sealed file is gone / 已盖章的文件缺失",
@@ -186,8 +189,10 @@ def _check_ses(package: Package, work: _Work, info: SignedInfo, value: bytes) ->
         if not may_sign(certificate):
             work.fault("seal.certificate_usage")
         _verify(work, info, certificate, ses.algorithm, ses.signed, ses.signature)
-    if ses.timestamp is not None or ses.seal.timestamp is not None or (ses.version == 1 and ses.time is None):
-        work.fault("seal.timestamp_unchecked")
+    if ses.time is None or not _is_stamped(ses.timestamp, ses.signature, near=ses.time):
+        work.fault("seal.timestamp")
+    if not _is_stamped(ses.seal.timestamp, ses.seal.signature, near=None):
+        work.fault("seal.timestamp")
     if link_name("", ses.property_info) != info.file:
         work.fault("seal.place")
     if info.digest is not None and info.digest(info.raw) != ses.data_hash:
@@ -200,6 +205,17 @@ def _check_ses(package: Package, work: _Work, info: SignedInfo, value: bytes) ->
         work.seal_checked = info.seal_file is not None and package.files[info.seal_file] == ses.seal.raw
         if not work.seal_checked:
             work.fault("seal.seal_differs")
+
+
+def _is_stamped(token: bytes | None, value: bytes, *, near: int | None) -> bool:
+    """There is no time stamp, or one over this signature value that holds by itself, near the signer's time.
+
+    Whose it is, nobody can say: the trust data names no time-stamping authorities for OFD. So its time is not used.
+    """
+    if token is None:
+        return True
+    at = check_stamp(token, digest=lambda name: hashlib.new(name, value).digest())
+    return at is not None and (near is None or abs(at - near) <= _STAMP_SLACK)
 
 
 def _verify(
