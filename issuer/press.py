@@ -76,7 +76,7 @@ class Press:
             page = without_slots(page)
         author, subject = self._issuer(row.issuer).name, f"{profile.id} {row.issuer}-{row.serial}"
         if form is FileForm.PDF:
-            metadata = PdfMetadata(author=author, subject=subject, producer=PRODUCER)
+            metadata = PdfMetadata(author=author, subject=subject, producer=PRODUCER, made_on=row.day)
             return compose_pdf(page, fonts=self.fonts, attachments=attachments, metadata=metadata)
         claims = parse_claims(row.claims)
         described = OfdMetadata(

@@ -1,4 +1,4 @@
-"""Seals on a PDF: PAdES baseline B, T with time stamps, LTA with evidence (ETSI EN 319 142-1; docs/documents.md).
+"""Seals on a PDF: PAdES baseline B, T with time stamps, LTA with evidence (ETSI EN 319 142-1; docs/spec/documents.md).
 
 The first seal goes into the file's only revision and certifies it; a second one is a further revision that changes
 its own field and nothing else; then everything is locked. Signature values of P-256 keys are deterministic (RFC 6979),

@@ -1,8 +1,10 @@
 """Seal keys in a token: SoftHSM stands for the authority's device."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from mingzheng.formats.page import Rect
 from mingzheng.keys.certmake import CertIssuer, CertSpec, make_certificate
 from mingzheng.keys.errors import SealKeyMismatchError, SealTokenError
 from mingzheng.keys.sealkey import SealAlg, SealKey
-from mingzheng.keys.sealtoken import TokenPlace, open_token_key
+from mingzheng.keys.sealtoken import TokenPlace, TokenSealKey, open_token_key
 from mingzheng.keys.x509 import parse_certificate, verify_signed
 
 LIBRARIES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
@@ -113,6 +115,30 @@ def test_a_token_seals_a_pdf(token: Path) -> None:
 def test_refuses_the_certificate_of_another_key(token: Path) -> None:
     with pytest.raises(SealKeyMismatchError):
         open_token_key(place(token), pin=PIN, certificate=sealpress.certificate("somebody else"))
+
+
+def test_a_token_that_fails_while_signing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mechanism:
+        ECDSA = SHA256_RSA_PKCS = 1
+
+    class PKCS11Error(Exception):
+        pass
+
+    class Key:
+        def sign(self, message: bytes, *, mechanism: int) -> bytes:
+            raise PKCS11Error("label of the key")
+
+    monkeypatch.setitem(sys.modules, "pkcs11", SimpleNamespace(Mechanism=Mechanism, PKCS11Error=PKCS11Error))
+    key = TokenSealKey(alg=SealAlg.P256, certificate=b"", chain=(), _key=Key())
+    with pytest.raises(SealTokenError, match="PKCS11Error") as caught:
+        key.sign(b"")
+    assert "label" not in str(caught.value)
+
+
+def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pkcs11", None)
+    with pytest.raises(SealTokenError, match="mingzheng\\[pkcs11\\]"):
+        open_token_key(place(Path("/nowhere.so")), pin="", certificate=sealpress.certificate("某部"))
 
 
 def test_refuses_certificates_of_keys_no_token_is_asked_for() -> None:
