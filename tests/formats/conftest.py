@@ -37,7 +37,9 @@ EXTREME: Mapping[str, Any] = {
 class Studio:
     """Makes pages and files; every method's defaults are an everyday certificate."""
 
-    metadata = PdfMetadata(author="住房和城乡建设部", subject="使用件", producer="mingzheng", made_on=parse_day("2026-11-21"))
+    metadata = PdfMetadata(
+        author="住房和城乡建设部", subject="使用件", producer="mingzheng", made_on=parse_day("2026-11-21")
+    )
 
     def claims(self, **changes: Any) -> Claims:
         day = parse_day
