@@ -35,10 +35,9 @@ __all__ = [
     "only_red",
     "paired_png",
     "scores",
-    "tile_rect",
     "tiles_of",
     "tint",
-    "tinted_tiles",
+    "tinted_places",
     "to_pixels",
     "transplant",
     "unlike_tiles",
@@ -47,7 +46,7 @@ __all__ = [
 COARSE_DPI: Final = 150
 FINE_DPI: Final = 400
 COLOUR_DPI: Final = 50
-LIMIT: Final = 27  # score from which a tile shows something else
+LIMIT: Final = 30  # score from which a tile shows something else
 TINT_DPI: Final = 300  # where thin lines have their true width
 TILE_MM: Final = 10.0
 
@@ -58,7 +57,9 @@ _WINDOW: Final = 2  # pixels to each side
 _MARGIN: Final = 10  # pixels around a tile that blur, growth, window and shift reach
 _REACH: Final = 3  # pixels that a tile may be shifted: 0.19 mm
 _AFAR: Final = 3  # pixels to each side at COLOUR_DPI: the mean over 3.5 mm
-_TINT: Final = 20  # levels of a colour channel in that mean
+_NEXT: Final = 9  # shifts after which ...
+_HOPELESS: Final = 120  # ... this score cannot fall below the limit any more
+_TINT: Final = 26  # levels of a colour channel in that mean
 _INK: Final = 60
 _INK_PIXELS: Final = 6
 _FRAME: Final = 64  # darkness of what counts for the bounds of a page's ink
@@ -125,14 +126,19 @@ def changed_tiles(expected: Any, shown: Any, dpi: float) -> tuple[tuple[int, int
     return tuple(_marked(marks, dpi))
 
 
-def tinted_tiles(expected: Any, shown: Any, dpi: int) -> tuple[tuple[int, int], ...]:
-    """The tiles in which two RGB pictures, seen from afar, have other colours.
+def tinted_places(expected: Any, shown: Any, dpi: int) -> tuple[Rect, ...]:
+    """The places, at most one a tile, in which two RGB pictures, seen from afar, have other colours.
 
     Finds what grey does not: pale overlays in colour, a ground of another colour, a picture in another place.
     """
     red, green, blue = ImageChops.difference(_afar(expected, dpi), _afar(shown, dpi)).split()
     marks = ImageChops.lighter(ImageChops.lighter(red, green), blue).point(_TINT_STEP)
-    return tuple(_marked(marks, COLOUR_DPI))
+    places = []
+    for tile in _marked(marks, COLOUR_DPI):
+        left, top, _, _ = box = _tile_box(tile, COLOUR_DPI)
+        inner = marks.crop(box).getbbox() or (0, 0, 0, 0)
+        places.append(to_rect((left + inner[0], top + inner[1], left + inner[2], top + inner[3]), COLOUR_DPI))
+    return tuple(places)
 
 
 def tint(expected: Any, shown: Any, dpi: int) -> int:
@@ -144,25 +150,24 @@ def _afar(picture: Any, dpi: int) -> Any:
     return picture.reduce(dpi // COLOUR_DPI).filter(ImageFilter.BoxBlur(_AFAR))
 
 
-def unlike_tiles(expected: Any, shown: Any, tiles: Sequence[tuple[int, int]], dpi: float) -> tuple[Tile, ...]:
-    """Those of the tiles, in two grey pictures at FINE_DPI, that show something else."""
+def unlike_tiles(
+    expected: Any, shown: Any, tiles: Sequence[tuple[int, int]], dpi: float, *, most: int
+) -> tuple[Tile, ...]:
+    """Those of the tiles, in two grey pictures at FINE_DPI, that show something else; the search ends after `most`."""
     found = []
     last = (0, 0)
     for tile in tiles:
         score, last, rect = _judge(expected, shown, tile, dpi, last)
         if score >= LIMIT:
             found.append(Tile(column=tile[0], row=tile[1], score=score, rect=rect))
+        if len(found) >= most:
+            break
     return tuple(found)
 
 
 def scores(expected: Any, shown: Any, tiles: Sequence[tuple[int, int]], dpi: float) -> tuple[int, ...]:
     """The score of each tile, for measurements."""
     return tuple(_judge(expected, shown, tile, dpi, (0, 0), enough=0)[0] for tile in tiles)
-
-
-def tile_rect(tile: tuple[int, int]) -> Rect:
-    """The millimetres of a tile."""
-    return to_rect(_tile_box(tile, COLOUR_DPI), COLOUR_DPI)
 
 
 def inked_tiles(picture: Any, dpi: float) -> int:
@@ -244,7 +249,7 @@ def _judge(
     want, seen = _ink(expected, wide), _ink(shown, around)
     want_grown, seen_grown = _grown(want), _grown(seen)
     best, shift, marks = 256, (0, 0), None
-    for x, y in (first, *_SHIFTS):
+    for at, (x, y) in enumerate((first, *_SHIFTS)):
         box = (x + _REACH, y + _REACH, x + _REACH + seen.width, y + _REACH + seen.height)
         extra = ImageChops.subtract(seen, want_grown.crop(box))
         lacking = ImageChops.subtract(want.crop(box), seen_grown)
@@ -253,11 +258,9 @@ def _judge(
         score = _most(mass)
         if score < best:
             best, shift, marks = score, (x, y), mass
-        if best <= enough:
+        if best <= enough or (at == _NEXT and best > _HOPELESS):
             break
-    where = (
-        None if marks is None else marks.point([255 * (level >= min(LIMIT, best)) for level in range(256)]).getbbox()
-    )
+    where = marks.point(_LIMIT_STEP).getbbox() if marks is not None and best >= LIMIT else None
     where = where or (0, 0, right - left, bottom - top)
     spot = (left + where[0], top + where[1], left + where[2], top + where[3])
     return best, shift, to_rect(spot, dpi)
@@ -307,5 +310,6 @@ def _step(limit: int) -> list[int]:
 
 
 _STEP: Final = _step(_CLEAR)
+_LIMIT_STEP: Final = _step(LIMIT)
 _TINT_STEP: Final = _step(_TINT)
 _FRAME_STEP: Final = [255 * (255 - level >= _FRAME) for level in range(256)]

@@ -136,6 +136,13 @@ def make(seed: int = 0, **changes: Any) -> Certificate:
     return Certificate(subject, token, draw(subject, token, images[0], images[1]))
 
 
+@cache
+def everyday() -> Certificate:
+    """A constructor's usage copy with portrait and signature image."""
+    claims = {"kind": 1, "name": "张建国", "purpose": "某某工程投标", "usage_until": parse_day("2027-01-01")}
+    return make(4, photo=photo(1), signature=signature(1), **claims)
+
+
 def draw(subject: Subject, token: bytes, picture: bytes | None, hand: bytes | None) -> PageSpec:
     """The page of a subject as the issuer lays it out."""
     material = PageMaterial(

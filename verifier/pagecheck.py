@@ -54,11 +54,12 @@ _METADATA: Final = PdfMetadata(author="", subject="", producer="")
 _SEAL_GROW_MM: Final = 0.6  # the seal's own edge
 _INK_GROW_MM: Final = 1.0  # a pen passes the line of its box
 _IMAGE_GROW_MM: Final = 0.4
+_AFAR_MM: Final = 2.0  # as far as the colours of one place reach when seen from afar
 _NEAR_MM: Final = 0.5  # a difference this near to a box is the box's
 _FRAME_SLACK_MM: Final = 0.4  # a frame farther off its place is moved or scaled
 _ASPECT_SLACK: Final = 0.005
 _SCALES: Final = (0.4, 2.5)
-_LOST: Final = 0.5  # share of the page's tiles that differ when it is another page altogether
+_LOST: Final = 0.3  # share of the page's tiles that differ when it is another page altogether
 _PICTURE_MARGIN_MM: Final = 4.0
 
 
@@ -216,27 +217,27 @@ class _Check:
         """Where the pages differ; None if they are different pages altogether."""
         want, cleared = self._wanted.grey(COARSE_DPI), self._colours(COARSE_DPI, ())
         changed = {tile for seen in cleared for tile in likeness.changed_tiles(want, seen.convert("L"), COARSE_DPI)}
-        found = [tile.rect for tile in self._unlike(sorted(changed))]
-        if found and len(found) > _LOST * likeness.inked_tiles(want, COARSE_DPI):
+        most = int(_LOST * likeness.inked_tiles(want, COARSE_DPI)) if changed else 0
+        found = [tile.rect for tile in self._unlike(sorted(changed), most)]
+        if found and len(found) >= most:
             return None
         read: tuple[Rect, ...] = ()
         if any(rect.meets(self._code) for rect in found) and self._reads(tokens):
             read = (self._code,)
-            found = [tile.rect for tile in self._unlike(sorted(changed), read=read)]
+            found = [tile.rect for tile in self._unlike(sorted(changed), most, read=read)]
         tinted = self._tinted(cleared, COARSE_DPI) and self._tinted(self._colours(TINT_DPI, read), TINT_DPI)
-        return [*found, *(rect for rect in tinted if not any(rect.meets(other) for other in found))]
+        return [*found, *(rect for rect in tinted if not any(_shared(other, rect, _AFAR_MM) for other in found))]
 
     def _tinted(self, pictures: Sequence[Any], dpi: int) -> list[Rect]:
         want = self._wanted.colour(dpi)
-        tiles = {tile for seen in pictures for tile in likeness.tinted_tiles(want, seen, dpi)}
-        return [likeness.tile_rect(tile) for tile in sorted(tiles)]
+        return [rect for seen in pictures for rect in likeness.tinted_places(want, seen, dpi)]
 
     def _colours(self, dpi: int, read: Sequence[Rect]) -> list[Any]:
         """The view on the screen and, where that may differ, on paper."""
         want, papers = self._wanted.colour(dpi), self._view.papers
         return [self._cleared(self._view.colour(dpi, paper=paper), want, dpi, read) for paper in papers]
 
-    def _unlike(self, tiles: Sequence[tuple[int, int]], *, read: Sequence[Rect] = ()) -> list[likeness.Tile]:
+    def _unlike(self, tiles: Sequence[tuple[int, int]], most: int, *, read: Sequence[Rect] = ()) -> list[likeness.Tile]:
         """The tiles that show something else, on the screen or on paper."""
         if not tiles:
             return []
@@ -245,7 +246,11 @@ class _Check:
             tile
             for paper in self._view.papers
             for tile in likeness.unlike_tiles(
-                want, self._cleared(self._view.grey(FINE_DPI, paper=paper), want, FINE_DPI, read), tiles, FINE_DPI
+                want,
+                self._cleared(self._view.grey(FINE_DPI, paper=paper), want, FINE_DPI, read),
+                tiles,
+                FINE_DPI,
+                most=most,
             )
         ]
 
@@ -404,16 +409,16 @@ def _box_at(spec: PageSpec, rect: Rect) -> Box | None:
     best, most = None, 0.0
     for box in spec.boxes:
         if isinstance(box, TextRun | ImageBox | QrSlot):
-            area = _shared(bounds(box), rect)
+            area = _shared(bounds(box), rect, _NEAR_MM)
             if area > most:
                 best, most = box, area
     return best
 
 
-def _shared(box: Rect, rect: Rect) -> float:
-    """Square millimetres that a rectangle shares with a box grown by `_NEAR_MM`."""
-    width = min(box.right_mm + _NEAR_MM, rect.right_mm) - max(box.x_mm - _NEAR_MM, rect.x_mm)
-    height = min(box.bottom_mm + _NEAR_MM, rect.bottom_mm) - max(box.y_mm - _NEAR_MM, rect.y_mm)
+def _shared(box: Rect, rect: Rect, grow_mm: float) -> float:
+    """Square millimetres that a rectangle shares with a box grown on every side."""
+    width = min(box.right_mm + grow_mm, rect.right_mm) - max(box.x_mm - grow_mm, rect.x_mm)
+    height = min(box.bottom_mm + grow_mm, rect.bottom_mm) - max(box.y_mm - grow_mm, rect.y_mm)
     return max(0.0, width) * max(0.0, height)
 
 
