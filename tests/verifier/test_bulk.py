@@ -308,7 +308,7 @@ class Evil:
         (),
         "text",
     ],
-    ids=repr,
+    ids=["call", "eval", "judge", "save", "getattr", "numbers", "nothing", "text"],
 )
 def test_nothing_but_values_of_ours_is_read_back(desk: Desk, value: object) -> None:
     import pickle
