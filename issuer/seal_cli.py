@@ -58,7 +58,9 @@ _OUT: Final = click.option(
 _PLACE: Final = options_of(
     click.option("--issuer", type=int, required=True, help="Issuer number. 机构编号。"),
     click.option("--body", type=int, required=True, help="Number of the body that seals. 机关编号。"),
-    click.option("--form", type=click.Choice(list(FileForm)), required=True, help="Files it seals. 文件格式。"),
+    click.option(
+        "--form", type=click.Choice([str(form) for form in FileForm]), required=True, help="Files it seals. 文件格式。"
+    ),
 )
 _CHAIN: Final = options_of(
     click.option("--chain", type=_FILE, multiple=True, help="Certificates above it, its issuer's first. 上级证书。"),

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,6 +42,14 @@ class DemoError(Exception):
 
     code = "demo.failed"
     exit_code = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One copy in both forms; `ofd` of an issuer elsewhere is its PDF."""
+
+    pdf: Path
+    ofd: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +101,7 @@ class Stage:
         """The option that names the passphrase file."""
         return ("--passphrase-file", self.passphrase)
 
-    def issue(self, name: str, people: Sequence[Person], *, days_ago: int = 0, where: Path | None = None) -> list[Path]:
+    def issue(self, name: str, people: Sequence[Person], *, days_ago: int = 0, where: Path | None = None) -> list[Pair]:
         """Write the records, issue usage copies, and return the files in the order of the records."""
         records = self.out / "records" / f"{name}.csv"
         write_records(records, people, body="1", today=self.today)
@@ -104,11 +113,13 @@ class Stage:
             "usage",
             "--purpose",
             PURPOSE,
+            "--format",
+            "pdf" if where else "both",
             "--json",
         ]
         arguments += [*self.secret(), *(("--as-of", self.day(days_ago)) if days_ago else ())]
         rows = [json.loads(line) for line in self.run(*arguments).splitlines()]
-        files = {row["row"]: Path(row["file"]) for row in rows if row["type"] == "copy"}
+        files = {row["row"]: _pair(row) for row in rows if row["type"] == "copy"}
         if len(files) != len(people):
             raise DemoError(f"{len(people)} records gave {len(files)} files")
         return [files[row] for row in sorted(files)]
@@ -146,12 +157,18 @@ def demo(out: Path, force: bool) -> None:
 
 def _say_results(out: Path) -> None:
     click.echo(f"\n结果在 Results in {out}")
-    click.echo("  certificates/  证书 PDF certificates")
+    click.echo("  certificates/  证书 certificates: PDF, OFD")
+    click.echo("  cases/         扫描件、照片与伪造件 scans, photos, forgeries")
     click.echo("  trust/         信任数据 trust data")
     click.echo("  log/ log.vkey  公开日志及其公钥 the public log and its key")
     click.echo("  reports/       核验与审计报告 reports: zh, en, JSON")
     words = (sys.executable, "-m", "mingzheng", "verify", out / "certificates", "--trust", out / "trust")
     click.echo(f"再试 Try: {' '.join(_shown(str(word)) for word in words)} --policy site")
+
+
+def _pair(row: dict[str, Any]) -> Pair:
+    files = [Path(item["file"]) for item in row["files"]]
+    return Pair(pdf=files[0], ofd=files[-1])
 
 
 def _note(zh: str, en: str) -> None:
@@ -205,29 +222,44 @@ def _play(stage: Stage) -> list[Case]:
     renewed = _reissue(stage, SAFETY[0])
     stage.act("revoke", revoked_holder, reason="演示：以欺骗手段取得注册")
     stage.act("suspend", ARCHITECTS[1], reason="演示：正在核查")
-    _note("别处的机构，不在我们的信任数据里：", "an issuer elsewhere that our trust data do not know:")
+    _note("别处的机构，不在我们的信任数据里，也没有印章：", "an issuer elsewhere that our trust data do not know:")
     foreign = stage.issue("foreign", [SAFETY[0]], where=stage.out / "foreign-workspace")[0]
     click.echo("\n四、信任数据与公开日志 Trust data and the public log")
     stage.run("trust", "export", stage.out / "trust", "--workspace", stage.workspace, *stage.secret())
     shutil.copytree(stage.workspace / "log" / "public", stage.out / "log")
     click.echo("\n五、伪造 Forge")
-    made = _forge(stage, good)
+    made = _forge(stage, good.pdf) | _print(stage, good, architect)
+    misused = _misuse_seals(stage, good, architect, renewed)
     return [
-        Case(title="一级建造师 good copy", path=good, trust="trust", expected="VALID_COMPARE"),
-        Case(title="一级建筑师 good copy", path=architect, trust="trust", expected="VALID_COMPARE"),
-        Case(title="安管人员 re-issued copy", path=renewed, trust="trust", expected="VALID_COMPARE"),
-        Case(title="再次下载 fresh copy beside an expired one", path=fresh, trust="trust", expected="VALID_COMPARE"),
+        *_both("一级建造师 good copy", good, "VALID"),
+        *_both("一级建筑师，两枚印章 good copy, two seals", architect, "VALID"),
+        *_both("安管人员 re-issued copy", renewed, "VALID"),
+        *_both("再次下载 fresh copy beside an expired one", fresh, "VALID"),
         Case(title="二维码图片 picture of a good code", path=made["code"], trust="trust", expected="VALID_COMPARE"),
-        Case(title="超出使用时限 past its window", path=expired, trust="trust", expected="USAGE_EXPIRED"),
-        Case(title="已撤销 revoked", path=revoked, trust="trust", expected="REVOKED"),
-        Case(title="已暂停 suspended", path=suspended, trust="trust", expected="SUSPENDED"),
-        Case(title="已换领 superseded", path=superseded, trust="trust", expected="SUPERSEDED"),
+        Case(title="打印后扫描 scan of a print", path=made["scan"], trust="trust", expected="VALID_COMPARE"),
+        Case(title="打印后拍照 photo of a print", path=made["photo"], trust="trust", expected="VALID_COMPARE"),
+        *_both("超出使用时限 past its window", expired, "USAGE_EXPIRED"),
+        *_both("已撤销 revoked", revoked, "REVOKED"),
+        *_both("已暂停 suspended", suspended, "SUSPENDED"),
+        *_both("已换领 superseded", superseded, "SUPERSEDED"),
+        *_both("缺第二枚印章 second seal missing", misused["one_seal"], "SEAL_MISSING"),
+        *_both("同一印章盖两次 same seal twice", misused["twice"], "SEAL_INVALID"),
+        *_both("多出别的机关的印章 another body's seal added", misused["stranger"], "SEAL_WRONG_BODY"),
+        *_both("盖章后改动 changed after sealing", misused["changed"], "FILE_CHANGED"),
         Case(title="改过一个字 one character changed", path=made["tampered"], trust="trust", expected="FORGED"),
         Case(title="悄悄签发 signed but not logged", path=made["unlogged"], trust="trust", expected="NOT_LOGGED"),
-        Case(title="别处的机构 a foreign issuer", path=foreign, trust="trust", expected="UNKNOWN_ISSUER"),
+        Case(title="别处的机构 a foreign issuer", path=foreign.pdf, trust="trust", expected="UNKNOWN_ISSUER"),
         Case(title="仿冒网址 a look-alike address", path=made["lookalike"], trust="trust", expected="NOT_OUR_FORMAT"),
-        Case(title="信任数据过旧 stale trust data", path=stale, trust="trust-old", expected="STALE"),
+        Case(title="信任数据过旧 stale trust data", path=stale.pdf, trust="trust-old", expected="STALE"),
     ]
+
+
+def _both(title: str, pair: Pair, expected: str) -> tuple[Case, Case]:
+    """A case for each form of a copy."""
+    return (
+        Case(title=f"{title} PDF", path=pair.pdf, trust="trust", expected=expected),
+        Case(title=f"{title} OFD", path=pair.ofd, trust="trust", expected=expected),
+    )
 
 
 def _found(stage: Stage) -> None:
@@ -235,12 +267,15 @@ def _found(stage: Stage) -> None:
     stage.run("init", "--workspace", stage.workspace, *first, "--origin", ORIGIN, "--demo",
               "--body", "1=示范住房城乡建设部门", *stage.secret())  # fmt: skip
     (stage.out / "log.vkey").write_text(_vkey(stage), encoding="ascii")
-    for number, name, english, kind, place in (
-        ("2", "示范注册建筑师管理委员会", "Demo Board of Architects", "cn.architect.1", "cn"),
-        ("3", "示范省住房和城乡建设厅", "Demo Province", "cn.safety", "sn"),
+    for number, name, english, kind, place, second in (
+        ("2", "示范注册建筑师管理委员会", "Demo Board of Architects", "cn.architect.1", "cn", ("--body", "2=范主任")),
+        ("3", "示范省住房和城乡建设厅", "Demo Province", "cn.safety", "sn", ()),
     ):
         stage.run("issuer", "add", "--workspace", stage.workspace, "--number", number, "--name", name, "--name-en",
-                  english, "--kind", kind, "--jurisdiction", place, "--body", f"1={name}", *stage.secret())  # fmt: skip
+                  english, "--kind", kind, "--jurisdiction", place, "--body", f"1={name}", *second,
+                  *stage.secret())  # fmt: skip
+    _note("试用印章：一个 CA、一个制章人、每个机关一枚：", "trial seals: a CA, a maker, one for each body:")
+    click.echo(stage.run("seal", "trial", "--workspace", stage.workspace, *stage.secret()).strip())
     stage.run("init", "--workspace", stage.out / "foreign-workspace", "--issuer", "别处的机构", "--origin",
               FOREIGN_ORIGIN, "--demo", "--kind", "cn.safety", "--jurisdiction", "sn", "--body", "1=别处的机构",
               *stage.secret())  # fmt: skip
@@ -253,12 +288,13 @@ def _vkey(stage: Stage) -> str:
     return log_vkey(parse_config((stage.workspace / "mingzheng.toml").read_bytes())) + "\n"
 
 
-def _reissue(stage: Stage, person: Person) -> Path:
+def _reissue(stage: Stage, person: Person) -> Pair:
     which = ("--registration", person.registration_no, "--kind", person.kind)
     printed = stage.run("reissue", "--workspace", stage.workspace, *which, "--out", stage.out / "certificates",
-                        "--copy", "usage", "--purpose", PURPOSE, "--reason", "演示：换领新版", "--yes", "--json",
+                        "--copy", "usage", "--purpose", PURPOSE, "--format", "both", "--reason", "演示：换领新版",
+                        "--yes", "--json",
                         *stage.secret())  # fmt: skip
-    return next(Path(row["file"]) for row in map(json.loads, printed.splitlines()) if "file" in row)
+    return next(_pair(row) for row in map(json.loads, printed.splitlines()) if "file" in row)
 
 
 def _forge(stage: Stage, good: Path) -> dict[str, Path]:
@@ -290,6 +326,48 @@ def _forge(stage: Stage, good: Path) -> dict[str, Path]:
     return {name: folder / f"{name}.png" for name in codes}
 
 
+def _print(stage: Stage, good: Pair, architect: Pair) -> dict[str, Path]:
+    """A scan of one print and a photo of another."""
+    from mingzheng.demo_files import photo_jpeg, scan_png
+
+    made = {"scan": stage.out / "cases" / "scan.png", "photo": stage.out / "cases" / "photo.jpg"}
+    made["scan"].write_bytes(scan_png(good.pdf.read_bytes()))
+    made["photo"].write_bytes(photo_jpeg(architect.pdf.read_bytes()))
+    click.echo("  cases/scan.png       打印后扫描 a print, scanned")
+    click.echo("  cases/photo.jpg      打印后拍照 a print, photographed")
+    return made
+
+
+def _misuse_seals(stage: Stage, good: Pair, architect: Pair, safety: Pair) -> dict[str, Pair]:
+    """Seals that the rules do not allow, and files changed after sealing."""
+    from mingzheng.demo_files import change_in_ofd, cover_in_pdf, sealed_otherwise
+    from mingzheng.issuer.options import open_workspace
+    from mingzheng.issuer.schema import FileForm
+
+    wrong = {
+        "one_seal": (architect, [(2, 1)], "缺第二枚印章 the second seal missing"),
+        "twice": (architect, [(2, 1), (2, 1)], "同一印章盖两次 the same seal twice"),
+        "stranger": (safety, [(3, 1), (1, 1)], "多出别的机关的印章 another body's seal added"),
+    }
+    made, folder = {}, stage.out / "cases"
+    with open_workspace(stage.workspace, {"passphrase_file": stage.passphrase}) as workspace:
+        rows = {file.name: row for row in workspace.ledger.all_copies() for file in row.files}
+        for name, (pair, bodies, words) in wrong.items():
+            files = sealed_otherwise(workspace, rows[pair.pdf.name], bodies, now=int(time.time()))
+            made[name] = _save_pair(folder, name, files[FileForm.PDF], files[FileForm.OFD], words)
+    pdf, ofd = cover_in_pdf(good.pdf.read_bytes()), change_in_ofd(good.ofd.read_bytes(), "大桥", "小桥")
+    made["changed"] = _save_pair(folder, "changed", pdf, ofd, "盖章后改动 changed after sealing")
+    return made
+
+
+def _save_pair(folder: Path, name: str, pdf: bytes, ofd: bytes, words: str) -> Pair:
+    pair = Pair(pdf=folder / f"{name}.pdf", ofd=folder / f"{name}.ofd")
+    pair.pdf.write_bytes(pdf)
+    pair.ofd.write_bytes(ofd)
+    click.echo(f"  cases/{name + '.*':<14} {words}")
+    return pair
+
+
 def _verify(stage: Stage, cases: Sequence[Case]) -> int:
     """Check every case under policy site; write the reports; return how many came out otherwise."""
     click.echo("\n六、离线核验 Verify offline (--policy site)")
@@ -302,8 +380,10 @@ def _verify(stage: Stage, cases: Sequence[Case]) -> int:
         status = 1 if trust == "trust" else 3
         printed = stage.run(*common, "--json", status=status)
         (reports / f"{trust}.ndjson").write_text(printed, encoding="utf-8")
+        told = {case.expected: case.path for case in reversed(cases) if case.trust == trust}  # one of each verdict
         for language in ("zh", "en"):
-            text = stage.run(*common, "--lang", language, "--full", status=status, quiet=True)
+            words: tuple[str | Path, ...] = ("verify", *told.values(), *common[1 + len(paths) :])
+            text = stage.run(*words, "--lang", language, "--full", status=status, quiet=True)
             (reports / f"{trust}.{language}.txt").write_text(text, encoding="utf-8")
         for row in map(json.loads, printed.splitlines()):
             rows[trust, str(Path(row["file"]).resolve())] = row

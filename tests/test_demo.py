@@ -18,11 +18,16 @@ from mingzheng.demo_data import ARCHITECTS, CONSTRUCTORS, SAFETY
 
 PEOPLE = (*CONSTRUCTORS, *ARCHITECTS, *SAFETY)
 VERDICTS = [
+    "VALID",
     "VALID_COMPARE",
     "USAGE_EXPIRED",
     "REVOKED",
     "SUSPENDED",
     "SUPERSEDED",
+    "SEAL_MISSING",
+    "SEAL_INVALID",
+    "SEAL_WRONG_BODY",
+    "FILE_CHANGED",
     "FORGED",
     "NOT_LOGGED",
     "UNKNOWN_ISSUER",
@@ -61,7 +66,10 @@ def test_every_case_comes_out_as_named_beforehand(played: Played) -> None:
 
 def test_leaves_certificates_trust_log_and_reports(played: Played) -> None:
     out, _ = played
-    assert len(list((out / "certificates").glob("*.pdf"))) >= 8
+    for form in ("pdf", "ofd"):
+        assert len(list((out / "certificates").glob(f"*.{form}"))) >= 8
+    assert (out / "cases" / "scan.png").exists()
+    assert (out / "cases" / "photo.jpg").exists()
     assert (out / "log" / "checkpoint").read_bytes().startswith(b"demo.mingzheng.example/log\n")
     assert (out / "log.vkey").read_text().startswith("demo.mingzheng.example/log+")
     assert (out / "trust" / "CURRENT").exists()
@@ -151,7 +159,7 @@ def test_a_surprise_fails_the_demo(played: Played, monkeypatch: pytest.MonkeyPat
     assert isinstance(result.exception, DemoError)
     assert result.exception.exit_code == 1
     missed = [line for line in result.stdout.splitlines() if line.startswith("✗")]
-    assert [line.split() for line in missed] == [["✗", "VALID_COMPARE", "(≠", "REVOKED)", "一级建造师", "good", "copy"]]
+    assert [line.split() for line in missed] == [["✗", "VALID", "(≠", "REVOKED)", "一级建造师", "good", "copy", "PDF"]]
     assert "1 例意外" in result.stdout
     assert (out / "log.vkey").read_text() != old
     assert (out / "reports" / "trust.zh.txt").exists()
