@@ -1,4 +1,4 @@
-"""How many simulated prints are read back: `python -m benchmarks.photo_matrix [--n 300] [--write]`.
+"""How many simulated prints are read back: `python -m benchmarks.photo_matrix [--n 300] [--jobs N] [--write]`.
 
 A cell is a QR version (15, 18, 20; numeric mode, level M, module 0.33 mm), a resolution of the final picture and what
 happened to the print on its way. Every picture is drawn from a seed of its own, so a cell is the same on every
@@ -14,6 +14,7 @@ import argparse
 import io
 import json
 import math
+import multiprocessing
 import os
 import platform
 import random
@@ -189,15 +190,21 @@ def cell(version: int, dpi: int, way: Way, count: int) -> dict[str, Any]:
     }
 
 
-def run(count: int) -> dict[str, Any]:
-    """All cells."""
-    cells = [cell(version, dpi, way, count) for way in WAYS for version in SIZES for dpi in RESOLUTIONS]
+def run(count: int, *, jobs: int = 1) -> dict[str, Any]:
+    """All cells; the commit is the one at the beginning."""
+    commit = _commit()
+    wanted = [(version, dpi, way, count) for way in WAYS for version in SIZES for dpi in RESOLUTIONS]
+    if jobs > 1:
+        with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+            cells = pool.starmap(cell, wanted, chunksize=1)
+    else:
+        cells = [cell(*words) for words in wanted]
     return {
         "bench": "photo_matrix",
         "n": count,
         "python": platform.python_version(),
         "machine": f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
-        "commit": _commit(),
+        "commit": commit,
         "versions": {name: metadata.version(name) for name in ("zxing-cpp", "pillow")},
         "cells": cells,
         "below": [item for item in cells if item["pixels_a_module"] >= 2 and item["rate"] < WANTED],
@@ -257,8 +264,9 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=FULL_COUNT)
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1)
     words = parser.parse_args()
-    result = run(1 if words.smoke else words.n)
+    result = run(1 if words.smoke else words.n, jobs=words.jobs)
     if words.write:
         PAGE.write_text("\n".join(table(result)) + "\n", encoding="utf-8")
     json.dump(result, sys.stdout, ensure_ascii=False, indent=1)

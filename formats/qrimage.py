@@ -47,7 +47,9 @@ _FORMAT_PLACES: Final = (  # (column, row) of bits 14 to 0 beside the upper left
 )
 
 _DIGITS: Final = re.compile(rf"[1-9][0-9]{{0,{QR_DIGITS_MAX - 1}}}")
-_QR_ONLY: Final = zxingcpp.BarcodeFormats(zxingcpp.QRCode)  # trying every symbology costs 14 times as much
+# Trying every symbology costs 14 times as much. Micro QR has one finder and, in its smallest version, no error
+# correction: a corner of a blurred code is taken for one (docs/results/photos.md).
+_QR_ONLY: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCodeModel1, zxingcpp.BarcodeFormat.QRCodeModel2])
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _JPEG: Final = b"\xff\xd8\xff"
 _JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"  # ITU-T T.81 table B.1
@@ -111,12 +113,15 @@ def matrix_to_png(matrix: QrMatrix, px_per_module: int, quiet: int = QUIET_ZONE)
     return b"".join((_PNG, _chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(lines, 9)), _chunk(b"IEND", b"")))
 
 
-def read_qr(picture: bytes | Image.Image, *, limits: Limits, patient: bool = True) -> tuple[QrSymbol, ...]:
+def read_qr(
+    picture: bytes | Image.Image, *, limits: Limits, patient: bool = True, pixels: memoryview | None = None
+) -> tuple[QrSymbol, ...]:
     """Every QR code in a PNG or JPEG file, or in a picture already decoded, in reading order.
 
     `patient`: where nothing is found, look again by all means there are (a blank A4 page at 200 dpi takes ten times
-    as long). Raises UnreadableError (no PNG or JPEG, damaged), TruncatedError or ResourceLimitError (bytes, pixels,
-    codes).
+    as long). `pixels`: those of a grey picture, row by row, where the caller has them (a copy of a page takes as long
+    as half the search). Raises UnreadableError (no PNG or JPEG, damaged), TruncatedError, ResourceLimitError (bytes,
+    pixels, codes).
     """
     found: list[QrSymbol] = []
     if isinstance(picture, bytes):
@@ -126,15 +131,15 @@ def read_qr(picture: bytes | Image.Image, *, limits: Limits, patient: bool = Tru
             found = _enlarged(_read_zxing(half), width / half.width, height / half.height)
         picture = picture if found else open_picture(picture, limits=limits)
     if not found and not isinstance(picture, bytes):
-        found = _search(_grey(picture), patient=patient)
+        found = _search(_grey(picture), pixels, patient=patient)
     if len(found) > limits.qr_symbols:
         raise ResourceLimitError("QR codes in a picture", limit=limits.qr_symbols, got=len(found))
     return tuple(sorted(found, key=lambda symbol: (symbol.position[0][1], symbol.position[0][0])))
 
 
-def _search(grey: Image.Image, *, patient: bool) -> list[QrSymbol]:
+def _search(grey: Image.Image, pixels: memoryview | None, *, patient: bool) -> list[QrSymbol]:
     small = _small(grey)
-    found = _read_zxing(small)
+    found = _read_zxing(small, pixels if small is grey else None)
     if not found and patient:
         sharp = _sharpened(small)
         found = _enlarged(_read_zxing(sharp), small.width / sharp.width, small.height / sharp.height)
@@ -244,9 +249,11 @@ def _enlarged(found: list[QrSymbol], across: float, down: float) -> list[QrSymbo
     ]
 
 
-def _read_zxing(grey: Image.Image) -> list[QrSymbol]:
+def _read_zxing(grey: Image.Image, pixels: memoryview | None = None) -> list[QrSymbol]:
+    """By zxing-cpp, which takes two thirds longer over a Pillow image than over its bytes."""
     symbols = []
-    for code in zxingcpp.read_barcodes(grey, formats=_QR_ONLY):
+    flat = memoryview(grey.tobytes()) if pixels is None else pixels
+    for code in zxingcpp.read_barcodes(flat.cast("B", (grey.height, grey.width)), formats=_QR_ONLY):
         at = code.position
         corners = (at.top_left, at.top_right, at.bottom_right, at.bottom_left)
         position = _corners([(point.x, point.y) for point in corners])

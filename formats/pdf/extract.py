@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -73,7 +74,6 @@ def extract_pdf(data: bytes, *, limits: Limits) -> Extracted:
             raise ResourceLimitError("pdf_pages", limit=limits.pdf_pages, got=pages)
         files = list(_attachments(document, limits))
         looks = _looks(document, limits)
-        scanned = all(_is_picture(document[index]) for index in range(pages))
     seals, faults = check_pdf(data)
     attached = [body for label, body in files if label == CREDENTIAL and body is not None]
     candidates = [
@@ -90,7 +90,7 @@ def extract_pdf(data: bytes, *, limits: Limits) -> Extracted:
             full_receipts=tuple(body for label, body in files if label == RECEIPT and body is not None),
             seals=seals,
             faults=faults,
-            scanned=scanned,
+            scanned=all(look.is_picture for look in looks),
         ),
         problems=tuple(_problems(looks, attached=bool(attached))),
     )
@@ -184,6 +184,7 @@ class _Look:
     page: int  # from 1
     there: tuple[_Seen, ...]
     elsewhere: tuple[_Seen, ...]
+    is_picture: bool  # nothing but a picture of a page
 
     @property
     def seen(self) -> tuple[_Seen, ...]:
@@ -200,38 +201,48 @@ def _looks(document: Any, limits: Limits) -> list[_Look]:
     """One for each page; with patience for the first ones that show nothing at once."""
     looks, patience = [], PATIENT_PAGES
     for index in range(len(document)):
-        look = _look(document[index], index + 1, limits, patient=False)
+        page = document[index]
+        look = _look(page, index + 1, limits, patient=False)
         if not look.seen and patience:
             patience -= 1
-            look = _look(document[index], index + 1, limits, patient=True)
+            look = _look(page, index + 1, limits, patient=True)
         looks.append(look)
     return looks
 
 
 def _look(page: Any, number: int, limits: Limits, *, patient: bool) -> _Look:
     """Every code a person would find on one page."""
-    picture = _render(page, limits)
-    elsewhere = _read(picture, limits, at=(0.0, 0.0), points=_POINTS_PER_PIXEL, patient=patient)
+    picture, pixels = _render(page, limits)
+    whole = partial(_Look, page=number, is_picture=_is_picture(page))
+    elsewhere = _read(picture, limits, at=(0.0, 0.0), points=_POINTS_PER_PIXEL, patient=patient, pixels=pixels)
     if not _is_our_format(page):
-        return _Look(page=number, there=(), elsewhere=tuple(elsewhere))
+        return whole(there=(), elsewhere=tuple(elsewhere))
     left, top, right, bottom = _points(QR_PLACE)
     edges = [round(edge / _POINTS_PER_PIXEL) for edge in (left, top, right, bottom)]
     crop = picture.crop((max(0, edges[0]), max(0, edges[1]), *edges[2:])).reduce(_PLACE_SHARE)
-    there = _read(crop, limits, at=(left, top), points=_POINTS_PER_PIXEL * _PLACE_SHARE, patient=False)
+    there = _read(crop, limits, at=(left, top), points=_POINTS_PER_PIXEL * _PLACE_SHARE)
     for seen in elsewhere:
         inside = left <= seen.centre[0] <= right and top <= seen.centre[1] <= bottom
         if inside and not any(seen.repeats(other) for other in there):
             there.append(seen)
     rest = [seen for seen in elsewhere if not any(seen is one or seen.repeats(one) for one in there)]
-    return _Look(page=number, there=tuple(there), elsewhere=tuple(rest))
+    return whole(there=tuple(there), elsewhere=tuple(rest))
 
 
-def _read(picture: Any, limits: Limits, *, at: tuple[float, float], points: float, patient: bool) -> list[_Seen]:
+def _read(
+    picture: Any,
+    limits: Limits,
+    *,
+    at: tuple[float, float],
+    points: float,
+    patient: bool = False,
+    pixels: memoryview | None = None,
+) -> list[_Seen]:
     """The codes of a picture in reading order; `at`: its corner on the page, `points`: the size of its pixels."""
     from mingzheng.formats.qrimage import read_qr
 
     found = []
-    for symbol in read_qr(picture, limits=limits, patient=patient):
+    for symbol in read_qr(picture, limits=limits, patient=patient, pixels=pixels):
         xs, ys = zip(*symbol.position, strict=True)
         found.append(
             _Seen(
@@ -278,14 +289,16 @@ def _is_picture(page: Any) -> bool:
     return False
 
 
-def _render(page: Any, limits: Limits) -> Any:
-    """The page as a grey picture."""
+def _render(page: Any, limits: Limits) -> tuple[Any, memoryview | None]:
+    """The page as a grey picture, and its pixels where they lie row by row."""
     width, height = _size(page)
     scale = 1 / _POINTS_PER_PIXEL
     pixels = int(width * scale + 1) * int(height * scale + 1)
     if not pixels or pixels > limits.image_pixels or max(width, height) * scale > limits.image_side:
         raise ResourceLimitError("page pixels", limit=limits.image_pixels, got=pixels)
-    return page.render(scale=scale, grayscale=True).to_pil()
+    bitmap = page.render(scale=scale, grayscale=True)
+    flat = bitmap.mode == "L" and bitmap.stride == bitmap.width
+    return bitmap.to_pil(), memoryview(bitmap.buffer).cast("B") if flat else None
 
 
 def _size(page: Any) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import segno
+import zxingcpp
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter, ImageOps
@@ -231,7 +232,7 @@ def test_print_as_jpeg_upside_down(receipt: int, prefix: str | None) -> None:
 @pytest.mark.zbar
 @pytest.mark.parametrize(("receipt", "prefix"), PRINTS)
 def test_print_is_read_by_zbar(receipt: int, prefix: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qrimage, "_read_zxing", lambda grey: [])
+    monkeypatch.setattr(qrimage, "_read_zxing", lambda grey, pixels=None: [])
     data = attach_receipt(DATA, noise(receipt) if receipt else None)
     (symbol,) = read_qr(printed(encode_qr(to_digits(data), prefix)), limits=LIMITS_DEFAULT)
     assert symbol.reader == "zbar"
@@ -504,7 +505,7 @@ def test_a_photo_at_the_pixel_limit_still_gives_its_code_and_place() -> None:
 @pytest.mark.parametrize("size", [(4_032, 3_024), (2_828, 2_828), (7_300, 5_470), (32_767, 1_220), (1, 32_767)])
 def test_no_more_pixels_are_searched_than_stated(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, int]] = []
-    monkeypatch.setattr("mingzheng.formats.qrimage._read_zxing", lambda grey: seen.append(grey.size) or [])
+    monkeypatch.setattr("mingzheng.formats.qrimage._read_zxing", lambda grey, pixels=None: seen.append(grey.size) or [])
     assert read_qr(Image.new("L", size, 255), limits=LIMITS_DEFAULT) == ()
     (first, sharpened) = seen
     assert all(width * height <= SEARCHED_PIXELS for width, height in seen)
@@ -550,9 +551,9 @@ def test_a_large_photo_is_decoded_at_half_its_size_first(monkeypatch: pytest.Mon
     seen: list[tuple[int, int]] = []
     whole = qrimage._read_zxing
 
-    def watched(grey: Image.Image) -> list[qrimage.QrSymbol]:
+    def watched(grey: Image.Image, pixels: memoryview | None = None) -> list[qrimage.QrSymbol]:
         seen.append(grey.size)
-        return whole(grey)
+        return whole(grey, pixels)
 
     monkeypatch.setattr(qrimage, "_read_zxing", watched)
     (symbol,) = read_qr(photo(4_000, 3_000, module=16), limits=LIMITS_DEFAULT)
@@ -587,3 +588,13 @@ def test_a_jpeg_cut_short_is_named(keep: float) -> None:
     grain = jpeg(Image.frombytes("L", (300, 200), random.Random(3).randbytes(60_000)))
     with pytest.raises(TruncatedError):
         read_qr(grain[: int(len(grain) * keep)], limits=LIMITS_DEFAULT)
+
+
+def test_a_micro_qr_code_is_not_looked_for() -> None:
+    """The corner of a blurred code can be taken for one of four digits, and a good scan then for a contradiction."""
+    drawn = zxingcpp.create_barcode("9021", zxingcpp.MicroQRCode).to_image(scale=8)
+    height, width = drawn.shape
+    page = Image.new("L", (width + 80, height + 80), 255)
+    page.paste(Image.frombytes("L", (width, height), bytes(memoryview(drawn))), (40, 40))
+    assert len(zxingcpp.read_barcodes(page, formats=zxingcpp.MicroQRCode)) == 1
+    assert read_qr(page, limits=LIMITS_DEFAULT) == ()
