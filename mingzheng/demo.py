@@ -205,15 +205,7 @@ def _play(stage: Stage) -> list[Case]:
     _found(stage)
     click.echo("\n二、签发 Issue")
     constructor, expired_holder, revoked_holder = CONSTRUCTORS
-    _note(f"{OLD_DAYS} 天前的一份，如今已过使用时限：", f"a copy of {OLD_DAYS} days ago, past its window today:")
-    expired = stage.issue("expired", [expired_holder], days_ago=OLD_DAYS)[0]
-    _note(
-        f"{STALE_DAYS} 天前的一份，连同当时的信任数据：",
-        f"a copy of {STALE_DAYS} days ago, with the trust data of that day:",
-    )
-    stale = stage.issue("stale", [SAFETY[1]], days_ago=STALE_DAYS)[0]
-    stage.run("trust", "export", stage.out / "trust-old", "--workspace", stage.workspace, *stage.secret(),
-              "--as-of", stage.day(STALE_DAYS))  # fmt: skip
+    expired, stale = _old_copies(stage)
     _note("今天的三批：", "today's three batches:")
     good, fresh, revoked = stage.issue("constructors", [constructor, expired_holder, revoked_holder])
     architect, suspended = stage.issue("architects", ARCHITECTS)
@@ -224,9 +216,7 @@ def _play(stage: Stage) -> list[Case]:
     stage.act("suspend", ARCHITECTS[1], reason="演示：正在核查")
     _note("别处的机构，不在我们的信任数据里，也没有印章：", "an issuer elsewhere that our trust data do not know:")
     foreign = stage.issue("foreign", [SAFETY[0]], where=stage.out / "foreign-workspace")[0]
-    click.echo("\n四、信任数据与公开日志 Trust data and the public log")
-    stage.run("trust", "export", stage.out / "trust", "--workspace", stage.workspace, *stage.secret())
-    shutil.copytree(stage.workspace / "log" / "public", stage.out / "log")
+    _publish(stage)
     click.echo("\n五、伪造 Forge")
     made = _forge(stage, good.pdf) | _print(stage, good, architect)
     misused = _misuse_seals(stage, good, architect, renewed)
@@ -252,6 +242,26 @@ def _play(stage: Stage) -> list[Case]:
         Case(title="仿冒网址 a look-alike address", path=made["lookalike"], trust="trust", expected="NOT_OUR_FORMAT"),
         Case(title="信任数据过旧 stale trust data", path=stale.pdf, trust="trust-old", expected="STALE"),
     ]
+
+
+def _publish(stage: Stage) -> None:
+    click.echo("\n四、信任数据与公开日志 Trust data and the public log")
+    stage.run("trust", "export", stage.out / "trust", "--workspace", stage.workspace, *stage.secret())
+    shutil.copytree(stage.workspace / "log" / "public", stage.out / "log")
+
+
+def _old_copies(stage: Stage) -> tuple[Pair, Pair]:
+    """A copy whose window is over, and one with the trust data of its own day."""
+    _note(f"{OLD_DAYS} 天前的一份，如今已过使用时限：", f"a copy of {OLD_DAYS} days ago, past its window today:")
+    expired = stage.issue("expired", [CONSTRUCTORS[1]], days_ago=OLD_DAYS)[0]
+    _note(
+        f"{STALE_DAYS} 天前的一份，连同当时的信任数据：",
+        f"a copy of {STALE_DAYS} days ago, with the trust data of that day:",
+    )
+    stale = stage.issue("stale", [SAFETY[1]], days_ago=STALE_DAYS)[0]
+    stage.run("trust", "export", stage.out / "trust-old", "--workspace", stage.workspace, *stage.secret(),
+              "--as-of", stage.day(STALE_DAYS))  # fmt: skip
+    return expired, stale
 
 
 def _both(title: str, pair: Pair, expected: str) -> tuple[Case, Case]:
