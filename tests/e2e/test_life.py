@@ -63,12 +63,12 @@ def test_copies_acts_and_reissues_get_the_verdicts_they_should(office: Office, m
         voided = find_serial(workspace, serial=people[4].row.serial, issuer=2)
         export_trust(workspace, office.base / "trust", now=NOW + 240)
     expected = {
-        people[0].path.name: "VALID_COMPARE",
+        people[0].path.name: "VALID",
         people[1].path.name: "REVOKED",
         people[2].path.name: "SUSPENDED",
         people[3].path.name: "SUPERSEDED",
-        people[4].path.name: "VALID_COMPARE",
-        renewed.path.name: "VALID_COMPARE",
+        people[4].path.name: "VALID",
+        renewed.path.name: "VALID",
     }
     assert verdicts(office, monkeypatch, NOW + 300) == expected
     first = audit(office, office.base / "audit.json")
@@ -77,7 +77,7 @@ def test_copies_acts_and_reissues_get_the_verdicts_they_should(office: Office, m
         perform(workspace, ActType.REINSTATE, registration(3), reason="cleared", now=LATER)  # type: ignore[arg-type]
         perform(workspace, ActType.VOID, voided, reason="mistake", now=LATER)
         export_trust(workspace, office.base / "trust", now=LATER)
-    changed = {people[2].path.name: "VALID_COMPARE", people[4].path.name: "VOID"}
+    changed = {people[2].path.name: "VALID", people[4].path.name: "VOID"}
     assert verdicts(office, monkeypatch, LATER + 60) == expected | changed
     second = audit(office, office.base / "audit.json")
     assert (second["clean"], second["followed_from"]) == (True, first["size"])
@@ -91,7 +91,7 @@ def test_windows_end_and_a_fresh_copy_is_good_again(office: Office, monkeypatch:
         export_trust(workspace, office.base / "trust", now=after)
     assert verdicts(office, monkeypatch, after) == {
         old.path.name: "USAGE_EXPIRED",
-        fresh.path.name: "VALID_COMPARE",
+        fresh.path.name: "VALID",
     }
 
 
@@ -139,7 +139,7 @@ def test_trust_of_before_an_act_does_not_know_it_and_says_how_old_it_is(
         target = find_serial(workspace, serial=0, issuer=1)
         perform(workspace, ActType.REVOKE, target, reason="", now=NOW + 120)
     name = issued.path.name
-    assert verdicts(office, monkeypatch, NOW + 180) == {name: "VALID_COMPARE"}
+    assert verdicts(office, monkeypatch, NOW + 180) == {name: "VALID"}
     assert verdicts(office, monkeypatch, NOW + 9 * 86_400) == {name: "STALE"}
     with office.open() as workspace:
         export_trust(workspace, office.base / "trust", now=NOW + 9 * 86_400)
