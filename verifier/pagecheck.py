@@ -292,9 +292,10 @@ class _Check:
     def _reads(self, tokens: Sequence[bytes]) -> bool:
         """Tell whether the code in its place reads as one of the credential's copies."""
         box = likeness.to_pixels(self._code, FINE_DPI, grow_mm=_NEAR_MM)
+        pictures = [self._view.grey(FINE_DPI, paper=paper).crop(box) for paper in self._view.papers]
         try:
-            symbols = read_qr(self._view.grey(FINE_DPI).crop(box), limits=LIMITS_DEFAULT)
-            return bool(symbols) and all(_token_of(symbol.text) in tokens for symbol in symbols)
+            found = [read_qr(picture, limits=LIMITS_DEFAULT) for picture in pictures]
+            return all(found) and all(_token_of(symbol.text) in tokens for symbols in found for symbol in symbols)
         except FormatError:
             return False
 

@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pagepress
 import pytest
@@ -388,3 +389,19 @@ def test_pictures_of_the_page_are_for_the_report() -> None:
     (page,) = FilePages(pdf(made.page), FileKind.PDF, pagepress.kit()).pictures()
     assert page.png.startswith(b"\x89PNG")
     assert (round(page.width_mm), round(page.height_mm)) == (210, 297)
+
+
+ATTACKS = sorted((Path(__file__).resolve().parent.parent / "vectors" / "pdf").glob("*.pdf"))
+VISIBLE = {"actualtext_spoof", "annot_overlay", "clipped_away", "covered_by_box", "honest"}
+
+
+@pytest.mark.parametrize("path", [path for path in ATTACKS if path.stem in VISIBLE or "image_text" in path.stem])
+def test_pages_of_others_are_never_equal(path: Path) -> None:
+    """Files that show another text than they hold, none of them on a page of ours."""
+    result = compare(certificate(), path.read_bytes())
+    assert not result.compared
+    assert result.mismatches == ()
+
+
+def test_the_files_of_the_attack_set_are_there() -> None:
+    assert {path.stem for path in ATTACKS} >= VISIBLE
