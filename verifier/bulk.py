@@ -8,6 +8,7 @@ spawned ones build it again from the recipe and must come to the same trust data
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,14 +28,14 @@ from mingzheng.verifier.library import load_messages, load_policies
 from mingzheng.verifier.pipeline import refuse, verify_extracted
 from mingzheng.verifier.policy import select_policy
 from mingzheng.verifier.pool import Done, Loss, Pool, Start, Task, Work, WorkerMemoryError, default_start
-from mingzheng.verifier.report import Report
+from mingzheng.verifier.report import Json, Report
 from mingzheng.verifier.sealcheck import DOCUMENTS
 from mingzheng.verifier.wire import WireError, pack_reports, unpack_reports
 
 if TYPE_CHECKING:
     from mingzheng.verifier.pagejudge import PageBench
 
-__all__ = ["Bulk", "FileJudge", "Recipe", "TrustChangedError", "Upload", "judge_file"]
+__all__ = ["Bulk", "FileJudge", "Recipe", "Refusal", "TrustChangedError", "Upload", "inspect_file", "judge_file"]
 
 Rows: TypeAlias = Iterable[Report]
 
@@ -178,17 +179,59 @@ class Bulk:
                 return unpack_reports(answer, self._context)
             except WireError:
                 answer = Loss.CRASH
-        return (refuse(self._refusal(answer), self._context, name),)
+        return (refuse(_refusal(answer, self._limits), self._context, name),)
 
-    def _refusal(self, loss: Loss) -> ResourceLimitError:
-        match loss:
-            case Loss.WALL | Loss.CPU:
-                return FileTooSlowError("seconds", limit=int(self._limits.wall_seconds))
-            case Loss.MEMORY:
-                return FileTooHungryError("memory", limit=self._limits.memory_bytes)
-            case Loss.CRASH:
-                return ReaderCrashedError("crashes", limit=0)
-        assert_never(loss)
+
+def inspect_file(
+    data: bytes, name: str, *, files: Limits, limits: PoolLimits = POOL_LIMITS, start: Start | None = None
+) -> dict[str, Json]:
+    """What a file contains, read in a worker; Refusal or ResourceLimitError where `extract` or the worker gives up."""
+    with Pool[Rows](partial(_inspector, files), workers=1, limits=limits, start=start) as pool:
+        (answer,) = pool.run([Task(name=name, data=data)])
+    if isinstance(answer, Loss):
+        raise _refusal(answer, limits)
+    assert isinstance(answer, bytes)  # no item was done already
+    found = json.loads(answer)
+    if "refused" in found:
+        raise Refusal(*map(str, found["refused"]))
+    return dict(found)
+
+
+class Refusal(Exception):
+    """An error that a worker met: its stable code and its text."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def _inspector(files: Limits) -> Work:
+    return partial(_inspected, files)
+
+
+def _inspected(files: Limits, name: str, data: bytes) -> bytes:
+    from mingzheng.formats.extract import extract
+    from mingzheng.verifier.inspection import inspect_extracted
+
+    found: dict[str, Json]
+    try:
+        found = inspect_extracted(extract(data, limits=files), name)
+    except FileTooHungryError as error:
+        raise WorkerMemoryError from error
+    except FormatError as error:
+        found = {"refused": [error.code, str(error)]}
+    return json.dumps(found).encode()
+
+
+def _refusal(loss: Loss, limits: PoolLimits) -> ResourceLimitError:
+    match loss:
+        case Loss.WALL | Loss.CPU:
+            return FileTooSlowError("seconds", limit=int(limits.wall_seconds))
+        case Loss.MEMORY:
+            return FileTooHungryError("memory", limit=limits.memory_bytes)
+        case Loss.CRASH:
+            return ReaderCrashedError("crashes", limit=0)
+    assert_never(loss)
 
 
 def _inherited(context: VerifyContext, recipe: Recipe) -> Work:

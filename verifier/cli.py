@@ -20,7 +20,7 @@ from mingzheng.formats.civil import parse_day
 from mingzheng.formats.errors import ResourceLimitError
 from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.sniff import FileKind, sniff
-from mingzheng.verifier.bulk import Bulk, Recipe, Upload
+from mingzheng.verifier.bulk import Bulk, Recipe, Upload, inspect_file
 from mingzheng.verifier.confine import processors
 from mingzheng.verifier.context import Expectations, VerifyContext
 from mingzheng.verifier.errors import NotAFileError
@@ -287,10 +287,9 @@ def inspect(path: Path, as_json: bool) -> None:
 
     Exit status: 0 a credential was found, 1 none. 退出码：0 有证书数据，1 没有。
     """
-    from mingzheng.formats.extract import extract
-    from mingzheng.verifier.inspection import flatten, holds_credential, inspect_extracted
+    from mingzheng.verifier.inspection import flatten, holds_credential
 
-    found = inspect_extracted(extract(_read(path), limits=LIMITS_DEFAULT), str(path))
+    found = inspect_file(_read(path), str(path), files=LIMITS_DEFAULT)
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
