@@ -116,6 +116,7 @@ class SealConfig:
     makers: tuple[MakerSpec, ...]
     seals: tuple[SealSpec, ...]
     rules: tuple[RuleSpec, ...]
+    time_stamps: str | None = None  # address of a time-stamping authority for PDF seals
 
     def maker(self, day: int) -> MakerSpec | None:
         """The workspace's own maker of seals, if it has one in force."""
@@ -150,8 +151,10 @@ NO_SEALS: Final = SealConfig(forms=(FileForm.PDF,), authorities=(), makers=(), s
 
 def read_seals(top: Reader) -> SealConfig:
     """The tables `documents`, `seal_ca`, `seal_maker`, `seal` and `seal_rule`. Raises ConfigError."""
+    forms, time_stamps = _documents(top.table("documents")) if top.has("documents") else (NO_SEALS.forms, None)
     config = SealConfig(
-        forms=_forms(top.table("documents")) if top.has("documents") else NO_SEALS.forms,
+        forms=forms,
+        time_stamps=time_stamps,
         authorities=tuple(_authority(item) for item in top.tables("seal_ca")),
         makers=tuple(_maker(item) for item in top.tables("seal_maker")),
         seals=tuple(_seal(item) for item in top.tables("seal")),
@@ -164,9 +167,10 @@ def read_seals(top: Reader) -> SealConfig:
 def format_seals(config: SealConfig) -> list[str]:
     """The lines of mingzheng.toml that `read_seals` reads back."""
     lines: list[str] = []
-    if config.forms != NO_SEALS.forms:
+    if (config.forms, config.time_stamps) != (NO_SEALS.forms, None):
         name = next(name for name, forms in FORMATS.items() if forms == config.forms)
         lines += ["", "[documents]", f"format = {quote(name)}"]
+        lines += _optional(("time_stamps", _quoted(config.time_stamps)))
     for file in config.authorities:
         lines += ["", "[[seal_ca]]", f"certificate = {quote(file)}"]
     for maker in config.makers:
@@ -178,12 +182,15 @@ def format_seals(config: SealConfig) -> list[str]:
     return lines
 
 
-def _forms(item: Reader) -> tuple[FileForm, ...]:
+def _documents(item: Reader) -> tuple[tuple[FileForm, ...], str | None]:
     name = item.text("format")
     if name not in FORMATS:
         raise ConfigError(item.place("format"), f"one of {', '.join(FORMATS)} expected")
+    url = item.text("time_stamps") if item.has("time_stamps") else None
+    if url is not None and not url.startswith(("https://", "http://")):
+        raise ConfigError(item.place("time_stamps"), "an address that begins with https:// or http:// expected")
     item.done()
-    return FORMATS[name]
+    return FORMATS[name], url
 
 
 def _authority(item: Reader) -> str:

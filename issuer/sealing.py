@@ -23,7 +23,7 @@ from mingzheng.formats.ofd.seal import SealPlacement, seal_ofd
 from mingzheng.formats.ofd.ses import parse_seal
 from mingzheng.formats.page import PageSpec, Rect, SealShape, SealSlot
 from mingzheng.formats.pdf.integrity import check_pdf
-from mingzheng.formats.pdf.seal import PdfSealing, seal_pdf
+from mingzheng.formats.pdf.seal import PdfSealing, TimeStampService, seal_pdf
 from mingzheng.formats.sealart import SealArt, organisation_seal, personal_seal, seal_art_pdf
 from mingzheng.issuer.refusals import (
     ReadBackError,
@@ -33,12 +33,14 @@ from mingzheng.issuer.refusals import (
 )
 from mingzheng.issuer.schema import FileForm
 from mingzheng.issuer.sealconfig import SEALING_BODY, SealSpec
+from mingzheng.issuer.timestamps import HttpTimeStamps
 from mingzheng.issuer.workspace import Workspace
 
 __all__ = ["ROUND_MM", "SQUARE_MM", "Sealer", "Sheet", "draw_seal"]
 
 ROUND_MM: Final = 42
 SQUARE_MM: Final = 22
+STAMP_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class Sealer:
             return data
         if form is FileForm.PDF:
             sealings = [self._pdf_sealing(number, *pair) for number, pair in enumerate(placed, start=1)]
-            return seal_pdf(data, seals=sealings, at=at, timestamps=None)
+            return seal_pdf(data, seals=sealings, at=at, timestamps=self._time_stamps())
         for spec, slot in placed:
             data = self._seal_ofd(data, spec, slot, at)
         return data
@@ -159,6 +161,11 @@ class Sealer:
             return self._seals(sheet, form, logged_at), logged_at
         except SealMissingError:
             return self._seals(sheet, form, self._now), self._now
+
+    def _time_stamps(self) -> TimeStampService | None:
+        """Seals of level B-T where an authority is named, else of level B-B."""
+        url = self._workspace.config.sealing.time_stamps
+        return None if url is None else HttpTimeStamps(url=url, timeout_s=STAMP_SECONDS)
 
     def _pdf_sealing(self, number: int, spec: SealSpec, slot: SealSlot) -> PdfSealing:
         picture = None if spec.picture is None else self._workspace.seals.file(spec.picture)

@@ -41,7 +41,7 @@ def crl() -> bytes:
 
 
 @cache
-def _authority() -> tuple[bytes, DummyTimeStamper]:
+def _authority() -> tuple[bytes, keys.PrivateKeyInfo]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     issuer_key = load_der_private_key(sealpress.private("root").private_bytes(), None)
     certificate = (
@@ -50,7 +50,7 @@ def _authority() -> tuple[bytes, DummyTimeStamper]:
         .issuer_name(x509.load_der_x509_certificate(sealpress.root()).subject)
         .public_key(key.public_key())
         .serial_number(77)
-        .not_valid_before(MOMENT - datetime.timedelta(days=30))
+        .not_valid_before(MOMENT - datetime.timedelta(days=900))
         .not_valid_after(MOMENT + datetime.timedelta(days=900))
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
         .add_extension(
@@ -71,12 +71,7 @@ def _authority() -> tuple[bytes, DummyTimeStamper]:
         .public_bytes(Encoding.DER)
     )
     private = keys.PrivateKeyInfo.load(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
-    stamper = DummyTimeStamper(
-        tsa_cert=asn1_x509.Certificate.load(certificate),
-        tsa_key=private,
-        fixed_dt=MOMENT + datetime.timedelta(seconds=5),
-    )
-    return certificate, stamper
+    return certificate, private
 
 
 @dataclass(frozen=True)
@@ -85,6 +80,7 @@ class LocalStamps:
 
     archive: bool
     token_bytes_max: int = 4096
+    at: int = sealpress.AT + 5
 
     @property
     def evidence(self) -> Evidence | None:
@@ -105,12 +101,18 @@ class LocalStamps:
                 "nonce": core.Integer(int.from_bytes(hashlib.sha256(digest).digest()[:8])),
             }
         )
-        token = respond(request)["time_stamp_token"]
+        token = respond(request, self.at)["time_stamp_token"]
         assert isinstance(token, cms.ContentInfo)
         data: bytes = token.dump()
         return data
 
 
-def respond(request: tsp.TimeStampReq) -> tsp.TimeStampResp:
-    """What the authority answers."""
-    return _authority()[1].request_tsa_response(request)
+def respond(request: tsp.TimeStampReq, at: int = sealpress.AT + 5) -> tsp.TimeStampResp:
+    """What the authority answers at a moment."""
+    certificate, private = _authority()
+    stamper = DummyTimeStamper(
+        tsa_cert=asn1_x509.Certificate.load(certificate),
+        tsa_key=private,
+        fixed_dt=datetime.datetime.fromtimestamp(at, datetime.UTC),
+    )
+    return stamper.request_tsa_response(request)

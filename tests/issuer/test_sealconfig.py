@@ -53,6 +53,7 @@ SEALING = SealConfig(
         MakerSpec(certificate="n.cer", chain=(), key=None, revoked_on=150),
         MakerSpec(certificate=None, chain=(), key="o.pem", revoked_on=None),
     ),
+    time_stamps="https://tsa.example.cn/tsp",
     seals=(PDF, OFD, PENDING),
     rules=(RULE, replace(RULE, issuer=1, kinds=(1, 2), bodies=(1,), valid_until=300)),
 )
@@ -107,6 +108,7 @@ def test_a_rule_is_found_by_issuer_kind_region_and_day() -> None:
     [
         ('format = "both"', 'format = "docx"', "documents.format"),
         ('format = "both"', 'format = "both"\nmore = 1', "documents.more"),
+        ("https://tsa", "ftp://tsa", "documents.time_stamps"),
         ('art = "square"', 'art = "star"', "seal[2].art"),
         ('form = "pdf"', 'form = "png"', "seal[0].form"),
         ('alg = "ecdsa-p256-sha256"', 'alg = "sm2-sm3"', "seal[0].alg"),

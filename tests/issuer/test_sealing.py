@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from office import ARCHITECTS, CONSTRUCTORS, DAY, NOW, Office, architect, person
+from stampworld import LocalStamps
 
 import mingzheng.issuer.render as render_module
+import mingzheng.issuer.sealing as sealing_module
 from mingzheng.formats.candidate import SealFacts
 from mingzheng.formats.civil import day_start
 from mingzheng.formats.limits import OFD_LIMITS
@@ -260,6 +262,22 @@ def test_a_supplied_picture_takes_the_place_of_the_drawn_seal(office: Office) ->
     change(office, seals=tuple(replace(seal, picture=name) for seal in sealing_of(office).seals))
     (item,) = office.issue([person(1)])
     assert [len(facts(path)) for path in item.paths] == [1, 1]
+
+
+def test_with_a_time_stamping_authority_pdf_seals_bear_its_time(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(office, time_stamps="https://tsa.example.cn/tsp")
+    asked = []
+
+    def local(*, url: str, timeout_s: float) -> LocalStamps:
+        asked.append((url, timeout_s))
+        return LocalStamps(archive=False, at=NOW)
+
+    monkeypatch.setattr(sealing_module, "HttpTimeStamps", local)
+    (item,) = office.issue([person(1)])
+    assert [[fact.timestamped for fact in facts(path)] for path in item.paths] == [[True], [False]]
+    assert asked == [("https://tsa.example.cn/tsp", 20.0)]
 
 
 def red_ring() -> bytes:
