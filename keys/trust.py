@@ -3,7 +3,8 @@
 Source: DESIGN §4 (roles, scopes), §6 (compromise), §7 (trust data). One directory of files:
 `trust.json` (strict JSON, parsed here) and blobs that other rooms read (profiles, status lists,
 checkpoints), known here only by name and digest. Nothing in here is signed: whoever imports the files
-decides to trust them, and `fingerprint` names the set. Left out: seal tables, TUF.
+decides to trust them, and `fingerprint` names the set. Seals have a table of their own
+(`keys.sealtable`). Left out: TUF.
 """
 
 import base64
