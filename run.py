@@ -161,7 +161,7 @@ def prepare():
 
 
 def main():
-    commands = {"demo": ["-m", "mingzheng", "demo"], "test": ["-m", "pytest", "-q"]}
+    commands = {"demo": ["-m", "mingzheng", "demo"], "test": ["-m", "pytest", "-q", "-n", "auto"]}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         say("用法：python3 run.py demo | test [选项]", "Usage: python3 run.py demo | test [options]")
         raise SystemExit(2)
