@@ -31,6 +31,7 @@ from mingzheng.keys.sealtable import (
     SealRecord,
     SealRule,
     SealTable,
+    check_keys_apart,
     format_seal_table,
 )
 from mingzheng.keys.snapshot import load_store, save_store
@@ -112,12 +113,13 @@ def claimed_this_update(listed: bytes) -> int | None:
 
 
 def trust_files(workspace: Workspace, *, generation: int, now: int) -> dict[str, bytes]:
-    """The files of the trust data as the workspace stands."""
-    config = workspace.config
+    """The files of the trust data as the workspace stands. Raises SealKeySharedError for a key that signs and seals."""
+    config, table = workspace.config, seal_table(workspace)
+    check_keys_apart(table, (key.public_key.spki for key in config.keys))
     blobs = {PROFILE_BLOB.format(name=name): data for name, data in workspace.profile_files().items()}
     blobs |= {TEMPLATE_BLOB.format(name=name): data for name, data in read_shipped_templates().items()}
     blobs[FONTS_BLOB] = font_digests(workspace.fallback_font())
-    blobs[SEALS_BLOB] = format_seal_table(seal_table(workspace))
+    blobs[SEALS_BLOB] = format_seal_table(table)
     blobs[CHECKPOINT_BLOB.format(origin=config.origin.number)] = workspace.log.checkpoint()
     for spec in config.issuers:
         status = workspace.ledger.status(spec.number)

@@ -106,7 +106,7 @@ def install_maker(workspace: Workspace, pieces: Pieces) -> MakerSpec:
     assert pieces.maker is not None  # the callers ask
     if pieces.authority is not None:
         _add_authority(workspace, pieces.authority)
-    certificate = _certificate(pieces.maker)
+    certificate = _certificate(workspace, pieces.maker)
     _check_chain(workspace, certificate)
     sealing, file = workspace.config.sealing, workspace.seals.keep(pieces.maker, "maker", "cer")
     chain = tuple(workspace.seals.keep(data, "ca", "cer") for data in pieces.chain)
@@ -233,15 +233,22 @@ def _check_body(workspace: Workspace, issuer: int, body: int) -> None:
         raise SealOptionError(f"机构 {issuer} 没有编号为 {body} 的机关", f"issuer {issuer} has no body {body}")
 
 
-def _certificate(data: bytes) -> Certificate:
+def _certificate(workspace: Workspace, data: bytes) -> Certificate:
+    """A certificate from outside, of a key that signs nothing but seals."""
     try:
-        return parse_certificate(data)
+        certificate = parse_certificate(data)
     except KeysError as error:
         raise SealOptionError(f"证书读不了（{error.code}）", f"the certificate cannot be read: {error}") from error
+    if any(certificate.spki == key.public_key.spki for key in workspace.config.keys):
+        raise SealOptionError(
+            "这是凭证、回执或办理签名用的密钥的证书；印章要用另外的密钥",
+            "the certificate is of a key that signs credentials, acts or the log: seals need keys of their own",
+        )
+    return certificate
 
 
 def _add_authority(workspace: Workspace, data: bytes) -> None:
-    certificate = _certificate(data)
+    certificate = _certificate(workspace, data)
     if not certificate.is_ca:
         raise SealOptionError("该证书不是 CA 证书", "that certificate is no CA's")
     sealing, name = workspace.config.sealing, workspace.seals.keep(data, "ca", "cer")
@@ -263,7 +270,7 @@ def _check_chain(workspace: Workspace, certificate: Certificate) -> None:
 
 
 def _with_certificate(workspace: Workspace, spec: SealSpec, data: bytes, chain: Sequence[bytes]) -> SealSpec:
-    certificate = _certificate(data)
+    certificate = _certificate(workspace, data)
     if workspace.seals.private(spec.key, spec.alg).spki != certificate.spki:
         raise SealOptionError("证书不是这枚印章的密钥的", "the certificate is not of this seal's key")
     _check_chain(workspace, certificate)

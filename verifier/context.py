@@ -15,9 +15,9 @@ from typing import Final
 from mingzheng.formats.civil import day_of_time
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.profile import Citation, ProfileSet, parse_profiles
-from mingzheng.keys.errors import KeysError
+from mingzheng.keys.errors import KeysError, SealKeySharedError
 from mingzheng.keys.note import parse_note
-from mingzheng.keys.sealtable import EMPTY_TABLE, SEALS_BLOB, SealTable, parse_seal_table
+from mingzheng.keys.sealtable import EMPTY_TABLE, SEALS_BLOB, SealTable, check_keys_apart, parse_seal_table
 from mingzheng.keys.trust import KeyRecord, OriginRecord, Role, TrustData
 from mingzheng.keys.vkey import VerifierKey, vkey_for
 from mingzheng.log.book import MAX_STATUS_LAG, MAX_STATUS_SPAN
@@ -27,6 +27,7 @@ from mingzheng.log.hashing import Hash, leaf_hash
 from mingzheng.log.receipt import parse_tlog_proof, verify_full_receipt
 from mingzheng.log.status import StatusBody, StatusIndex, open_status_list, status_entry
 from mingzheng.verifier.errors import (
+    KeySharedError,
     QuorumUnsupportedError,
     SettingError,
     StatusRefusedError,
@@ -132,7 +133,7 @@ def build_context(source: TrustSource, *, judging: Judging, expect: Expectations
     """Check the trust data's own parts and freeze everything.
 
     A status list that fails is left out and named in `refused`. Raises TrustUnusableError for profiles or
-    forms that cannot be read, SettingError for a fingerprint that is none.
+    forms that cannot be read and for keys that sign and seal, SettingError for a fingerprint that is none.
     """
     trust = source.data
     if expect.trust_fingerprint is not None and not _is_fingerprint(expect.trust_fingerprint):
@@ -263,10 +264,14 @@ def _rules(trust: TrustData) -> tuple[ProfileSet, Mapping[tuple[int, int, int], 
 
 
 def _seals(trust: TrustData) -> SealTable:
-    """The seal table; trust data without one demands no seals."""
+    """The seal table, whose keys sign nothing else; trust data without one demands no seals."""
     if SEALS_BLOB not in trust.blobs:
         return EMPTY_TABLE
     try:
-        return parse_seal_table(trust.blobs[SEALS_BLOB])
+        table = parse_seal_table(trust.blobs[SEALS_BLOB])
+        check_keys_apart(table, (key.public_key.spki for key in trust.keys.values()))
+    except SealKeySharedError as error:
+        raise KeySharedError(str(error)) from error
     except KeysError as error:
         raise TrustUnusableError(f"the seal table in the trust data cannot be read: {error}") from error
+    return table

@@ -27,6 +27,12 @@ class TrustUnusableError(VerifierError):
     code: ClassVar[str] = "verifier.trust_unusable"
 
 
+class KeySharedError(TrustUnusableError):
+    """A key of trust.json also seals, makes seals or certifies them: a thief of one would have the other."""
+
+    code: ClassVar[str] = "verifier.key_shared"
+
+
 class SettingError(VerifierError):
     """A setting of the caller makes no sense (policy name, fingerprint)."""
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -15,12 +16,19 @@ import mingzheng.issuer.options as shared
 import mingzheng.issuer.seal_cli as commands
 from mingzheng.formats.civil import day_start, format_day
 from mingzheng.formats.ofd.seal import SealDesign, make_seal
+from mingzheng.formats.page import SealShape
+from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.refusals import DemoOnlyError, SealFileError, SealOptionError
+from mingzheng.issuer.schema import FileForm
 from mingzheng.issuer.sealconfig import FORMATS, SealSpec
+from mingzheng.issuer.sealwork import Pieces, install_seal, request_seal, store
 from mingzheng.issuer.workspace import Access
 from mingzheng.keys import der
+from mingzheng.keys.alg import Alg
 from mingzheng.keys.certmake import CA_USAGE, CertIssuer, CertSpec, make_certificate
+from mingzheng.keys.errors import SealKeySharedError
 from mingzheng.keys.sealkey import SealAlg, SealPrivate, make_seal_key
+from mingzheng.keys.trust import Role
 from mingzheng.keys.x509 import parse_certificate
 
 FIRST, LAST = day_start(DAY - 10), day_start(DAY + 700) - 1
@@ -55,15 +63,15 @@ class OutsideCa:
     def __init__(self, alg: SealAlg) -> None:
         vault = SeededSealVault(f"outside {alg}")
         self.alg, self.private, self.maker_private = alg, vault.generate(alg), vault.generate(alg)
-        self.root = self._certify(self.private.spki, "root", ca=True)
-        self.maker = self._certify(self.maker_private.spki, "maker")
+        self.root = self.certify(self.private.spki, "root", ca=True)
+        self.maker = self.certify(self.maker_private.spki, "maker")
 
     def answer(self, request: Path, name: str = "seal") -> bytes:
         """DER of the certificate for a PEM request; its signature is the request's own business."""
         text = request.read_text("ascii")
         assert text.startswith("-----BEGIN CERTIFICATE REQUEST-----\n")
         info = der.parse_der(base64.b64decode("".join(text.splitlines()[1:-1]))).children()[0]
-        return self._certify(info.children()[2].raw(), name)
+        return self.certify(info.children()[2].raw(), name)
 
     def seal(self, *certificates: bytes, **changes: object) -> bytes:
         """An electronic seal for these certificates."""
@@ -85,7 +93,7 @@ class OutsideCa:
             maker=make_seal_key(self.maker_private, certificate=self.maker, chain=()),
         )
 
-    def _certify(self, spki: bytes, name: str, *, ca: bool = False) -> bytes:
+    def certify(self, spki: bytes, name: str, *, ca: bool = False) -> bytes:
         spec = CertSpec(
             subject_cn=name,
             subject_o="outside",
@@ -113,6 +121,24 @@ def _png() -> bytes:
 
 
 PNG = _png()
+PLAIN: dict[str, Any] = {
+    "issuer": 1,
+    "body": 1,
+    "form": FileForm.PDF,
+    "name": "示范厅",
+    "art": SealShape.CIRCLE,
+    "line": None,
+    "code": None,
+    "alg": SealAlg.P256,
+    "key": "",
+    "certificate": None,
+    "chain": (),
+    "seal": None,
+    "picture": None,
+    "valid_from": DAY - 5,
+    "valid_until": DAY + 100,
+    "revoked_on": None,
+}
 PLACE_PDF = ("--issuer", "1", "--body", "1", "--form", "pdf")
 PLACE_OFD = ("--issuer", "1", "--body", "1", "--form", "ofd")
 
@@ -224,6 +250,31 @@ def test_what_does_not_fit_is_not_installed(
     )
     assert isinstance(result.exception, SealOptionError)
     assert spec_of(office, "pdf").certificate is None
+
+
+def test_a_key_that_signs_anything_else_gets_no_seal(office: Office) -> None:
+    """Refused when its certificate comes in, and, if mingzheng.toml was edited, when the trust data go out."""
+    (office.base / "p256").mkdir()
+    office = Office(office.base / "p256", issuers=(replace(CONSTRUCTORS, credential_alg=Alg.ESP256),)).build()
+    with office.open() as workspace:
+        shared_key = next(key for key in workspace.config.keys if key.role is Role.CREDENTIAL)
+        request_seal(workspace, SealSpec(**PLAIN))
+        ca = OutsideCa(SealAlg.P256)
+        both = ca.certify(shared_key.public_key.spki, "both")
+        for pieces in (Pieces(certificate=both, authority=ca.root), Pieces(maker=both, authority=ca.root)):
+            with pytest.raises(SealOptionError, match="keys of their own"):
+                install_seal(workspace, (1, 1, FileForm.PDF), pieces)
+        sealing = workspace.config.sealing
+        store(
+            workspace,
+            replace(
+                sealing,
+                seals=(replace(sealing.seals[0], certificate=workspace.seals.keep(both, "seal", "cer")),),
+            ),
+        )
+        with pytest.raises(SealKeySharedError) as caught:
+            export_trust(workspace, office.base / "trust", now=NOW)
+        assert caught.value.code == "seals.key_shared"
 
 
 def test_an_electronic_seal_of_another_certificate_or_a_changed_one_is_refused(office: Office) -> None:

@@ -18,13 +18,16 @@ from sealcases import (
     ses,
     table,
 )
+from sealpress import private, root
 from simulator import DAY, World, noon
 
 from mingzheng.formats.candidate import SealFacts
 from mingzheng.formats.sniff import FileKind
-from mingzheng.keys.sealtable import MakerRecord
+from mingzheng.keys.certmake import CertIssuer, CertSpec, make_certificate
+from mingzheng.keys.errors import SealKeySharedError
+from mingzheng.keys.sealtable import MakerRecord, format_seal_table
 from mingzheng.keys.x509 import parse_certificate
-from mingzheng.verifier.errors import TrustUnusableError
+from mingzheng.verifier.errors import KeySharedError, TrustUnusableError
 from mingzheng.verifier.findings import Code
 
 
@@ -205,6 +208,22 @@ def test_a_table_that_cannot_be_read_makes_the_trust_data_unusable() -> None:
     world.blobs["seals.json"] = b"{}"
     with pytest.raises(TrustUnusableError):
         world.context()
+
+
+def test_a_key_that_signs_credentials_and_seals_makes_the_trust_data_unusable() -> None:
+    """Issuer 2 signs its credentials with P-256, as PDF seals do; issuer 1's table is no excuse."""
+    world = World()
+    spki = world.issuers[2].credential_signer.public_key.spki
+    spec = CertSpec(subject_cn="two", subject_o="某部", spki=spki, serial=9, not_before=BEGIN, not_after=END)
+    both = make_certificate(spec, CertIssuer(key=private("root"), certificate=parse_certificate(root())))
+    world.blobs["seals.json"] = format_seal_table(table(replace(record(1, 1), certificate=parse_certificate(both))))
+    with pytest.raises(KeySharedError) as caught:
+        world.context()
+    assert caught.value.code == "verifier.key_shared"
+    assert isinstance(caught.value, TrustUnusableError)
+    assert isinstance(caught.value.__cause__, SealKeySharedError)
+    world.blobs["seals.json"] = format_seal_table(BOTH)
+    assert world.context().seals == BOTH
 
 
 def test_a_page_that_differs() -> None:
