@@ -73,9 +73,10 @@ class Sheet:
         with _guarded():
             bitmap = self._page.render(scale=scale, crop=crop, grayscale=not colour, optimize_mode=mode)
             drawn = bitmap.to_pil()
-            picture = drawn.convert("RGB") if colour and drawn.mode != "RGB" else drawn.copy()  # of its own memory
+            if drawn.mode != "RGB":  # three bytes a pixel are unpacked into memory of their own, others are shared
+                drawn = drawn.convert("RGB") if colour else drawn.copy()
             bitmap.close()
-        return picture
+        return drawn
 
     def may_differ_on_paper(self) -> bool:
         """Tell whether the document has means to show one thing on the screen and another on paper.
