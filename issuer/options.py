@@ -1,7 +1,7 @@
 """Options that the issuing commands share, and what every command does with them: open, ask, read the clock, print.
 
 Source: DESIGN §9, §11. Passphrases come from the terminal, a file or a descriptor, never from an argument or the
-environment. The clock is read once per command.
+environment; PINs of tokens from the terminal or the environment. The clock is read once per command.
 """
 
 import json
@@ -19,12 +19,14 @@ from mingzheng.formats.civil import day_start, parse_day
 from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.issuer.cells import CellError, read_jurisdiction
 from mingzheng.issuer.config import CREDENTIAL_ALGS
-from mingzheng.issuer.sealconfig import FORMATS
+from mingzheng.issuer.sealconfig import FORMATS, TokenSpec
 from mingzheng.issuer.workspace import Access, FileVault, Workspace
 from mingzheng.keys.custody import read_passphrase
+from mingzheng.keys.errors import PassphraseError, SealTokenError
 from mingzheng.log.instance import default_memory_dir
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_PIN_HINT = "an environment variable with `pin_env` in mingzheng.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +160,24 @@ SCOPE = options_of(
 
 def access_of(secret: Secret) -> Access:
     """Keys on disk under a passphrase that is asked for when it is first needed."""
-    return Access(passphrase=secret.read, vault=FileVault(), memory_dir=default_memory_dir(os.environ))
+    memory = default_memory_dir(os.environ)
+    return Access(passphrase=secret.read, vault=FileVault(), memory_dir=memory, pin=read_pin)
+
+
+def read_pin(token: TokenSpec) -> str:
+    """The PIN of a token, from the environment variable that mingzheng.toml names, or from the terminal.
+
+    Raises SealTokenError. A wrong one is tried once: tokens lock themselves after a few.
+    """
+    if token.pin_env is not None:
+        pin = os.environ.get(token.pin_env, "")
+        if not pin:
+            raise SealTokenError(f"the environment variable {token.pin_env} holds no PIN")
+        return pin
+    try:
+        return read_passphrase(prompt=f"令牌口令 PIN of token {token.label}: ").decode()
+    except (PassphraseError, UnicodeDecodeError) as error:
+        raise SealTokenError(f"no PIN for the token: give one at the terminal, or name {_PIN_HINT}") from error
 
 
 def open_workspace(workspace: Path, options: dict[str, Any]) -> Workspace:

@@ -10,7 +10,7 @@ import json
 import re
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ from mingzheng.issuer.options import (
 from mingzheng.issuer.places import kind_name
 from mingzheng.issuer.refusals import SealOptionError
 from mingzheng.issuer.schema import FileForm
-from mingzheng.issuer.sealconfig import MakerSpec, RuleSpec, SealSpec
+from mingzheng.issuer.sealconfig import WHOLE_PATH, MakerSpec, RuleSpec, SealSpec, TokenSpec
 from mingzheng.issuer.sealtrial import make_trial_seals
 from mingzheng.issuer.sealwork import Pieces, Place
 from mingzheng.issuer.show import Json, Lang
@@ -65,6 +65,14 @@ _PLACE: Final = options_of(
 _CHAIN: Final = options_of(
     click.option("--chain", type=_FILE, multiple=True, help="Certificates above it, its issuer's first. 上级证书。"),
     click.option("--ca", type=_FILE, help="The CA that issued it, for verifiers to trust. 签发者 CA 证书。"),
+)
+
+_TOKEN: Final = options_of(
+    click.option("--token-module", help="PKCS #11 library, whole path: the key is in a token. 令牌程序库。"),
+    click.option("--token", "token_label", help="Label of the token. 令牌标签。"),
+    click.option("--token-key", help="Label of the key in it. 密钥标签。"),
+    click.option("--token-key-id", help="Id of the key in it, hexadecimal. 密钥编号。"),
+    click.option("--token-pin-env", help="Environment variable with the PIN; asked for if absent. 口令所在环境变量。"),
 )
 
 
@@ -116,17 +124,21 @@ def seal_list(workspace: Path, *, as_json: bool, lang: Lang) -> None:
 @click.option("--alg", type=click.Choice(list(_ALGS)), help="sm2 for ofd; p256 (usual) or rsa for pdf. 算法。")
 @click.option("--valid-from", callback=read_day, help="First day; today if absent. 起用日。")
 @click.option("--valid-until", callback=read_day, help="Last day; five years if absent. 截止日。")
+@_TOKEN
 @_OUT
 @SECRET
 def seal_request(
     workspace: Path, *, issuer: int, body: int, form: str, name: str | None, out: Path, **options: Any
 ) -> None:
-    """Make a key and the request for its certificate. 生成印章密钥与证书请求。
+    """Make a key, or use a token's, and the request for its certificate. 生成印章密钥（或用令牌里的）与证书请求。
 
     \b
     mingzheng seal request --workspace W --issuer 1 --body 1 --form pdf --out pdf.csr
     mingzheng seal request --workspace W --issuer 2 --body 2 --form ofd --art square --name 张三 --out ofd.csr
+    mingzheng seal request --workspace W --issuer 1 --body 1 --form pdf --out pdf.csr \\
+      --token-module /usr/lib/softhsm/libsofthsm2.so --token seals --token-key body1 --token-pin-env SEAL_PIN
     """
+    token = _token_of(options, form)
     today = day_of_time(int(time.time()))
     alg = _ALGS[options["alg"]] if options["alg"] else (SealAlg.P256 if form == FileForm.PDF else SealAlg.SM2)
     first = today if options["valid_from"] is None else options["valid_from"]
@@ -142,7 +154,7 @@ def seal_request(
             line=options["line"],
             code=options["code"],
             alg=alg,
-            key="",
+            key=None,
             certificate=None,
             chain=(),
             seal=None,
@@ -150,8 +162,18 @@ def seal_request(
             valid_from=first,
             valid_until=last,
             revoked_on=None,
+            token=token,
         )
-        _write_request(out, sealwork.request_seal(opened, wanted))
+        request = sealwork.request_seal(opened, wanted)
+    if request is None:
+        click.echo(
+            "令牌不给出公钥，没有写出请求：用设备自带的工具生成证书请求，交给 CA，然后 seal install / "
+            "the token does not show its public key, no request was written: make it with the device's own tool, "
+            "give it to a CA, then `seal install`",
+            err=True,
+        )
+        return
+    _write_request(out, request)
     click.echo("把请求交给 CA，然后 seal install / give the request to a CA, then `seal install`", err=True)
 
 
@@ -311,6 +333,28 @@ def seal_trial(workspace: Path, *, lang: Lang, **options: Any) -> None:
         click.echo(_seal_text(seal, day_of_time(now), lang))
 
 
+def _token_of(options: Mapping[str, Any], form: str) -> TokenSpec | None:
+    """Where the key is, if it is in a token. Raises a usage error."""
+    names = ("token_module", "token_label", "token_key", "token_key_id", "token_pin_env")
+    module, label, key, key_id, pin_env = (options[name] for name in names)
+    if not any((module, label, key, key_id, pin_env)):
+        return None
+    if not (module and label and (key or key_id)):
+        raise click.UsageError(
+            "令牌要写全：--token-module、--token、--token-key 或 --token-key-id "
+            "(of a token: --token-module, --token, and --token-key or --token-key-id)"
+        )
+    if form != FileForm.PDF:
+        raise click.UsageError("令牌里的密钥只能用于 pdf 印章 (keys in tokens seal pdf only)")
+    if not WHOLE_PATH.match(module):
+        raise click.UsageError("--token-module 要写绝对路径 (--token-module: the whole path)")
+    try:
+        found = bytes.fromhex(key_id) if key_id else None
+    except ValueError:
+        raise click.UsageError("--token-key-id 是十六进制 (--token-key-id is hexadecimal)") from None
+    return TokenSpec(module=module, label=label, key=key, key_id=found, pin_env=pin_env)
+
+
 def _place(issuer: int, body: int, form: str) -> Place:
     return issuer, body, FileForm(form)
 
@@ -376,6 +420,7 @@ def _seal_json(seal: SealSpec, day: int) -> Json:
         "name": seal.name,
         "state": _state(seal, day),
         "alg": str(seal.alg),
+        "key": "file" if seal.token is None else "token",
         "certificate": seal.certificate,
         "valid_from": format_day(seal.valid_from),
         "valid_until": format_day(seal.valid_until),

@@ -1,10 +1,11 @@
 """Seals in mingzheng.toml: which body seals what with which key, in which order, and what a copy is delivered as.
 
 Source: docs/workspace.md ("Seals"), DESIGN §8. Pure. The tables name files: keys (encrypted) in `keys/`, certificates,
-electronic seals (.esl) and pictures in `seals/`. A seal without a certificate was requested and is not in use yet.
-Without these tables a workspace issues unsealed PDF, as before.
+electronic seals (.esl) and pictures in `seals/`; a key in a token is named by its place, its PIN stands nowhere. A seal
+without a certificate was requested and is not in use yet. Without these tables a workspace issues unsealed PDF.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,7 @@ __all__ = [
     "RuleSpec",
     "SealConfig",
     "SealSpec",
+    "TokenSpec",
     "format_seals",
     "read_seals",
 ]
@@ -32,6 +34,9 @@ SEALING_BODY: Final = 0  # in a rule: the sealing body that the claims name
 MAX_BODIES: Final = 4  # of one rule
 _NUMBER_MAX: Final = 65_535
 _REGION_MAX: Final = 82
+WHOLE_PATH: Final = re.compile(r"/|[A-Za-z]:[\\/]|\\\\")  # of a library: nothing that depends on where one stands
+_HEX: Final = re.compile(r"(?:[0-9a-f]{2}){1,64}")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 # what `--format` and `[documents] format` may say
 FORMATS: Final[dict[str, tuple[FileForm, ...]]] = {
@@ -41,6 +46,17 @@ FORMATS: Final[dict[str, tuple[FileForm, ...]]] = {
 }
 _ALGS: Final = {FileForm.PDF: (SealAlg.P256, SealAlg.RSA), FileForm.OFD: (SealAlg.SM2,)}
 _ART: Final = {"round": SealShape.CIRCLE, "square": SealShape.SQUARE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSpec:
+    """Where a key lives behind PKCS #11."""
+
+    module: str  # absolute path of the maker's library
+    label: str  # of the token
+    key: str | None  # label of the key
+    key_id: bytes | None
+    pin_env: str | None  # name of an environment variable; None: asked at the terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +71,7 @@ class SealSpec:
     line: str | None  # below the star: 专用章, 试用
     code: str | None  # on the lower arc
     alg: SealAlg
-    key: str  # under keys/
+    key: str | None  # under keys/; None: in a token
     certificate: str | None  # under seals/; None: requested, not installed
     chain: tuple[str, ...]  # under seals/, signer's issuer first
     seal: str | None  # .esl under seals/; OFD only
@@ -63,6 +79,7 @@ class SealSpec:
     valid_from: int
     valid_until: int
     revoked_on: int | None
+    token: TokenSpec | None = None
 
     def ready(self, day: int) -> bool:
         """May it seal on that day?"""
@@ -139,11 +156,11 @@ class SealConfig:
     def seal_for(self, issuer: int, body: int, form: FileForm, day: int) -> SealSpec | None:
         """The newest seal of that body and form that is ready on that day."""
         fitting = [
-            seal
-            for seal in self.seals
+            (seal.valid_from, place, seal)
+            for place, seal in enumerate(self.seals)
             if (seal.issuer, seal.body, seal.form) == (issuer, body, form) and seal.ready(day)
         ]
-        return max(fitting, key=lambda seal: (seal.valid_from, seal.key), default=None)
+        return max(fitting)[2] if fitting else None
 
 
 NO_SEALS: Final = SealConfig(forms=(FileForm.PDF,), authorities=(), makers=(), seals=(), rules=())
@@ -227,7 +244,7 @@ def _seal(item: Reader) -> SealSpec:
         line=item.text("line") if item.has("line") else None,
         code=item.text("code") if item.has("code") else None,
         alg=SealAlg(alg),
-        key=_file(item, "key"),
+        key=_file(item, "key") if item.has("key") else None,
         certificate=_file(item, "certificate") if item.has("certificate") else None,
         chain=_files(item, "chain"),
         seal=_file(item, "seal") if item.has("seal") else None,
@@ -235,7 +252,38 @@ def _seal(item: Reader) -> SealSpec:
         valid_from=item.day("valid_from"),
         valid_until=item.day("valid_until"),
         revoked_on=item.day("revoked_on") if item.has("revoked_on") else None,
+        token=_token(item.table("token")) if item.has("token") else None,
     )
+    if (spec.key is None) == (spec.token is None):
+        raise ConfigError(item.place("key"), "either key or token expected")
+    if spec.token is not None and spec.form is not FileForm.PDF:
+        raise ConfigError(item.place("token"), "keys in tokens seal pdf only: SM2 has no mechanism that tokens share")
+    item.done()
+    return spec
+
+
+def _token(item: Reader) -> TokenSpec:
+    key_id, pin_env = None, None
+    if item.has("id"):
+        text = item.text("id")
+        if not _HEX.fullmatch(text):
+            raise ConfigError(item.place("id"), "hexadecimal digits in pairs expected")
+        key_id = bytes.fromhex(text)
+    if item.has("pin_env"):
+        pin_env = item.text("pin_env")
+        if not _VARIABLE.fullmatch(pin_env):
+            raise ConfigError(item.place("pin_env"), "the name of an environment variable expected, not the PIN")
+    spec = TokenSpec(
+        module=item.text("module"),
+        label=item.text("label"),
+        key=item.text("key") if item.has("key") else None,
+        key_id=key_id,
+        pin_env=pin_env,
+    )
+    if not WHOLE_PATH.match(spec.module):
+        raise ConfigError(item.place("module"), "the whole path of a library expected")
+    if spec.key is None and spec.key_id is None:
+        raise ConfigError(item.place("key"), "the key's label or id expected")
     item.done()
     return spec
 
@@ -276,7 +324,13 @@ def _check(config: SealConfig) -> None:
     _once("seal_maker", [name for maker in config.makers for name in (maker.certificate, maker.key) if name])
     if any(maker.certificate is None and maker.key is None for maker in config.makers):
         raise ConfigError("seal_maker", "a certificate or a key expected")
-    _once("seal", [seal.key for seal in config.seals])
+    _once("seal", [seal.key for seal in config.seals if seal.key is not None])
+    owners: dict[tuple[object, ...], int] = {}
+    for number, seal in enumerate(config.seals):
+        if seal.token is not None:
+            place = (seal.issuer, seal.token.module, seal.token.label, seal.token.key, seal.token.key_id)
+            if owners.setdefault(place, seal.body) != seal.body:
+                raise ConfigError(f"seal[{number}].token", "that key seals for another body of the issuer")
     _once("seal", [seal.certificate for seal in config.seals if seal.certificate is not None])
     for number, rule in enumerate(config.rules):
         if not rule.kinds or not rule.jurisdictions or rule.valid_from > rule.valid_until:
@@ -315,8 +369,9 @@ def _seal_lines(seal: SealSpec) -> list[str]:
         f"art = {quote(art)}",
         *_optional(("line", _quoted(seal.line)), ("code", _quoted(seal.code))),
         f"alg = {quote(seal.alg)}",
-        f"key = {quote(seal.key)}",
         *_optional(
+            ("key", _quoted(seal.key)),
+            ("token", _token_table(seal.token)),
             ("certificate", _quoted(seal.certificate)),
             ("chain", _list(seal.chain)),
             ("seal", _quoted(seal.seal)),
@@ -326,6 +381,20 @@ def _seal_lines(seal: SealSpec) -> list[str]:
         f"valid_until = {_day(seal.valid_until)}",
         *_optional(("revoked_on", _day(seal.revoked_on))),
     ]
+
+
+def _token_table(token: TokenSpec | None) -> str | None:
+    """An inline table."""
+    if token is None:
+        return None
+    parts = _optional(
+        ("module", quote(token.module)),
+        ("label", quote(token.label)),
+        ("key", _quoted(token.key)),
+        ("id", None if token.key_id is None else quote(token.key_id.hex())),
+        ("pin_env", _quoted(token.pin_env)),
+    )
+    return f"{{ {', '.join(parts)} }}"
 
 
 def _rule_lines(rule: RuleSpec) -> list[str]:

@@ -1,7 +1,8 @@
 """The seals of a workspace on disk: encrypted keys in `keys/`, certificates, electronic seals and pictures in `seals/`.
 
 Source: docs/workspace.md ("Seals"). Public files are named by what they are and their SHA-256, written once and never
-changed, so that mingzheng.toml names them before or after a kill alike. Keys are opened when first needed.
+changed, so that mingzheng.toml names them before or after a kill alike. Keys are opened when first needed; one that
+lives in a token stays there, and its PIN is asked for once a token.
 """
 
 import hashlib
@@ -10,14 +11,15 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from mingzheng.issuer.refusals import SealFileError
-from mingzheng.issuer.sealconfig import MakerSpec, SealSpec
+from mingzheng.issuer.sealconfig import MakerSpec, SealSpec, TokenSpec
 from mingzheng.keys import custody
-from mingzheng.keys.errors import KeysError
+from mingzheng.keys.errors import KeysError, SealTokenError
 from mingzheng.keys.sealkey import SealAlg, SealKey, SealPrivate, make_seal_key
+from mingzheng.keys.sealtoken import TokenPlace, TokenRequestKey, TokenSealKey, open_request_key, open_token_key
 from mingzheng.keys.x509 import Certificate, parse_certificate
 from mingzheng.log.durable import make_dirs, publish
 
-__all__ = ["SEALS", "FileSealVault", "SealStore", "SealVault"]
+__all__ = ["SEALS", "FileSealVault", "SealStore", "SealVault", "no_pin"]
 
 SEALS: Final = "seals"
 KEYS: Final = "keys"
@@ -57,14 +59,20 @@ class FileSealVault:
 class SealStore:
     """Files and keys of the seals of one open workspace."""
 
-    def __init__(self, root: Path, vault: SealVault, passphrase: Callable[[], bytes]) -> None:
-        self._root, self._vault, self._passphrase = root, vault, passphrase
+    def __init__(
+        self, root: Path, vault: SealVault, passphrase: Callable[[], bytes], pin: Callable[[TokenSpec], str]
+    ) -> None:
+        self._root, self._vault, self._passphrase, self._pin = root, vault, passphrase, pin
         self._files: dict[str, bytes] = {}
         self._privates: dict[str, SealPrivate] = {}
+        self._tokens: dict[tuple[TokenSpec, str, tuple[str, ...]], TokenSealKey] = {}
+        self._pins: dict[tuple[str, str], str] = {}
 
     def forget(self) -> None:
-        """Drop every key."""
+        """Drop every key and PIN."""
         self._privates.clear()
+        self._tokens.clear()
+        self._pins.clear()
 
     def file(self, name: str) -> bytes:
         """A public file of `seals/`. Raises SealFileError."""
@@ -118,6 +126,8 @@ class SealStore:
     def key(self, spec: SealSpec | MakerSpec) -> SealKey:
         """What signs with that seal's (or maker's) key. Raises SealFileError or a KeysError."""
         assert spec.certificate is not None  # SealSpec.ready, SealConfig.maker
+        if isinstance(spec, SealSpec) and spec.token is not None:
+            return self._token_key(spec.token, spec.certificate, spec.chain)
         assert spec.key is not None
         alg = spec.alg if isinstance(spec, SealSpec) else SealAlg.SM2
         private = self.private(spec.key, alg)
@@ -126,6 +136,38 @@ class SealStore:
             return make_seal_key(private, certificate=self.file(spec.certificate), chain=chain)
         except KeysError as error:
             raise SealFileError(spec.certificate, "不是这把密钥的证书", "is no certificate of this key") from error
+
+    def request_key(self, token: TokenSpec) -> TokenRequestKey | None:
+        """A key in a token, for a request; None if its public key is not shown. Raises a KeysError."""
+        return open_request_key(_place(token), pin=self._token_pin(token))
+
+    def check_token(self, token: TokenSpec, certificate: bytes) -> None:
+        """Let the token sign and the certificate verify. Raises a KeysError."""
+        open_token_key(_place(token), pin=self._token_pin(token), certificate=certificate)
+
+    def _token_key(self, token: TokenSpec, name: str, chain: tuple[str, ...]) -> TokenSealKey:
+        found = self._tokens.get((token, name, chain))
+        if found is None:
+            certificates = tuple(self.file(above) for above in chain)
+            data, pin = self.file(name), self._token_pin(token)
+            found = open_token_key(_place(token), pin=pin, certificate=data, chain=certificates)
+            self._tokens[token, name, chain] = found
+        return found
+
+    def _token_pin(self, token: TokenSpec) -> str:
+        place = (token.module, token.label)
+        if place not in self._pins:
+            self._pins[place] = self._pin(token)
+        return self._pins[place]
+
+
+def no_pin(token: TokenSpec) -> str:
+    """For an opener that has no way to ask. Raises SealTokenError."""
+    raise SealTokenError("nobody to ask for the PIN")
+
+
+def _place(token: TokenSpec) -> TokenPlace:
+    return TokenPlace(library=Path(token.module), token=token.label, key=token.key, key_id=token.key_id)
 
 
 def _digest(data: bytes) -> str:

@@ -23,8 +23,8 @@ from mingzheng.issuer.schema import FileForm
 from mingzheng.issuer.sealconfig import SEALING_BODY, MakerSpec, RuleSpec, SealConfig, SealSpec
 from mingzheng.issuer.sealing import ROUND_MM, SQUARE_MM, draw_seal
 from mingzheng.issuer.workspace import Workspace
-from mingzheng.keys.certmake import make_csr
-from mingzheng.keys.errors import KeysError
+from mingzheng.keys.certmake import RequestKey, make_csr
+from mingzheng.keys.errors import KeysError, SealKeyMismatchError
 from mingzheng.keys.sealkey import SealAlg, SealKey
 from mingzheng.keys.x509 import Certificate, check_chain, may_sign, parse_certificate, verify_signed
 
@@ -57,17 +57,27 @@ class Pieces:
     picture: bytes | None = None
 
 
-def request_seal(workspace: Workspace, wanted: SealSpec) -> bytes:
+def request_seal(workspace: Workspace, wanted: SealSpec) -> bytes | None:
     """Make a key for a seal, name it in mingzheng.toml and return the request for its certificate (DER).
 
-    `wanted` has no key, certificate or seal yet. Raises SealOptionError.
+    `wanted` has no key, certificate or seal yet; with a token the key is there already, and None is returned if the
+    token does not show its public key: then the device's own tool makes the request. Raises SealOptionError.
     """
     _check_body(workspace, wanted.issuer, wanted.body)
-    owner = f"issuer{wanted.issuer}-seal{wanted.body}-{wanted.form}"
-    private, file = workspace.seals.new_key(wanted.alg, owner)
     organisation = workspace.config.issuer_records()[wanted.issuer].name
-    request = make_csr(subject_cn=wanted.name, subject_o=organisation, key=private)
-    _store(workspace, seals=(*workspace.config.sealing.seals, replace(wanted, key=file)))
+    key: RequestKey | None
+    if wanted.token is not None:
+        key = workspace.seals.request_key(wanted.token)
+        if key is not None and key.alg is not wanted.alg:
+            raise SealOptionError(
+                f"令牌里的密钥是 {key.alg}，用 --alg 写明", f"the token's key is {key.alg}: say so with --alg"
+            )
+    else:
+        owner = f"issuer{wanted.issuer}-seal{wanted.body}-{wanted.form}"
+        key, file = workspace.seals.new_key(wanted.alg, owner)
+        wanted = replace(wanted, key=file)
+    request = None if key is None else make_csr(subject_cn=wanted.name, subject_o=organisation, key=key)
+    _store(workspace, seals=(*workspace.config.sealing.seals, wanted))
     return request
 
 
@@ -223,7 +233,12 @@ def _newest(workspace: Workspace, place: Place) -> SealSpec:
 
 
 def _replace(workspace: Workspace, spec: SealSpec) -> SealSpec:
-    _store(workspace, seals=[spec if item.key == spec.key else item for item in workspace.config.sealing.seals])
+    """Put it in the stead of the newest seal of its place."""
+    seals = list(workspace.config.sealing.seals)
+    place = (spec.issuer, spec.body, spec.form)
+    number = max(n for n, item in enumerate(seals) if (item.issuer, item.body, item.form) == place)
+    seals[number] = spec
+    _store(workspace, seals=seals)
     return spec
 
 
@@ -271,8 +286,7 @@ def _check_chain(workspace: Workspace, certificate: Certificate) -> None:
 
 def _with_certificate(workspace: Workspace, spec: SealSpec, data: bytes, chain: Sequence[bytes]) -> SealSpec:
     certificate = _certificate(workspace, data)
-    if workspace.seals.private(spec.key, spec.alg).spki != certificate.spki:
-        raise SealOptionError("证书不是这枚印章的密钥的", "the certificate is not of this seal's key")
+    _check_key(workspace, spec, certificate)
     _check_chain(workspace, certificate)
     return replace(
         spec,
@@ -282,6 +296,18 @@ def _with_certificate(workspace: Workspace, spec: SealSpec, data: bytes, chain: 
         valid_from=max(spec.valid_from, day_of_time(certificate.not_before - 1) + 1),
         valid_until=min(spec.valid_until, day_of_time(certificate.not_after + 1) - 1),
     )
+
+
+def _check_key(workspace: Workspace, spec: SealSpec, certificate: Certificate) -> None:
+    if spec.token is not None and certificate.key_alg.name == spec.alg.name:
+        try:
+            workspace.seals.check_token(spec.token, certificate.der)
+            return
+        except SealKeyMismatchError:
+            pass
+    elif spec.token is None and workspace.seals.private(str(spec.key), spec.alg).spki == certificate.spki:
+        return
+    raise SealOptionError("证书不是这枚印章的密钥的", "the certificate is not of this seal's key")
 
 
 def _with_seal(workspace: Workspace, spec: SealSpec, data: bytes) -> SealSpec:

@@ -42,7 +42,8 @@ from mingzheng.issuer.refusals import (
     WorkspaceMissingError,
     WorkspaceUnfinishedError,
 )
-from mingzheng.issuer.sealstore import FileSealVault, SealStore, SealVault
+from mingzheng.issuer.sealconfig import TokenSpec
+from mingzheng.issuer.sealstore import FileSealVault, SealStore, SealVault, no_pin
 from mingzheng.keys import custody
 from mingzheng.keys.alg import Alg
 from mingzheng.keys.kid import Kid
@@ -105,6 +106,7 @@ class Access:
     vault: Vault
     memory_dir: Path | None
     seal_vault: SealVault = field(default_factory=FileSealVault)
+    pin: Callable[[TokenSpec], str] = no_pin  # called once a token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,7 @@ class Workspace:
         self._access = access
         self._passphrase: bytes | None = None
         self._signers: dict[bytes, Signer] = {}
-        self.seals = SealStore(root, access.seal_vault, self._secret)
+        self.seals = SealStore(root, access.seal_vault, self._secret, access.pin)
         self._log: EmbeddedLog | None = None
         self._profiles: ProfileSet | None = None
 
@@ -253,8 +255,10 @@ class Workspace:
         return self.config
 
     def store_config(self, config: WorkspaceConfig) -> None:
-        """Replace mingzheng.toml, durable on return."""
-        publish(self.root / CONFIG, format_config(config), temporary=self.root / f".{CONFIG}.tmp")
+        """Replace mingzheng.toml, durable on return. Raises ConfigError for what could not be read again."""
+        data = format_config(config)
+        parse_config(data)
+        publish(self.root / CONFIG, data, temporary=self.root / f".{CONFIG}.tmp")
         self.config = config
 
     # dates and images

@@ -7,7 +7,7 @@ caller. Left out on purpose: revocation lists, policies, other names.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from mingzheng.keys import der
 from mingzheng.keys.errors import CertSpecError, DerError
@@ -82,7 +82,25 @@ def make_certificate(spec: CertSpec, issuer: CertIssuer) -> bytes:
     return data
 
 
-def make_csr(*, subject_cn: str, subject_o: str, key: SealPrivate) -> bytes:
+class RequestKey(Protocol):
+    """A key that signs the request for its own certificate: in memory or in a token."""
+
+    @property
+    def alg(self) -> SealAlg:
+        """With what it signs."""
+        ...
+
+    @property
+    def spki(self) -> bytes:
+        """DER SubjectPublicKeyInfo."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """See SealKey.sign."""
+        ...
+
+
+def make_csr(*, subject_cn: str, subject_o: str, key: RequestKey) -> bytes:
     """DER of a PKCS #10 request for a certificate of `key` (RFC 2986), to hand to an outside CA."""
     info = der.der_sequence(der.der_integer(0), der_name(subject_cn, subject_o), key.spki, der.der_tlv(0xA0, b""))
     return der.der_sequence(info, der_algorithm(key.alg), der.der_bits(key.sign(info)))

@@ -10,7 +10,7 @@ from mingzheng.formats.page import SealShape
 from mingzheng.issuer.config import WorkspaceConfig, format_config, parse_config
 from mingzheng.issuer.refusals import ConfigError
 from mingzheng.issuer.schema import FileForm
-from mingzheng.issuer.sealconfig import FORMATS, NO_SEALS, MakerSpec, RuleSpec, SealConfig, SealSpec
+from mingzheng.issuer.sealconfig import FORMATS, NO_SEALS, MakerSpec, RuleSpec, SealConfig, SealSpec, TokenSpec
 from mingzheng.keys.sealkey import SealAlg
 
 PDF = SealSpec(
@@ -43,6 +43,8 @@ OFD = replace(
     picture=None,
     revoked_on=None,
 )
+TOKEN = TokenSpec(module="/usr/lib/p11.so", label="印章", key="a", key_id=b"\x01\xff", pin_env="SEAL_PIN")
+IN_TOKEN = replace(PDF, key=None, token=TOKEN, certificate="t.cer", valid_from=300, valid_until=400, revoked_on=None)
 PENDING = replace(OFD, body=2, art=SealShape.SQUARE, key="d.pem", certificate=None, chain=(), seal=None)
 RULE = RuleSpec(issuer=2, kinds=(3,), jurisdictions=(0,), bodies=(0, 2), valid_from=100, valid_until=MAX_DAY)
 SEALING = SealConfig(
@@ -54,7 +56,7 @@ SEALING = SealConfig(
         MakerSpec(certificate=None, chain=(), key="o.pem", revoked_on=None),
     ),
     time_stamps="https://tsa.example.cn/tsp",
-    seals=(PDF, OFD, PENDING),
+    seals=(PDF, OFD, PENDING, IN_TOKEN),
     rules=(RULE, replace(RULE, issuer=1, kinds=(1, 2), bodies=(1,), valid_until=300)),
 )
 CONFIG = WorkspaceConfig(
@@ -79,12 +81,26 @@ def test_a_seal_is_ready_from_its_first_day_to_its_last_and_not_from_its_revocat
 
 def test_the_newest_ready_seal_of_body_and_form_is_taken() -> None:
     newer = replace(OFD, key="e.pem", certificate="e.cer", valid_from=150)
-    config = replace(SEALING, seals=(OFD, newer, PDF))
+    config = replace(SEALING, seals=(replace(OFD, key="z.pem"), OFD, newer, PDF))
     assert config.seal_for(2, 1, FileForm.OFD, 149) == OFD
     assert config.seal_for(2, 1, FileForm.OFD, 150) == newer
     assert config.seal_for(2, 1, FileForm.OFD, 201) is None
     assert config.seal_for(2, 2, FileForm.OFD, 150) is None
     assert config.seal_for(1, 1, FileForm.OFD, 150) is None
+
+
+def test_a_key_in_a_token_seals_for_one_body_of_an_issuer() -> None:
+    """The same body may use it again, with a new certificate."""
+    assert TOKEN.label in TEXT
+    again = replace(IN_TOKEN, certificate="u.cer")
+    for second, good in ((again, True), (replace(again, body=2), False), (replace(again, issuer=1), True)):
+        config = replace(CONFIG, sealing=replace(SEALING, seals=(IN_TOKEN, second)))
+        if good:
+            assert parse_config(format_config(config)) == config
+        else:
+            with pytest.raises(ConfigError):
+                parse_config(format_config(config))
+    assert replace(SEALING, seals=(IN_TOKEN, again)).seal_for(2, 1, FileForm.PDF, 300) == again
 
 
 def test_the_own_maker_has_key_and_certificate_and_is_not_revoked() -> None:
@@ -113,6 +129,14 @@ def test_a_rule_is_found_by_issuer_kind_region_and_day() -> None:
         ('form = "pdf"', 'form = "png"', "seal[0].form"),
         ('alg = "ecdsa-p256-sha256"', 'alg = "sm2-sm3"', "seal[0].alg"),
         ('key = "a.pem"', 'key = "../a.pem"', "seal[0].key"),
+        ("token = {", 'key = "t.pem"\ntoken = {', "seal[3].key"),
+        ('key = "a.pem"\n', "", "seal[0].key"),
+        ('key = "b.pem"', 'token = { module = "/a.so", label = "a", key = "a" }', "seal[1].token"),
+        ('module = "/usr/lib/p11.so"', 'module = "p11.so"', "seal[3].token.module"),
+        ('key = "a", id = "01ff"', 'key = "a", id = "01f"', "seal[3].token.id"),
+        (', key = "a", id = "01ff"', "", "seal[3].token.key"),
+        ('pin_env = "SEAL_PIN"', 'pin_env = "271828"', "seal[3].token.pin_env"),
+        ('pin_env = "SEAL_PIN"', 'pin = "271828"', "seal[3].token.pin"),
         ('seal = "b.esl"', 'seal = ".b.esl"', "seal[1].seal"),
         ('chain = ["c.cer"]', 'chain = ["x/c.cer"]', "seal_maker[0].chain"),
         ('key = "b.pem"', 'key = "a.pem"', "seal"),

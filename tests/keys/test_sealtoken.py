@@ -1,59 +1,26 @@
 """Seal keys in a token: SoftHSM stands for the authority's device."""
 
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sealpress
+import softtoken
+from softtoken import NAMES, PIN
 
 from mingzheng.formats.page import Rect
-from mingzheng.keys.certmake import CertIssuer, CertSpec, make_certificate
+from mingzheng.keys.certmake import CertIssuer, CertSpec, make_certificate, make_csr
 from mingzheng.keys.errors import SealKeyMismatchError, SealTokenError
 from mingzheng.keys.sealkey import SealAlg, SealKey
-from mingzheng.keys.sealtoken import TokenPlace, TokenSealKey, open_token_key
+from mingzheng.keys.sealtoken import TokenPlace, TokenSealKey, open_request_key, open_token_key
 from mingzheng.keys.x509 import parse_certificate, verify_signed
-
-LIBRARIES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
-PIN = "271828"
-NAMES = {SealAlg.P256: "章p256", SealAlg.RSA: "章rsa"}
 
 
 @pytest.fixture(scope="module")
-def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A fresh token with one key of each kind, brought in as PKCS #8; the library's path."""
-    library = next((Path(path) for path in LIBRARIES if Path(path).exists()), None)
-    if library is None:
-        pytest.skip("the library of SoftHSM is not where Debian puts it")
-    home = tmp_path_factory.mktemp("softhsm")
-    (home / "tokens").mkdir()
-    (home / "softhsm2.conf").write_text(f"directories.tokendir = {home / 'tokens'}\nobjectstore.backend = file\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOFTHSM2_CONF", str(home / "softhsm2.conf"))
-        tool = ["softhsm2-util", "--module", str(library)]
-        command = [*tool, "--init-token", "--free", "--label", "seals", "--so-pin", "314159", "--pin", PIN]
-        subprocess.run(command, check=True, capture_output=True)
-        for number, alg in enumerate(NAMES, start=1):
-            path = home / f"{alg}.pem"
-            _write_pem(path, sealpress.private(NAMES[alg], alg).private_bytes())
-            command = [*tool, "--import", str(path), "--token", "seals", "--label", alg.name, "--id", f"0{number}"]
-            subprocess.run([*command, "--pin", PIN], check=True, capture_output=True)
-        yield library
-
-
-def _write_pem(path: Path, pkcs8: bytes) -> None:
-    from cryptography.hazmat.primitives.serialization import (
-        Encoding,
-        NoEncryption,
-        PrivateFormat,
-        load_der_private_key,
-    )
-
-    key = load_der_private_key(pkcs8, None)
-    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+def token() -> Path:
+    return softtoken.library()
 
 
 def place(library: Path, /, **changes: Any) -> TokenPlace:
@@ -139,6 +106,73 @@ def test_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pkcs11", None)
     with pytest.raises(SealTokenError, match="mingzheng\\[pkcs11\\]"):
         open_token_key(place(Path("/nowhere.so")), pin="", certificate=sealpress.certificate("某部"))
+
+
+@pytest.mark.pkcs11
+@pytest.mark.parametrize("alg", list(NAMES))
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_token_signs_the_request_for_its_certificate(token: Path, alg: SealAlg, by_id: bool) -> None:
+    from cryptography.x509 import load_der_x509_csr
+
+    key_id = bytes([1 + list(NAMES).index(alg)])
+    changes = {"key": None, "key_id": key_id} if by_id else {"key": alg.name}
+    key = open_request_key(place(token, **changes), pin=PIN)
+    assert key is not None
+    assert (key.alg, key.spki) == (alg, sealpress.private(NAMES[alg], alg).spki)
+    request = load_der_x509_csr(make_csr(subject_cn="章", subject_o="某部", key=key))
+    assert request.is_signature_valid
+
+
+class Refused(Exception):
+    """What the fake library raises."""
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, public: dict[str, Any] | None) -> None:
+    """A library whose token shows that public key, and signs nothing."""
+
+    def get_key(*, object_class: str, label: str, id: bytes) -> object:
+        if object_class == "public" and public is None:
+            raise Refused
+        return public
+
+    session = SimpleNamespace(get_key=get_key)
+    opened = SimpleNamespace(open=lambda user_pin=None: session)
+    names = ("KEY_TYPE", "MODULUS", "PUBLIC_EXPONENT", "EC_POINT")
+    module = SimpleNamespace(
+        lib=lambda path: SimpleNamespace(get_token=lambda token_label: opened),
+        PKCS11Error=Refused,
+        UserAlreadyLoggedIn=Refused,
+        NoSuchKey=Refused,
+        ObjectClass=SimpleNamespace(PRIVATE_KEY="private", PUBLIC_KEY="public"),
+        Attribute=SimpleNamespace(**{name: name for name in names}),
+        KeyType=SimpleNamespace(RSA="rsa"),
+    )
+    monkeypatch.setitem(sys.modules, "pkcs11", module)
+
+
+def test_public_keys_as_tokens_show_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    spki = sealpress.private("章").spki
+    for point in (spki[-65:], b"\x04\x41" + spki[-65:]):
+        fake(monkeypatch, {"KEY_TYPE": "ec", "EC_POINT": point})
+        key = open_request_key(place(Path("/a.so")), pin=PIN)
+        assert key is not None
+        assert (key.alg, key.spki) == (SealAlg.P256, spki)
+    fake(monkeypatch, {"KEY_TYPE": "rsa", "MODULUS": ((1 << 2047) + 1).to_bytes(256), "PUBLIC_EXPONENT": b"\1\0\1"})
+    key = open_request_key(place(Path("/a.so")), pin=PIN)
+    assert key is not None
+    assert key.alg is SealAlg.RSA
+    fake(monkeypatch, None)
+    assert open_request_key(place(Path("/a.so")), pin=PIN) is None
+
+
+@pytest.mark.parametrize(
+    "public",
+    [{"KEY_TYPE": "ec", "EC_POINT": b"\4" + bytes(64)}, {"KEY_TYPE": "ec", "EC_POINT": b""}, {"KEY_TYPE": "ec"}, {}],
+)
+def test_refuses_public_keys_that_are_none(monkeypatch: pytest.MonkeyPatch, public: dict[str, Any]) -> None:
+    fake(monkeypatch, public)
+    with pytest.raises(SealTokenError, match="P-256 or RSA"):
+        open_request_key(place(Path("/a.so")), pin=PIN)
 
 
 def test_refuses_certificates_of_keys_no_token_is_asked_for() -> None:
