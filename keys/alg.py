@@ -1,8 +1,8 @@
 """The closed set of signature algorithms and the public keys that use them.
 
 Sources: RFC 8410 (Ed25519 SubjectPublicKeyInfo), RFC 5480 (P-256), RFC 9864 (algorithm numbers −19 and
-−9), RFC 9053 (−8 and −7, receipts only), RFC 8032 §5.1.7, GM/T 0009-2012 (SM2; its number is private use:
-docs/adr/0014). The algorithm is the one integer in the
+−9), RFC 9053 (−8 and −7, receipts only), RFC 9964 (−48, ML-DSA-44, witnesses only), RFC 8032 §5.1.7,
+GM/T 0009-2012 (SM2; its number is private use: docs/adr/0014). The algorithm is the one integer in the
 trusted key's record: nothing in a message chooses it. Left out on purpose: every other curve,
 compressed points, DER signatures.
 """
@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from mingzheng.keys import mldsa
 from mingzheng.keys.errors import BadSpkiError, SignatureInvalidError, UnknownAlgError, WeakKeyError
 from mingzheng.keys.kid import Kid, kid_of_spki
 from mingzheng.keys.sm2 import SPKI_HEAD, point_of_spki, sm2_verify
 
-SIGNATURE_BYTES: Final = 64
+SIGNATURE_BYTES: Final = 64  # of every algorithm but ML-DSA-44
 
 # The one accepted DER head of each kind of key: everything before the key bytes is constant.
 _ED25519_HEAD: Final = bytes.fromhex("302a300506032b6570032100")
@@ -51,13 +52,15 @@ _ECDSA: Final = ec.ECDSA(hashes.SHA256())
 class Alg(IntEnum):
     """COSE algorithm numbers. −8 and −7 only for keys of role receipt (RFC 9942 verifiers want them).
 
-    SM2 has no registered number; private use begins below −65536 (RFC 9053 §8), and 501 is the last arc of its OID.
+    ML-DSA-44 only for keys of role witness. SM2 has no registered number; private use begins below −65536
+    (RFC 9053 §8), and 501 is the last arc of its OID.
     """
 
     ED25519 = -19
     ESP256 = -9
     EDDSA = -8
     ES256 = -7
+    ML_DSA_44 = -48
     SM2 = -65536 - 501
 
 
@@ -74,7 +77,7 @@ class PublicKey:
     _verify: Callable[[bytes, bytes], None] = field(repr=False, compare=False)
 
     def raw(self) -> bytes:
-        """The key itself: 32 bytes for Ed25519, the 65-byte uncompressed point for P-256 and SM2."""
+        """The key itself: Ed25519 32 bytes, P-256 and SM2 the 65-byte uncompressed point, ML-DSA-44 1,312 bytes."""
         return self.spki[len(_raw_head(self.alg)) :]
 
     def __reduce__(self) -> tuple[Callable[..., "PublicKey"], tuple[bytes, int]]:
@@ -101,7 +104,12 @@ def parse_public_key(spki: bytes, *, alg: Alg) -> PublicKey:
     """
     spki = bytes(spki)
     if alg is Alg.SM2:
-        check = partial(_verify_sm2, point_of_spki(spki))
+        check: Callable[[bytes, bytes], None] = partial(_verify_sm2, point_of_spki(spki))
+        return PublicKey(alg=alg, spki=spki, kid=kid_of_spki(spki), _verify=check)
+    if alg is Alg.ML_DSA_44:
+        if len(spki) != len(mldsa.SPKI_HEAD) + mldsa.PUBLIC_BYTES or not spki.startswith(mldsa.SPKI_HEAD):
+            raise BadSpkiError("not the DER SubjectPublicKeyInfo of an ML-DSA-44 key")
+        check = mldsa.verifier(spki[len(mldsa.SPKI_HEAD) :])
         return PublicKey(alg=alg, spki=spki, kid=kid_of_spki(spki), _verify=check)
     kind, head, size = (
         ("Ed25519", _ED25519_HEAD, _ED25519_BYTES) if alg in ED25519_ALGS else ("P-256", _P256_HEAD, _P256_BYTES)
@@ -119,13 +127,15 @@ def spki_of_raw(raw: bytes, *, alg: Alg) -> bytes:
 
 
 def verify(key: PublicKey, *, signature: bytes, message: bytes) -> None:
-    """Check `signature` (64 raw bytes) of `key` over `message`.
+    """Check `signature` (64 raw bytes; ML-DSA-44: 2,420) of `key` over `message`.
 
     Ed25519: RFC 8032 §5.1.7, s below the group order. ECDSA: r ‖ s with 0 < r, s < n, high and low s
-    alike. SM2: r ‖ s likewise, user id 1234567812345678, over SM3(Z ‖ message). Raises SignatureInvalidError.
+    alike. SM2: r ‖ s likewise, user id 1234567812345678, over SM3(Z ‖ message). Raises
+    SignatureInvalidError, and for ML-DSA-44 MldsaUnavailableError where the library lacks it.
     """
-    if len(signature) != SIGNATURE_BYTES:
-        raise SignatureInvalidError(f"signature is {len(signature)} bytes, expected {SIGNATURE_BYTES}")
+    want = mldsa.SIGNATURE_BYTES if key.alg is Alg.ML_DSA_44 else SIGNATURE_BYTES
+    if len(signature) != want:
+        raise SignatureInvalidError(f"signature is {len(signature)} bytes, expected {want}")
     try:
         key._verify(signature, message)
     except InvalidSignature:
@@ -152,6 +162,8 @@ def _raw_head(alg: Alg) -> bytes:
     """What stands before the key bytes in the SubjectPublicKeyInfo."""
     if alg in ED25519_ALGS:
         return _ED25519_HEAD
+    if alg is Alg.ML_DSA_44:
+        return mldsa.SPKI_HEAD
     return SPKI_HEAD if alg is Alg.SM2 else _P256_HEAD[:-1]
 
 

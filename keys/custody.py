@@ -4,9 +4,9 @@ Sources: RFC 5958 (EncryptedPrivateKeyInfo), RFC 8018 (PBES2), RFC 7914 (scrypt)
 passphrase goes through scrypt with N = 2^14, r = 8, p = 5 (16 MiB, about 0.2 s), a setting that the
 OWASP password storage guide counts as strong as 2^17, 8, 1 and that stays under OpenSSL's 32 MiB, so that
 `openssl pkey` opens the file too; AES-256-CBC inside (`pkcs8`): the library's own PKCS#8 writer offers only
-PBKDF2 with few rounds, and knows no SM2. Two lines before the PEM block name the key and carry the block's
-digest, which tells a damaged file from a wrong passphrase. Keys of credentials and of seals alike. Left
-out: tokens (PKCS#11) and remote signers, which will be other `Signer`s.
+PBKDF2 with few rounds, and knows no SM2. An ML-DSA-44 key is kept as its seed (RFC 9881 §6). Two lines before
+the PEM block name the key and carry the block's digest, which tells a damaged file from a wrong passphrase. Keys
+of credentials and of seals alike. Left out: tokens (PKCS#11) and remote signers, which will be other `Signer`s.
 """
 
 import base64
@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from mingzheng.keys import mldsa
 from mingzheng.keys.alg import ED25519_ALGS, Alg
 from mingzheng.keys.errors import (
     BadPrivateKeyError,
@@ -82,12 +83,13 @@ _END: Final = b"-----END ENCRYPTED PRIVATE KEY-----\n"
 _HEADER: Final = re.compile(rb"mingzheng-key: ([0-9a-f]{16})\nsha256: ([0-9a-f]{64})\n")
 _CLEAR: Final = re.compile(rb"-----BEGIN (?:EC |RSA |OPENSSH )?PRIVATE KEY-----")
 _FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_READERS: Final = {Alg.SM2: read_sm2_private_info, Alg.ML_DSA_44: mldsa.read_private_info}  # ours, not the library's
 _SEAL_ALGS: Final = {CertAlg.SM2: SealAlg.SM2, CertAlg.P256: SealAlg.P256, CertAlg.RSA: SealAlg.RSA}
 
 
 def generate(alg: Alg) -> InMemorySigner:
     """A new key from the system's random numbers."""
-    if alg in ED25519_ALGS:
+    if alg in ED25519_ALGS or alg is Alg.ML_DSA_44:
         return InMemorySigner.from_private_bytes(alg, secrets.token_bytes(PRIVATE_BYTES))
     if alg is Alg.SM2:
         return InMemorySigner.from_private_bytes(alg, generate_scalar())
@@ -156,8 +158,8 @@ def load_signer(path: Path, alg: Alg, passphrase: bytes) -> InMemorySigner:
     digest: there a damaged cipher text is reported as a wrong passphrase.
     """
     kid, block = _read_block(path, passphrase)
-    if alg is Alg.SM2:
-        raw = _sm2_scalar(_open_pkcs8(block, path.name, passphrase), path.name)
+    if alg in _READERS:
+        raw = _scalar_or_seed(_open_pkcs8(block, path.name, passphrase), alg, path.name)
     else:
         raw = _private_bytes(_open_pem(block, path.name, passphrase), alg)
     try:
@@ -301,7 +303,7 @@ def _open_pem(block: bytes, name: str, passphrase: bytes) -> PrivateKeyTypes:
 
 
 def _open_pkcs8(block: bytes, name: str, passphrase: bytes) -> bytes:
-    """The PrivateKeyInfo in a PEM block: for SM2, which the library does not load."""
+    """The PrivateKeyInfo in a PEM block, for keys that the library does not load: SM2, and older ones ML-DSA-44."""
     encoded = block.removeprefix(_BEGIN).removesuffix(_END).replace(b"\n", b"")
     try:
         return decrypt_private_info(base64.b64decode(encoded, validate=True), passphrase)
@@ -311,11 +313,11 @@ def _open_pkcs8(block: bytes, name: str, passphrase: bytes) -> bytes:
         raise KeyFileAlgError(f"{name}: encrypted or made by an unknown algorithm") from error
 
 
-def _sm2_scalar(plain: bytes, name: str) -> bytes:
+def _scalar_or_seed(plain: bytes, alg: Alg, name: str) -> bytes:
     try:
-        return read_sm2_private_info(plain)
+        return _READERS[alg](plain)
     except BadPrivateKeyError as error:
-        raise KeyFileAlgError(f"{name}: holds no SM2 key") from error
+        raise KeyFileAlgError(f"{name}: holds no {alg.name} key") from error
 
 
 def _check_kid(kid: str | None, spki: bytes, name: str) -> None:
@@ -349,6 +351,8 @@ def _pkcs8(signer: InMemorySigner) -> bytes:
     raw = signer.private_bytes()
     if signer.public_key.alg is Alg.SM2:
         return sm2_private_info(raw, signer.public_key.raw())
+    if signer.public_key.alg is Alg.ML_DSA_44:
+        return mldsa.private_info(raw)
     key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey
     if signer.public_key.alg in ED25519_ALGS:
         key = Ed25519PrivateKey.from_private_bytes(raw)

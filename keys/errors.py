@@ -311,6 +311,12 @@ class Sm2UnavailableError(KeysError):
     code = "sm2.unavailable"
 
 
+class MldsaUnavailableError(KeysError):
+    """Checking or making an ML-DSA-44 signature needs a newer `cryptography` library than the one here."""
+
+    code = "mldsa.unavailable"
+
+
 class Sm2FailedError(KeysError):
     """The library refused an SM2 operation that should have worked."""
 

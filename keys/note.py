@@ -1,8 +1,8 @@
 """Signed notes: a text and the lines of those who signed it.
 
-Source: C2SP signed-note; tlog-cosignature for lines of type 0x04 (Ed25519 v1). The rule for a line of
-a known key that fails is the strict one: the whole note is refused. A key's second line must verify as
-well, and counts once. Left out: ECDSA and ML-DSA lines, which stay unverified.
+Source: C2SP signed-note; tlog-cosignature for lines of type 0x04 (Ed25519) and 0x06 (ML-DSA-44). The rule for
+a line of a known key that fails is the strict one: the whole note is refused. A key's second line must verify as
+well, and counts once. Left out: ECDSA lines, which stay unverified.
 """
 
 import base64
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mingzheng.keys.alg import verify
+from mingzheng.keys.cosignature import MAX_TIMESTAMP, TIME_BYTES, checkpoint_message, cosignature_message
 from mingzheng.keys.errors import (
     BadVkeyError,
     NoteKeysAmbiguousError,
@@ -22,13 +23,20 @@ from mingzheng.keys.errors import (
     SignatureInvalidError,
 )
 from mingzheng.keys.signer import Signer
-from mingzheng.keys.vkey import HASH_BYTES, TYPE_COSIGNATURE, VerifierKey, check_name, decode_base64, vkey_for
+from mingzheng.keys.vkey import (
+    COSIGNER_TYPES,
+    HASH_BYTES,
+    TYPE_ML_DSA_44,
+    VerifierKey,
+    check_name,
+    cosigner_vkey,
+    decode_base64,
+    vkey_for,
+)
 
 MAX_NOTE_BYTES: Final = 1 << 20
 MAX_SIGNATURES: Final = 100  # the specification asks for at least 16; Go's reader takes 100
-MAX_TIMESTAMP: Final = 2**63 - 1
 _PREFIX: Final = "\u2014 "
-_TIME_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,17 +146,22 @@ def format_line(name: str, key_hash: bytes, signature: bytes) -> str:
 
 
 def cosign_line(name: str, signer: Signer, *, text: str, timestamp: int) -> str:
-    """A witness's line over a checkpoint's text (tlog-cosignature, Ed25519). Raises NoteSignerError."""
-    vkey = _vkey_of(name, signer, TYPE_COSIGNATURE)
+    """A witness's line over a checkpoint's text (tlog-cosignature, by the signer's algorithm).
+
+    Raises NoteSignerError for a key that cosigns nothing or a time out of range, NoteMalformedError for an ML-DSA-44
+    key and a text that is no checkpoint.
+    """
+    vkey = _vkey_of(name, signer, cosign=True)
     if not 0 <= timestamp <= MAX_TIMESTAMP:
         raise NoteSignerError("cosignature time is out of range")
-    signature = signer.sign(cosignature_message(text, timestamp))
-    return format_line(name, vkey.key_hash, timestamp.to_bytes(_TIME_BYTES) + signature)
+    signature = signer.sign(_cosigned(vkey, text, timestamp))
+    return format_line(name, vkey.key_hash, timestamp.to_bytes(TIME_BYTES) + signature)
 
 
-def cosignature_message(text: str, timestamp: int) -> bytes:
-    """What an Ed25519 cosignature signs: header line, time line, the whole note text."""
-    return f"cosignature/v1\ntime {timestamp}\n{text}".encode()
+def _cosigned(vkey: VerifierKey, text: str, timestamp: int) -> bytes:
+    if vkey.sig_type == TYPE_ML_DSA_44:
+        return checkpoint_message(text, cosigner=vkey.name, timestamp=timestamp)
+    return cosignature_message(text, timestamp)
 
 
 def _check_characters(whole: str) -> None:
@@ -180,28 +193,30 @@ def _index(vkeys: Sequence[VerifierKey]) -> Mapping[tuple[str, bytes], VerifierK
 
 def _verify_line(vkey: VerifierKey, line: UnverifiedSignature, text: str) -> VerifiedSignature:
     assert vkey.public_key is not None
-    signature, message, timestamp = line.signature, text.encode(), None
-    if vkey.sig_type == TYPE_COSIGNATURE:
-        timestamp = int.from_bytes(signature[:_TIME_BYTES])
-        signature, message = signature[_TIME_BYTES:], cosignature_message(text, timestamp)
+    signature, timestamp = line.signature, None
     try:
+        if vkey.sig_type in COSIGNER_TYPES:
+            timestamp, signature = int.from_bytes(signature[:TIME_BYTES]), signature[TIME_BYTES:]
+            message = _cosigned(vkey, text, min(timestamp, MAX_TIMESTAMP))
+        else:
+            message = text.encode()
         verify(vkey.public_key, signature=signature, message=message)
-    except SignatureInvalidError as error:
+    except (SignatureInvalidError, NoteMalformedError) as error:
         raise NoteSignatureInvalidError(name=vkey.name) from error
     if timestamp is not None and timestamp > MAX_TIMESTAMP:
         raise NoteSignatureInvalidError(name=vkey.name)
     return VerifiedSignature(vkey=vkey, signature=line.signature, timestamp=timestamp)
 
 
-def _vkey_of(name: str, signer: Signer, sig_type: int) -> VerifierKey:
+def _vkey_of(name: str, signer: Signer, *, cosign: bool) -> VerifierKey:
     try:
-        return vkey_for(name, signer.public_key, sig_type=sig_type)
+        return cosigner_vkey(name, signer.public_key) if cosign else vkey_for(name, signer.public_key)
     except BadVkeyError as error:
         raise NoteSignerError(f"this key cannot sign notes under this name: {error}") from error
 
 
 def _sign_line(name: str, signer: Signer, text: str) -> str:
-    vkey = _vkey_of(name, signer, 0x01)
+    vkey = _vkey_of(name, signer, cosign=False)
     try:
         message = text.encode()
     except UnicodeEncodeError:

@@ -1,7 +1,8 @@
 """Signer: what signs. The protocol every key holder follows, and the one that holds its key in memory.
 
 ECDSA is deterministic (RFC 6979), so a repeated run gives the same bytes and no bad random number can
-betray the key. SM2 is signed by the engine in the slot of `sm2` (OpenSSL), with a random number each time.
+betray the key. SM2 is signed by the engine in the slot of `sm2` (OpenSSL), with a random number each time, ML-DSA-44
+likewise hedged.
 Keeping keys on disk is `custody`'s business, making them too.
 """
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from mingzheng.keys import mldsa
 from mingzheng.keys.alg import ED25519_ALGS, Alg, PublicKey, parse_public_key
 from mingzheng.keys.errors import BadPrivateKeyError
 from mingzheng.keys.sm2 import SPKI_HEAD, check_scalar, message_digest, sm2_engine
@@ -31,7 +33,7 @@ class Signer(Protocol):
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """64 raw bytes: RFC 8032, or r ‖ s."""
+        """64 raw bytes: RFC 8032, or r ‖ s; ML-DSA-44: 2,420 bytes."""
         ...
 
 
@@ -45,19 +47,19 @@ class InMemorySigner:
 
     @classmethod
     def from_private_bytes(cls, alg: Alg, raw: bytes) -> "InMemorySigner":
-        """From 32 bytes: an Ed25519 seed (RFC 8032 §5.1.5) or a scalar of P-256 or SM2, big-endian.
+        """From 32 bytes: an Ed25519 seed (RFC 8032 §5.1.5) a scalar of P-256 or SM2, big-endian, or the
+        seed of an ML-DSA-44 key (FIPS 204 §5.1).
 
         Raises BadPrivateKeyError for another length or a scalar outside 1 … n−1 (SM2: n−2), and for SM2
-        Sm2UnavailableError where no library signs with it.
+        Sm2UnavailableError (ML-DSA-44: MldsaUnavailableError) where no library signs with it.
         """
         if len(raw) != PRIVATE_BYTES:
             raise BadPrivateKeyError(f"private key is {len(raw)} bytes, expected {PRIVATE_BYTES}")
-        load = _load_ed25519 if alg in ED25519_ALGS else _load_sm2 if alg is Alg.SM2 else _load_p256
-        sign, spki = load(raw)
+        sign, spki = _loader(alg)(raw)
         return cls(public_key=parse_public_key(spki, alg=alg), _sign=sign, _private=bytes(raw))
 
     def sign(self, message: bytes) -> bytes:
-        """64 raw bytes over `message`, the same every time (SM2 apart)."""
+        """64 raw bytes over `message`, the same every time (SM2 and ML-DSA-44 apart)."""
         return self._sign(message)
 
     def private_bytes(self) -> bytes:
@@ -67,6 +69,14 @@ class InMemorySigner:
     def __reduce__(self) -> NoReturn:
         """A private key does not travel by pickle."""
         raise TypeError("InMemorySigner cannot be pickled")
+
+
+def _loader(alg: Alg) -> Callable[[bytes], tuple[Callable[[bytes], bytes], bytes]]:
+    if alg in ED25519_ALGS:
+        return _load_ed25519
+    if alg is Alg.ML_DSA_44:
+        return mldsa.signer
+    return _load_sm2 if alg is Alg.SM2 else _load_p256
 
 
 def _load_ed25519(raw: bytes) -> tuple[Callable[[bytes], bytes], bytes]:

@@ -66,6 +66,7 @@ MAX_NAME_CHARS: Final = 128
 MAX_PREFIX_CHARS: Final = 64
 MAX_QUORUM_CHARS: Final = 16384
 MAX_NUMBER: Final = 65535
+MAX_SPKI_CHARS: Final = 2048  # an ML-DSA-44 key takes 1,780 base64 characters
 MAX_BLOCK_HEIGHT: Final = 8
 MAX_SECONDS: Final = 2**40 - 1
 MAX_GENERATION: Final = 2**53 - 1
@@ -113,7 +114,7 @@ _ROLE_ALGS: Final[Mapping[Role, frozenset[Alg]]] = {
     Role.CREDENTIAL: frozenset({Alg.ED25519, Alg.ESP256, Alg.SM2}),
     Role.RECEIPT: frozenset({Alg.EDDSA, Alg.ES256}),
     Role.CHECKPOINT: frozenset({Alg.ED25519}),
-    Role.WITNESS: frozenset({Alg.ED25519}),
+    Role.WITNESS: frozenset({Alg.ED25519, Alg.ML_DSA_44}),
 }
 _OTHER_ALGS: Final = frozenset({Alg.ED25519, Alg.ESP256})
 
@@ -412,7 +413,7 @@ def _take_role(value: Json, where: str) -> Role:
 def _take_public_key(item: Mapping[str, Json], where: str) -> PublicKey:
     try:
         alg = parse_alg(take_int(item["alg"], f"{where}.alg", low=-2 * MAX_NUMBER, high=MAX_NUMBER))
-        spki = decode_base64(take_string(item["spki"], f"{where}.spki", most=256))
+        spki = decode_base64(take_string(item["spki"], f"{where}.spki", most=MAX_SPKI_CHARS))
         if spki is None:
             raise TrustMalformedError(f"{where}.spki: not canonical base64")
         return parse_public_key(spki, alg=alg)

@@ -1,8 +1,8 @@
 """Verifier keys: the strings `name+hash+base64` by which logs and witnesses are known.
 
-Source: C2SP signed-note, section on signature types; tlog-cosignature for type 0x04. Types 0x01
-(Ed25519) and 0x04 (Ed25519 cosignature) can be verified; keys of any other type are read and kept, so
-that a policy naming them can be shown, and verify nothing.
+Source: C2SP signed-note, section on signature types; tlog-cosignature for the types 0x04 and 0x06. Types 0x01
+(Ed25519), 0x04 (Ed25519 cosignature) and 0x06 (ML-DSA-44 cosignature) can be verified; keys of any other type are
+read and kept, so that a policy naming them can be shown, and verify nothing.
 """
 
 import base64
@@ -11,12 +11,15 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
+from mingzheng.keys import mldsa
 from mingzheng.keys.alg import ED25519_ALGS, Alg, PublicKey, parse_public_key, spki_of_raw
 from mingzheng.keys.errors import BadVkeyError, WeakKeyError
 
 TYPE_ED25519: Final = 0x01
 TYPE_ECDSA: Final = 0x02
 TYPE_COSIGNATURE: Final = 0x04
+TYPE_ML_DSA_44: Final = 0x06
+COSIGNER_TYPES: Final = frozenset({TYPE_COSIGNATURE, TYPE_ML_DSA_44})
 MAX_NAME_BYTES: Final = 255  # the length byte of tlog-cosignature's cosigner_name
 MAX_VKEY_CHARS: Final = 4096  # an ML-DSA-44 key takes 1,752 base64 characters
 HASH_BYTES: Final = 4
@@ -90,15 +93,21 @@ def format_vkey(vkey: VerifierKey) -> str:
 
 
 def vkey_for(name: str, public_key: PublicKey, *, sig_type: int = TYPE_ED25519) -> VerifierKey:
-    """The verifier key of an Ed25519 key, as note signer (0x01) or cosigner (0x04).
+    """The verifier key of an Ed25519 key, as note signer (0x01) or cosigner (0x04), or of an ML-DSA-44 cosigner (0x06).
 
     Raises BadVkeyError for a bad name, another type or another algorithm.
     """
-    if public_key.alg not in ED25519_ALGS or sig_type not in (TYPE_ED25519, TYPE_COSIGNATURE):
-        raise BadVkeyError("only Ed25519 keys sign and cosign notes")
+    if sig_type not in _types_of(public_key.alg):
+        raise BadVkeyError("Ed25519 keys sign and cosign notes, ML-DSA-44 keys cosign them, no other key does")
     check_name(name)
     raw = public_key.raw()
     return VerifierKey(name=name, key_hash=key_hash(name, sig_type, raw), sig_type=sig_type, key=raw)
+
+
+def cosigner_vkey(name: str, public_key: PublicKey) -> VerifierKey:
+    """The verifier key under which a witness's key cosigns; raises BadVkeyError for a key that cannot."""
+    sig_type = TYPE_ML_DSA_44 if public_key.alg is Alg.ML_DSA_44 else TYPE_COSIGNATURE
+    return vkey_for(name, public_key, sig_type=sig_type)
 
 
 def decode_base64(text: str) -> bytes | None:
@@ -110,7 +119,17 @@ def decode_base64(text: str) -> bytes | None:
     return data if base64.b64encode(data).decode("ascii") == text else None
 
 
+def _types_of(alg: Alg) -> tuple[int, ...]:
+    if alg in ED25519_ALGS:
+        return (TYPE_ED25519, TYPE_COSIGNATURE)
+    return (TYPE_ML_DSA_44,) if alg is Alg.ML_DSA_44 else ()
+
+
 def _load(sig_type: int, key: bytes) -> PublicKey | None:
+    if sig_type == TYPE_ML_DSA_44:
+        if len(key) != mldsa.PUBLIC_BYTES:
+            raise BadVkeyError(f"ML-DSA-44 key is {len(key)} bytes, expected {mldsa.PUBLIC_BYTES}")
+        return parse_public_key(spki_of_raw(key, alg=Alg.ML_DSA_44), alg=Alg.ML_DSA_44)
     if sig_type not in (TYPE_ED25519, TYPE_COSIGNATURE):
         return None
     if len(key) != _ED25519_BYTES:

@@ -271,7 +271,7 @@ def test_unknown_keys_are_ignored_even_with_a_known_name_or_hash() -> None:
 
 def test_a_known_key_of_an_unknown_type_verifies_nothing() -> None:
     name, key = "q.example", b"a key of another kind"
-    odd = VerifierKey(name=name, key_hash=key_hash(name, 6, key), sig_type=6, key=key)
+    odd = VerifierKey(name=name, key_hash=key_hash(name, 7, key), sig_type=7, key=key)
     raw = join_note(TEXT, [format_line(name, odd.key_hash, bytes(64))])
     with pytest.raises(NoteUntrustedError):
         open_note(raw, [odd])

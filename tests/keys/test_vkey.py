@@ -93,7 +93,7 @@ def test_refuses_upper_case_hash() -> None:
         parse_vkey(f"{name}+{hashed.upper()}+{key}")
 
 
-@pytest.mark.parametrize("sig_type", [0x00, 0x03, 0x05, 0x06, 0xFA, 0xFF])
+@pytest.mark.parametrize("sig_type", [0x00, 0x03, 0x05, 0x07, 0xFA, 0xFF])
 def test_keeps_unknown_types(sig_type: int) -> None:
     text = text_of("log.example/a", sig_type, b"whatever it is")
     vkey = parse_vkey(text)
@@ -114,11 +114,11 @@ def test_keeps_a_post_quantum_key() -> None:
 
 
 def test_length_cap() -> None:
-    long = text_of("w.example", 6, bytes(3056))
+    long = text_of("w.example", 7, bytes(3056))
     assert len(long) <= MAX_VKEY_CHARS < len(long) + 4
     parse_vkey(long)
     with pytest.raises(BadVkeyError, match="longer"):
-        parse_vkey(text_of("w.example", 6, bytes(3057)))
+        parse_vkey(text_of("w.example", 7, bytes(3057)))
 
 
 @pytest.mark.parametrize("sig_type", [1, 4])
