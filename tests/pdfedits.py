@@ -5,13 +5,22 @@ attacks on signed PDFs (universal signature forgery, incremental saving, signatu
 annotations) and the everyday ones.
 """
 
+import hashlib
 import re
 from collections.abc import Callable
+from functools import cache
 
+from sealpress import AT, DAY, private
+
+from mingzheng.formats.pdf.cms import detached_cms, signer_of
 from mingzheng.formats.pdf.objects import stream
-from mingzheng.formats.pdf.revise import append_revision
+from mingzheng.formats.pdf.revise import append_revision, object_offset
+from mingzheng.formats.pdf.sealform import fill_byte_range
 from mingzheng.formats.pdf.skeleton import Skeleton, read_skeleton
 from mingzheng.formats.pdf.syntax import Ref, Value
+from mingzheng.keys.certmake import CA_USAGE, CertIssuer, CertSpec, make_certificate
+from mingzheng.keys.sealkey import make_seal_key
+from mingzheng.keys.x509 import parse_certificate
 
 Edit = Callable[["Sealed"], bytes]
 EDITS: dict[str, Edit] = {}
@@ -473,3 +482,283 @@ def other_seal_pasted(file: Sealed) -> bytes:
     match = list(re.finditer(rb"/Contents <([0-9a-f]{200,})>", file.data))[-1]
     other = list(re.finditer(rb"/Contents <([0-9a-f]{200,})>", file.other))[-1]
     return file.overwrite(match.start(1), other[1])
+
+
+@edit
+def page_removed(file: Sealed) -> bytes:
+    tree = re.sub(rb"/Kids \[[^\]]*\]", b"/Kids []", file.body(file.tree)).replace(b"/Count 1", b"/Count 0")
+    return file.save({file.tree: tree})
+
+
+@edit
+def page_under_a_further_node(file: Sealed) -> bytes:
+    """A node between root and page whose resources the page would inherit."""
+    tree = re.sub(rb"/Kids \[[^\]]*\]", b"/Kids [%d 0 R]" % file.size, file.body(file.tree))
+    node = b"<</Type /Pages /Parent %d 0 R /Kids [%d 0 R] /Count 1 /Rotate 180>>" % (file.tree, file.page)
+    return file.save({file.tree: tree, file.size: node})
+
+
+@edit
+def user_unit(file: Sealed) -> bytes:
+    return file.extend(file.page, b"/UserUnit 2")
+
+
+@edit
+def page_labels(file: Sealed) -> bytes:
+    return file.extend(file.root, b"/PageLabels <</Nums [0 <</P (2/2 )>>]>>")
+
+
+@edit
+def watermark_annotation(file: Sealed) -> bytes:
+    more = {file.size + 1: form()}
+    return file.annotate(b"<</Type /Annot /Subtype /Watermark %b /AP <</N %d 0 R>>>>" % (BOX, file.size + 1), more)
+
+
+@edit
+def redaction_annotation(file: Sealed) -> bytes:
+    return file.annotate(b"<</Type /Annot /Subtype /Redact %b /OverlayText (changed)>>" % BOX)
+
+
+@edit
+def annotation_without_a_picture(file: Sealed) -> bytes:
+    """Some readers draw it themselves."""
+    return file.annotate(b"<</Type /Annot /Subtype /Square %b /IC [1 1 1] /C [1 1 1]>>" % BOX)
+
+
+@edit
+def files_as_a_collection(file: Sealed) -> bytes:
+    """Acrobat opens the attachment in place of the page."""
+    return file.extend(file.root, b"/Collection <</Type /Collection /View /H /D (receipt)>>")
+
+
+@edit
+def colour_of_ink_redefined(file: Sealed) -> bytes:
+    body = file.body(file.page).replace(b"/Resources <<", b"/Resources <</ColorSpace <</DefaultRGB /DeviceRGB>> ", 1)
+    return file.save({file.page: body})
+
+
+@edit
+def colours_meant_otherwise(file: Sealed) -> bytes:
+    return file.change(file.root, rb"/OutputIntents \[", b"/OutputIntents [] /Nothing [")
+
+
+@edit
+def version_in_the_catalogue(file: Sealed) -> bytes:
+    return file.extend(file.root, b"/Version /2.0")
+
+
+def _packed(file: Sealed, objects: dict[int, bytes]) -> bytes:
+    """A revision of an object stream and a cross-reference stream (ISO 32000-1 §7.5.7, §7.5.8)."""
+    out = bytearray(file.data)
+    holder, table = file.size + 1, file.size + 2
+    index, bodies = b"", b""
+    for number in sorted(objects):
+        index += b"%d %d " % (number, len(bodies))
+        bodies += objects[number] + b" "
+    places = {holder: len(out)}
+    head = {"Type": b"/ObjStm", "N": b"%d" % len(objects), "First": b"%d" % len(index)}
+    out += b"%d 0 obj\n%b\nendobj\n" % (holder, stream(index + bodies, head))
+    places[table] = len(out)
+    rows = [(number, bytes([2]) + holder.to_bytes(4) + bytes([at])) for at, number in enumerate(sorted(objects))]
+    rows += [(number, bytes([1]) + place.to_bytes(4) + b"\0") for number, place in places.items()]
+    entries = {
+        "Type": b"/XRef",
+        "Size": b"%d" % (table + 1),
+        "W": b"[1 4 1]",
+        "Index": b"[" + b" ".join(b"%d 1" % number for number, _ in sorted(rows)) + b"]",
+        "Root": b"%d 0 R" % file.root,
+        "Info": b"%d 0 R" % file.info,
+        "Prev": re.findall(rb"startxref\n(\d+)", file.data)[-1],
+    }
+    out += b"%d 0 obj\n%b\nendobj\n" % (table, stream(b"".join(row for _, row in sorted(rows)), entries))
+    return bytes(out) + b"startxref\n%d\n%%%%EOF\n" % places[table]
+
+
+@edit
+def page_in_an_object_stream(file: Sealed) -> bytes:
+    return _packed(file, {file.page: file.body(file.page)[:-2] + b" /Rotate 180>>"})
+
+
+@edit
+def annotation_in_an_object_stream(file: Sealed) -> bytes:
+    page = re.sub(rb"/Annots \[", b"/Annots [%d 0 R " % file.size, file.body(file.page), count=1)
+    return _packed(file, {file.page: page, file.size: b"<</Type /Annot /Subtype /Square %b /IC [1 1 1]>>" % BOX})
+
+
+@edit
+def nothing_in_an_object_stream(file: Sealed) -> bytes:
+    return _packed(file, {file.info: file.body(file.info)})
+
+
+FOREIGN = frozenset({"stranger_in_place_of_the_seal"})  # a good file of somebody else: who that is, the seal table says
+
+
+@edit
+def stranger_in_place_of_the_seal(file: Sealed) -> bytes:
+    """The signature value and certificate of somebody else who bears the same names, over the same bytes."""
+    match = list(re.finditer(rb"/ByteRange \[0 (\d+) (\d+) (\d+)\]", file.data))[-1]
+    return _signed_by_a_stranger(file.data, int(match[1]), int(match[2]))
+
+
+@edit
+def stranger_seals_as_well(file: Sealed) -> bytes:
+    return _sealed_further(file, b"ETSI.CAdES.detached", b"/Sig", lock=b"")
+
+
+@edit
+def stranger_certifies(file: Sealed) -> bytes:
+    parameters = b"/TransformParams <</Type /TransformParams /P 3 /V /1.2>>"
+    lock = b"/Reference [<</Type /SigRef /TransformMethod /DocMDP %b>>]" % parameters
+    return _sealed_further(file, b"ETSI.CAdES.detached", b"/Sig", lock=lock)
+
+
+@edit
+def stranger_stamps(file: Sealed) -> bytes:
+    """A CMS of no time in a field for a time stamp."""
+    return _sealed_further(file, b"ETSI.RFC3161", b"/DocTimeStamp", lock=b"")
+
+
+def _sealed_further(file: Sealed, kind: bytes, type_: bytes, *, lock: bytes) -> bytes:
+    """One more signature field with a signature over everything."""
+    field, value = file.size, file.size + 1
+    body = re.sub(rb"/Fields \[", b"/Fields [%d 0 R " % field, file.catalogue, count=1)
+    page = re.sub(rb"/Annots \[", b"/Annots [%d 0 R " % field, file.body(file.page), count=1)
+    widget = b"<</Type /Annot /Subtype /Widget /FT /Sig /T (Extra) /Rect [0 0 0 0] /F 132 /V %d 0 R>>" % value
+    head = b"<</Type %b /Filter /Adobe.PPKLite /SubFilter /%b /ByteRange [%-41b] /Contents <" % (type_, kind, b"")
+    signature = head + b"0" * 6000 + b"> /M (D:20260601100000+08'00') %b>>" % lock
+    saved = file.save({file.root: body, file.page: page, field: widget, value: signature})
+    out, begin, end = fill_byte_range(saved, object_offset(saved, value))
+    return _signed_by_a_stranger(bytes(out), begin, end)
+
+
+def _signed_by_a_stranger(data: bytes, begin: int, end: int) -> bytes:
+    """A signature into the hole begin..end by a key under a root of its own, all names as in the genuine one."""
+    digest = hashlib.sha256(data[:begin] + data[end:]).digest()
+    key = make_seal_key(private("a stranger"), certificate=_stranger(), chain=())
+    cms = detached_cms(signer_of(str(key.alg), key.certificate, key.chain), digest=digest, sign=key.sign, stamp=None)
+    return data[: begin + 1] + cms.hex().encode().ljust(end - begin - 2, b"0") + data[end - 1 :]
+
+
+@cache
+def _stranger() -> bytes:
+    """A certificate under another root with the names of the genuine one."""
+    above = CertSpec(
+        subject_cn="印章测试根",
+        subject_o="某部",
+        spki=private("a stranger's root").spki,
+        serial=1,
+        not_before=AT - 900 * DAY,
+        not_after=AT + 9000 * DAY,
+        ca=True,
+        key_usage=CA_USAGE,
+    )
+    key = private("a stranger's root")
+    issuer = CertIssuer(key=key, certificate=parse_certificate(make_certificate(above, CertIssuer(key=key))))
+    spec = CertSpec(
+        subject_cn="某省住房和城乡建设厅",
+        subject_o="某部",
+        spki=private("a stranger").spki,
+        serial=7,
+        not_before=AT - 400 * DAY,
+        not_after=AT + 1000 * DAY,
+    )
+    return make_certificate(spec, issuer)
+
+
+def _first_signature(file: Sealed) -> int:
+    return int(re.findall(rb"/V (\d+) 0 R", file.body(file.find(rb"/T \(Seal1\)")))[0])
+
+
+@edit
+def certification_dropped(file: Sealed) -> bytes:
+    return file.change(_first_signature(file), rb"/Reference \[.*\]", b"")
+
+
+@edit
+def certification_loosened_in_place(file: Sealed) -> bytes:
+    place = file.data.index(b"/P ", file.data.index(b"/DocMDP /TransformParams"))
+    return file.overwrite(place + 3, b"3")
+
+
+@edit
+def certification_renamed_in_place(file: Sealed) -> bytes:
+    return file.overwrite(file.data.index(b"/DocMDP"), b"/DocMDX")
+
+
+@edit
+def permissions_dropped(file: Sealed) -> bytes:
+    return file.save({file.root: re.sub(rb"/Perms <<[^>]*>>", b"", file.catalogue) + b" "})
+
+
+@edit
+def lock_dropped(file: Sealed) -> bytes:
+    """The last seal's promise that nothing follows (FieldMDP; DocMDP of a single seal), taken back."""
+    number = max(int(value) for value in re.findall(rb"/T \(Seal\d\).*?/V (\d+) 0 R", file.data))
+    return file.change(number, rb"MDP /TransformParams", b"MDX /TransformParams")
+
+
+@edit
+def lock_renamed_in_place(file: Sealed) -> bytes:
+    return file.overwrite(file.data.rindex(b"MDP /TransformParams"), b"MDX")
+
+
+@edit
+def field_renamed(file: Sealed) -> bytes:
+    return file.change(file.find(rb"/T \(Seal1\)"), rb"/T \(Seal1\)", b"/T (Seal9)")
+
+
+@edit
+def seal_hidden(file: Sealed) -> bytes:
+    return file.change(file.find(rb"/T \(Seal1\)"), rb"/F 132", b"/F 134")
+
+
+def _pushed_in(file: Sealed, place: int, new: bytes) -> bytes:
+    """Bytes pushed in where the last revision begins to be read, offsets of its table and end mark put right."""
+    start = int(re.findall(rb"startxref\n(\d+)", file.data)[-1])
+
+    def moved(match: re.Match[bytes]) -> bytes:
+        offset = int(match[1])
+        return b"%010d" % (offset + len(new) if offset >= place else offset) + match[2]
+
+    tail = re.sub(rb"(\d{10})( 00000 n)", moved, file.data[start:])
+    tail = re.sub(rb"startxref\n\d+", b"startxref\n%d" % (start + len(new)), tail)
+    return file.data[:place] + new + file.data[place:start] + tail
+
+
+@edit
+def object_nobody_announces(file: Sealed) -> bytes:
+    """A second page body in front of the last table: readers that scan for objects take the later one."""
+    body = b"%d 0 obj\n%b\nendobj\n" % (file.contents, DRAW)
+    return _pushed_in(file, int(re.findall(rb"startxref\n(\d+)", file.data)[-1]), body)
+
+
+@edit
+def comment_between_objects(file: Sealed) -> bytes:
+    return _pushed_in(file, int(re.findall(rb"startxref\n(\d+)", file.data)[-1]), b"%comment\n")
+
+
+@edit
+def save_between_the_seals(file: Sealed) -> bytes:
+    """A save of another page body after the first seal's revision; the second seal follows, its offsets put right."""
+    end = file.skeleton.revisions[0].end
+    if end == len(file.data):
+        return _pushed_in(file, file.data.rindex(b"\nxref\n") + 1, b"\n")
+    first = Sealed(file.data[:end])
+    between = first.save({file.contents: DRAW})[end:]
+    pushed = _pushed_in(file, end, between)
+    start = re.findall(rb"startxref\n(\d+)", between)[-1]
+    place = pushed.rindex(b"/Prev ")
+    return pushed[:place] + re.sub(rb"/Prev \d+", b"/Prev " + start, pushed[place:])
+
+
+@edit
+def seals_of_another_certificate(file: Sealed) -> bytes:
+    """This certificate's page body, under the catalogue, page and seals of another."""
+    other = Sealed(file.other)
+    return other.save({other.contents: file.body(file.contents)})
+
+
+@edit
+def credential_of_another_certificate(file: Sealed) -> bytes:
+    number = file.find(rb"/Type /EmbeddedFile /Subtype /application#2Fcose")
+    return file.save({number: Sealed(file.other).body(number)})

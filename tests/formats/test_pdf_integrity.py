@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sealpress
 from conftest import FULL
-from pdfedits import BOX, DRAW, EDITS, Sealed, form
+from pdfedits import BOX, DRAW, EDITS, FOREIGN, Sealed, form
 from sealoffice import key_of, sealed
 from stampworld import LocalStamps
 
@@ -76,7 +76,7 @@ def test_every_kind_of_seal_of_ours_is_good_either_way(studio: Any, options: Any
 
 
 @pytest.mark.parametrize("seals", [1, 2])
-@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("name", [name for name in EDITS if name not in FOREIGN])
 def test_no_edit_after_sealing_goes_unnoticed(files: dict[int, Sealed], name: str, seals: int) -> None:
     changed = EDITS[name](files[seals])
     assert changed != files[seals].data
@@ -85,7 +85,7 @@ def test_no_edit_after_sealing_goes_unnoticed(files: dict[int, Sealed], name: st
 
 
 def test_there_are_many_kinds_of_edits() -> None:
-    assert len(EDITS) >= 60
+    assert len(EDITS) >= 96
 
 
 def test_first_save_of_two_is_a_good_file_with_one_seal(files: dict[int, Sealed]) -> None:
