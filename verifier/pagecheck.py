@@ -47,6 +47,7 @@ PHOTO: Final = "page.photo"  # a photo or a picture: paper is for people to comp
 SEVERAL: Final = "page.several"
 SCAN: Final = "page.scan"  # a picture of a page that is not ours pixel by pixel
 OTHER_LAYOUT: Final = "page.other_layout"
+READERS_DIFFER: Final = "page.readers_differ"  # it looks right here, another reader may show something else
 PERSON: Final = "page.only_a_person"  # all is equal that can be compared; `unproved` is left
 
 PICTURE_DPI: Final = 110  # of the page in a report
@@ -81,6 +82,7 @@ class _Shown:
 
     pdf: bytes
     images: tuple[bytes, ...] | None  # None: those of the PDF
+    doubted: bool  # readers may take the file differently
 
 
 class FilePages:
@@ -128,6 +130,8 @@ class FilePages:
             made = _made(spec, self._kind, kit)
             wanted = _View(stack.enter_context(open_sheet(made, limits=self._limits)), template)
             result = _Check(wanted, view, spec, proved=images is not None).result(tokens)
+            if shown.doubted and result.compared and not result.mismatches:
+                result = replace(result, compared=False, reason=READERS_DIFFER)
             return replace(result, shipped=kit.shipped, picture=partial(_draw, shown.pdf, made, template, self._limits))
 
 
@@ -314,13 +318,14 @@ def _not_compared(reason: str, kit: PageKit) -> PageResult:
 
 def _shown(data: bytes, kind: FileKind, limits: Limits) -> _Shown:
     if kind is FileKind.PDF:
-        return _Shown(pdf=data, images=None)
+        return _Shown(pdf=data, images=None, doubted=False)
     from mingzheng.formats.ofd.document import read_ofd
+    from mingzheng.formats.ofd.doubt import doubt_of
     from mingzheng.formats.ofd.draw import ofd_pictures, ofd_to_pdf
     from mingzheng.formats.ofd.package import read_package
 
     file = read_ofd(read_package(data, limits=limits.ofd), limits=limits.ofd)
-    return _Shown(pdf=ofd_to_pdf(file), images=ofd_pictures(file))
+    return _Shown(pdf=ofd_to_pdf(file), images=ofd_pictures(file), doubted=bool(doubt_of(file)))
 
 
 def _made(spec: PageSpec, kind: FileKind, kit: PageKit) -> bytes:

@@ -50,6 +50,7 @@ _RESOURCE_GROUPS: Final = {
 }
 _LIST_ATTRIBUTES: Final = frozenset({"ID", "Type", "BaseLoc", "Relative"})
 _KINDS: Final = frozenset({"Seal", "Sign"})
+_ODD: Final = frozenset("\\%#?: \t\r\n")  # a reader who takes a link for an address or a Windows path goes elsewhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,8 @@ class OfdFile:
     reachable: frozenset[str]
     missing: tuple[str, ...]  # linked, not there
     damaged: tuple[str, ...]  # not well-formed XML
+    two_ways: tuple[str, ...]  # links that another reader may follow to another file, or to none
+    trees: Mapping[str, Element]  # every XML file that was read, by name
 
     @property
     def pages(self) -> tuple[OfdPage, ...]:
@@ -160,6 +163,8 @@ def read_ofd(package: Package, *, limits: OfdLimits) -> OfdFile:
         reachable=frozenset(reader.reachable),
         missing=tuple(dict.fromkeys(reader.missing)),
         damaged=tuple(dict.fromkeys(reader.damaged)),
+        two_ways=tuple(dict.fromkeys(reader.two_ways)),
+        trees=MappingProxyType({name: tree for name, tree in reader.trees.items() if tree is not None}),
     )
 
 
@@ -183,6 +188,7 @@ class _Reader:
         self.reachable: set[str] = set()
         self.missing: list[str] = []
         self.damaged: list[str] = []
+        self.two_ways: list[str] = []
         self.trees: dict[str, Element | None] = {}
         self.templates: set[str] = set()
 
@@ -199,7 +205,22 @@ class _Reader:
             self.missing.append(name)
         elif keep:
             self.reachable.add(found)
+        if found != name or location.strip() != location or not _ODD.isdisjoint(location):
+            self.two_ways.append(name)
+        elif self._elsewhere(base, folder.strip(), location) - {found}:
+            self.two_ways.append(name)
         return found
+
+    def _elsewhere(self, base: str, folder: str, location: str) -> set[str]:
+        """The files of the package that this link means to readers who start from another folder."""
+        starts, start = [""], posixpath.dirname(base)
+        while start:
+            starts.append(start)
+            start = posixpath.dirname(start)
+        bare = location.lstrip("/")
+        places = {posixpath.join("/", start, *middle, bare) for start in starts for middle in ((), (folder,))}
+        names = (self.package.find(posixpath.normpath(place).lstrip("/")) for place in places)
+        return {name for name in names if name is not None}
 
     def need(self, name: str) -> Element:
         """The tree of a file without which there is nothing to show."""
@@ -207,7 +228,8 @@ class _Reader:
         if found is None:
             raise OfdDocumentError("a file that the package cannot do without is missing")
         self.reachable.add(found)
-        return self._parse(found)
+        tree = self.trees[found] = self._parse(found)
+        return tree
 
     def tree(self, name: str | None) -> Element | None:
         """The tree of a linked file; None if there is no file or it is broken."""
