@@ -7,18 +7,18 @@ the entries. Schema changes raise SCHEMA and refuse other versions (docs/adr/001
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
 from mingzheng.keys.kid import Kid
-from mingzheng.log.book import IssuerBook
 from mingzheng.log.hashing import Hash
 from mingzheng.log.instance import Instance
 from mingzheng.log.refusal import DiskDisagreesError, LogMissingError
+from mingzheng.log.state import Carry, FrozenHead, HeadRow, IssuerRow, LogRow, RoundRows, Standing
 
-SCHEMA = 2
+SCHEMA = 3
+_UPGRADED = 2  # the schema before: no shards, no standing
 _CHUNK = 500  # parameters per statement; SQLite allows 999 everywhere
 _Item = TypeVar("_Item")
 
@@ -26,7 +26,7 @@ _TABLES = """
 CREATE TABLE log (
     one INTEGER PRIMARY KEY CHECK (one = 1), schema INTEGER NOT NULL,
     origin INTEGER NOT NULL, name TEXT NOT NULL, height INTEGER NOT NULL, vkey TEXT NOT NULL, receipt BLOB NOT NULL,
-    device INTEGER NOT NULL, inode INTEGER NOT NULL, changed INTEGER NOT NULL
+    device INTEGER NOT NULL, inode INTEGER NOT NULL, changed INTEGER NOT NULL, standing TEXT NOT NULL DEFAULT 'open'
 );
 CREATE TABLE head (
     one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL, root BLOB NOT NULL,
@@ -46,61 +46,13 @@ CREATE TABLE issuer (
     issuer INTEGER PRIMARY KEY, next_act INTEGER NOT NULL, next_serial INTEGER NOT NULL,
     last_index INTEGER NOT NULL, status_index INTEGER, status_time INTEGER, status_sizes TEXT NOT NULL
 );
+CREATE TABLE shard (origin INTEGER PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL);
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogRow:
-    """What a log is: fixed at creation, but for the instance."""
-
-    origin: int
-    name: str
-    height: int
-    vkey: str
-    receipt_kid: bytes
-    instance: Instance
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadRow:
-    """The compare-and-swap row. `note`: the last signed checkpoint, of `signed_size`; None before the first."""
-
-    size: int
-    root: Hash
-    last_time: int
-    cleaned: int
-    note: bytes | None
-    signed_size: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuerRow:
-    """What `book.IssuerBook` keeps of an issuer, but for the states of its serials."""
-
-    next_act: int = 0
-    next_serial: int = 0
-    last_index: int = -1
-    status_index: int | None = None
-    status_time: int | None = None
-    status_sizes: Mapping[int, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundRows:
-    """Everything one round writes in one transaction.
-
-    `serials`: (issuer, serial) → (state, index of the first entry that names it); `retired`: (issuer, kid) → index.
-    """
-
-    old: HeadRow
-    size: int
-    root: Hash
-    time: int
-    entries: Sequence[bytes]
-    keys: Sequence[tuple[bytes, int]]
-    serials: Mapping[tuple[int, int], tuple[int, int]]
-    issuers: Mapping[int, IssuerRow]
-    retired: Mapping[tuple[int, Kid], int]
+_UPGRADE = (
+    "ALTER TABLE log ADD COLUMN standing TEXT NOT NULL DEFAULT 'open'",
+    "CREATE TABLE shard (origin INTEGER PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL)",
+    "UPDATE log SET schema = 3",
+)
 
 
 class Database:
@@ -115,41 +67,89 @@ class Database:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
         self._connection.execute("PRAGMA wal_autocheckpoint=4000")
+        self._upgrade()
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def initialise(self, row: LogRow, root: Hash) -> None:
-        """Make the tables and the head row of the empty tree, all in one transaction."""
+    def _upgrade(self) -> None:
+        """Bring a database of the schema before to this one."""
         run = self._connection.execute
+        if not run("SELECT 1 FROM sqlite_master WHERE name = 'log'").fetchone():
+            return
+        if run("SELECT schema FROM log").fetchone() == (_UPGRADED,):
+            run("BEGIN IMMEDIATE")
+            for statement in _UPGRADE:
+                run(statement)
+            run("COMMIT")
+
+    def initialise(self, row: LogRow, root: Hash, carry: Carry, instance: Instance) -> None:
+        """Make the tables, what is carried over and the head row of the empty tree, all in one transaction."""
+        run, many = self._connection.execute, self._connection.executemany
         run("BEGIN IMMEDIATE")
         for statement in _TABLES.split(";")[:-1]:
             run(statement)
-        found = row.instance
         run(
-            "INSERT INTO log VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO log VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(SCHEMA, row.origin, row.name, row.height, row.vkey, row.receipt_kid),
-                *(found.device, found.inode, found.changed_ns),
+                *(instance.device, instance.inode, instance.changed_ns, row.standing),
             ),
         )
-        run("INSERT INTO head VALUES (1, 0, ?, 0, 0, NULL, NULL)", (root,))
+        run("INSERT INTO head VALUES (1, 0, ?, ?, 0, NULL, NULL)", (root, carry.last_time))
+        if carry.heads:
+            many("INSERT INTO shard VALUES (?, ?, ?, ?)", [(x.origin, x.name, x.size, x.root) for x in carry.heads])
+            many("INSERT INTO issuer VALUES (?, ?, ?, ?, ?, ?, ?)", map(_issuer_values, carry.issuers.items()))
+            many("INSERT INTO serial VALUES (?, ?, ?, -1)", carry.serials)
+            many("INSERT INTO retired VALUES (?, ?, ?)", [(*key, index) for key, index in carry.retired.items()])
         run("COMMIT")
+
+    def is_complete(self) -> bool:
+        """Whether tables and row are there."""
+        try:
+            self.log_row()
+        except LogMissingError:
+            return False
+        return True
 
     def log_row(self) -> LogRow:
         """What log this is. Raises LogMissingError if the tables or the row are not there."""
-        query = "SELECT schema, origin, name, height, vkey, receipt, device, inode, changed FROM log"
+        query = "SELECT schema, origin, name, height, vkey, receipt FROM log"
         try:
             found = self._connection.execute(query).fetchone()
         except sqlite3.OperationalError as error:
             raise LogMissingError("the database holds no log: creation was cut short, or it was replaced") from error
-        if found is None or found[0] != SCHEMA:
+        if found is None or found[0] not in (SCHEMA, _UPGRADED):
             raise LogMissingError(f"the database holds no log of schema {SCHEMA}")
-        instance = Instance(device=found[6], inode=found[7], changed_ns=found[8])
+        standing = "open"
+        if found[0] == SCHEMA:
+            (standing,) = self._connection.execute("SELECT standing FROM log").fetchone()
         return LogRow(
-            origin=found[1], name=found[2], height=found[3], vkey=found[4], receipt_kid=found[5], instance=instance
+            origin=found[1],
+            name=found[2],
+            height=found[3],
+            vkey=found[4],
+            receipt_kid=found[5],
+            standing=Standing(standing),
         )
+
+    def instance(self) -> Instance:
+        """The file `instance` as it looked when the log was made."""
+        device, inode, changed = self._connection.execute("SELECT device, inode, changed FROM log").fetchone()
+        return Instance(device=device, inode=inode, changed_ns=changed)
+
+    def set_standing(self, standing: Standing) -> None:
+        """Change whether rounds may be appended."""
+        self._connection.execute("UPDATE log SET standing = ?", (standing,))
+
+    def frozen_heads(self) -> tuple[FrozenHead, ...]:
+        """The earlier shards, by rising origin number."""
+        try:
+            found = self._connection.execute("SELECT origin, name, size, root FROM shard ORDER BY origin").fetchall()
+        except sqlite3.OperationalError:  # the schema before, opened for reading
+            return ()
+        return tuple(FrozenHead(origin=row[0], name=row[1], size=row[2], root=Hash(row[3])) for row in found)
 
     def head(self) -> HeadRow:
         """The row that may be signed. Raises LogMissingError if it was deleted."""
@@ -183,29 +183,31 @@ class Database:
                 "INSERT INTO serial VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state",
                 ((issuer, serial, state, index) for (issuer, serial), (state, index) in rows.serials.items()),
             )
-            many(
-                "INSERT OR REPLACE INTO issuer VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        *(number, row.next_act, row.next_serial, row.last_index, row.status_index, row.status_time),
-                        json.dumps(sorted(row.status_sizes.items())),
-                    )
-                    for number, row in rows.issuers.items()
-                ],
-            )
+            issuers = map(_issuer_values, rows.issuers.items())
+            many("INSERT OR REPLACE INTO issuer VALUES (?, ?, ?, ?, ?, ?, ?)", issuers)
             retired = [(issuer, kid, index) for (issuer, kid), index in rows.retired.items()]
             many("INSERT OR IGNORE INTO retired VALUES (?, ?, ?)", retired)
+            if rows.closes:
+                run("UPDATE log SET standing = ?", (Standing.FROZEN,))
         except BaseException:
             run("ROLLBACK")
             raise
         run("COMMIT")
 
-    def store_note(self, note: bytes, size: int) -> None:
-        """Keep the signed checkpoint of `size`; the staged entries are in durable, re-read tiles by now: drop them."""
-        run = self._connection.execute
+    def store_note(self, note: bytes, head: HeadRow) -> None:
+        """Keep the signed checkpoint of `head`; the staged entries are in durable, re-read tiles by now: drop them."""
+        run, size = self._connection.execute, head.size
         run("BEGIN IMMEDIATE")
-        run("UPDATE head SET note = ?, signed_size = ? WHERE size = ?", (note, size, size))
-        run("DELETE FROM staged WHERE idx < ?", (size,))
+        try:
+            moved = run(
+                "UPDATE head SET note = ?, signed_size = ? WHERE size = ? AND root = ?", (note, size, size, head.root)
+            )
+            if moved.rowcount != 1:
+                raise DiskDisagreesError(f"the head row is no longer the one of size {size}")
+            run("DELETE FROM staged WHERE idx < ?", (size,))
+        except BaseException:
+            run("ROLLBACK")
+            raise
         run("COMMIT")
 
     def set_cleaned(self, size: int) -> None:
@@ -296,17 +298,17 @@ class Database:
             found.update(self._connection.execute(query, [issuer, *chunk]))
         return found
 
-    def all_serials(self) -> Iterable[tuple[int, int, int]]:
-        """Every (issuer, serial, state)."""
-        return self._connection.execute("SELECT issuer, serial, state FROM serial ORDER BY issuer, serial")
+    def all_serials(self) -> Iterable[tuple[int, int, int, int]]:
+        """Every (issuer, serial, state, index)."""
+        return self._connection.execute("SELECT issuer, serial, state, idx FROM serial ORDER BY issuer, serial")
 
     def all_rounds(self) -> Iterable[tuple[int, int]]:
         """Every round [start, stop), rising."""
         return self._connection.execute("SELECT start, stop FROM round ORDER BY start")
 
-    def all_submissions(self) -> Iterable[int]:
-        """The index of every idempotency key, rising."""
-        return (row[0] for row in self._connection.execute("SELECT idx FROM submission ORDER BY idx"))
+    def all_submissions(self) -> Iterable[tuple[bytes, int]]:
+        """Every idempotency key with its index, by index, then key."""
+        return self._connection.execute("SELECT key, idx FROM submission ORDER BY idx, key")
 
     def integrity_faults(self) -> list[str]:
         """SQLite's own check of the file; empty when sound."""
@@ -317,16 +319,10 @@ class Database:
         return [] if found == ["ok"] else found
 
 
-def issuer_row_of(found: IssuerBook) -> IssuerRow:
-    """The row of an issuer's part of the book."""
-    return IssuerRow(
-        next_act=found.next_act,
-        next_serial=found.next_serial,
-        last_index=found.last_index,
-        status_index=found.status_index,
-        status_time=found.status_time,
-        status_sizes=found.status_sizes,
-    )
+def _issuer_values(item: tuple[int, IssuerRow]) -> tuple[int, int, int, int, int | None, int | None, str]:
+    number, row = item
+    sizes = json.dumps(sorted(row.status_sizes.items()))
+    return number, row.next_act, row.next_serial, row.last_index, row.status_index, row.status_time, sizes
 
 
 def _chunks(items: list[_Item]) -> Iterable[list[_Item]]:

@@ -13,7 +13,7 @@ from mingzheng.keys.errors import KeysError
 from mingzheng.keys.vkey import VerifierKey
 from mingzheng.log.book import Book, IssuerBook, RootAt
 from mingzheng.log.checkpoint import Checkpoint, open_checkpoint
-from mingzheng.log.database import Database, HeadRow, issuer_row_of
+from mingzheng.log.database import Database
 from mingzheng.log.entry import ActEntry, FillerEntry, IssueEntry, TimeEntry
 from mingzheng.log.errors import EntryError, LogError, MalformedError
 from mingzheng.log.fastentry import read_entry
@@ -22,7 +22,8 @@ from mingzheng.log.merkle import EMPTY_EDGE, grow, root_of
 from mingzheng.log.recovery import root_at
 from mingzheng.log.refusal import DiskDisagreesError
 from mingzheng.log.rulecheck import DenseStates
-from mingzheng.log.store import CHECKPOINT, PosixStore
+from mingzheng.log.state import HeadRow, StateRows, issuer_row_of
+from mingzheng.log.store import CHECKPOINT, PosixStore, Store
 from mingzheng.log.tile import (
     ENTRIES,
     TILE_HEIGHT,
@@ -61,24 +62,30 @@ class FsckReport:
 
 def fsck(directory: Path, *, vkey: VerifierKey) -> FsckReport:
     """Check the log in `directory`, whose checkpoints `vkey` signs (its name is the origin). Raises OSError."""
-    check = _Fsck(directory, vkey)
+    path = directory / "log.sqlite"
+    if not path.is_file():
+        return FsckReport(faults=(Fault(path=path.name, detail="is missing"),), size=0, tiles=0, bundles=0)
+    database = Database(path, read_only=True)
+    try:
+        return check_storage(PosixStore(directory / "public", directory / "temporary"), database, vkey=vkey)
+    finally:
+        database.close()
+
+
+def check_storage(store: Store, rows: StateRows, *, vkey: VerifierKey) -> FsckReport:
+    """The same for a log in any storage."""
+    check = _Fsck(store, rows, vkey)
     faults = tuple(check.run())
     return FsckReport(faults=faults, size=check.size, tiles=check.tiles, bundles=check.bundles)
 
 
 class _Fsck:
-    def __init__(self, directory: Path, vkey: VerifierKey) -> None:
-        self._directory, self._vkey = directory, vkey
-        self._public = directory / "public"
-        self._store = PosixStore(self._public, directory / "temporary")
+    def __init__(self, store: Store, database: StateRows, vkey: VerifierKey) -> None:
+        self._store, self._database, self._vkey = store, database, vkey
         self.size = self.tiles = self.bundles = 0
 
     def run(self) -> Iterator[Fault]:
-        path = self._directory / "log.sqlite"
-        if not path.is_file():
-            yield Fault(path=path.name, detail="is missing")
-            return
-        database = Database(path, read_only=True)
+        database = self._database
         try:
             yield from (_row_fault(fault) for fault in database.integrity_faults())
             row, head = database.log_row(), database.head()
@@ -87,10 +94,8 @@ class _Fsck:
             yield from self._check(database, head, row.origin)
         except (LogError, sqlite3.DatabaseError) as error:
             yield _row_fault(str(error))
-        finally:
-            database.close()
 
-    def _check(self, database: Database, head: HeadRow, origin: int) -> Iterator[Fault]:
+    def _check(self, database: StateRows, head: HeadRow, origin: int) -> Iterator[Fault]:
         staged = database.staged()
         signed = head.signed_size or 0
         self.size = signed if staged else head.size
@@ -194,15 +199,11 @@ class _Fsck:
     def _strays(self) -> Iterator[Fault]:
         """Older partial files must be prefixes of what replaced them; nothing else may lie about."""
         expected = {item.path() for item in tiles_of(self.size)} | {item.path() for item in bundles_of(self.size)}
-        for path in sorted(self._public.rglob("*")):
-            if path.is_dir():
-                continue
-            name = path.relative_to(self._public).as_posix()
-            if name == CHECKPOINT or name in expected:
-                continue
-            yield from self._older(name, path)
+        for name in self._store.names():
+            if name != CHECKPOINT and name not in expected:
+                yield from self._older(name)
 
-    def _older(self, name: str, path: Path) -> Iterator[Fault]:
+    def _older(self, name: str) -> Iterator[Fault]:
         where = f"public/{name}"
         try:
             tile = parse_path(name)
@@ -216,7 +217,7 @@ class _Fsck:
             return
         try:
             full = self._store.read(Tile(level=tile.level, index=tile.index, width=width))
-            data = path.read_bytes()
+            data = self._store.fetch(name)
             whole = len(data) == tile.width * HASH_BYTES
             if tile.level == ENTRIES:
                 whole = len(parse_bundle(data, width=tile.width)) == tile.width
@@ -229,7 +230,7 @@ class _Fsck:
 class _RowCheck:
     """Replay the entries and compare what they say with the database's rows."""
 
-    def __init__(self, database: Database, origin: int, name: str, root: RootAt) -> None:
+    def __init__(self, database: StateRows, origin: int, name: str, root: RootAt) -> None:
         self._database = database
         self._book = Book(origin=origin, origin_name=name, keys=None)
         self._root = root
@@ -267,7 +268,7 @@ class _RowCheck:
     def finish(self, size: int) -> Iterator[Fault]:
         """States, counters, retired keys, rounds and idempotency rows against the replay."""
         seen = 0
-        for issuer, serial, state in self._database.all_serials():
+        for issuer, serial, state, _index in self._database.all_serials():
             seen += 1
             book = self._book.issuers.get(issuer)
             want = None if book is None else book.states.get(serial)
@@ -300,7 +301,7 @@ class _RowCheck:
 
     def _submissions(self, size: int) -> Iterator[Fault]:
         """Exactly one idempotency key for every entry that is neither time nor filler."""
-        for index in self._database.all_submissions():
+        for _key, index in self._database.all_submissions():
             if not 0 <= index < len(self._submitted) or not self._submitted[index]:
                 yield _row_fault(f"submission: a key for index {index}, which no key may stand for")
             else:

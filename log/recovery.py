@@ -5,26 +5,28 @@ Nothing here signs. Every doubt is a typed refusal (docs/adr/0010-storage-commit
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from typing import assert_never
 
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.signer import Signer
 from mingzheng.keys.vkey import VerifierKey, format_vkey, vkey_for
 from mingzheng.log.checkpoint import Checkpoint, open_checkpoint
-from mingzheng.log.database import Database, HeadRow, LogRow
 from mingzheng.log.errors import LogError
 from mingzheng.log.hashing import Hash
-from mingzheng.log.instance import HeadMemory, read_instance
+from mingzheng.log.instance import HeadMemory
 from mingzheng.log.merkle import tree_root
 from mingzheng.log.refusal import (
     AnchorRefusedError,
     BehindMemoryError,
     DiskDisagreesError,
     ForkedHeadError,
-    RestoredBackupError,
+    LogFrozenError,
+    LogMissingError,
+    LogMovedError,
     StorageError,
     WrongIdentityError,
 )
+from mingzheng.log.state import HeadRow, LogRow, Standing, State
 from mingzheng.log.store import Store
 from mingzheng.log.tail import Tail, append, check_tail, load_tail, stored_node
 
@@ -67,18 +69,19 @@ def check_identity(row: LogRow, identity: LogIdentity) -> None:
             raise WrongIdentityError(what, want=want, got=got)
 
 
-def is_restored(row: LogRow, instance: Path) -> StorageError | None:
-    """Why the directory looks like a copy, None if it is the one the log was written in."""
-    try:
-        found = read_instance(instance)
-    except FileNotFoundError:
-        return RestoredBackupError("the file `instance` is gone: the directory was restored or tampered with")
-    if row.instance.is_same_file(found):
-        return None
-    return RestoredBackupError(
-        "this directory is a copy of the log's own: entries written after the copy was made may be missing. "
-        "Read-only until `log resume --anchor` shows a checkpoint from outside that equals its head"
-    )
+def standing_of(row: LogRow) -> StorageError | None:
+    """Why nothing is appended to a log of this standing, None if it is open. Raises LogMissingError."""
+    match row.standing:
+        case Standing.OPEN:
+            return None
+        case Standing.FROZEN:
+            return LogFrozenError("the log is closed; its successor takes what is new")
+        case Standing.MOVED:
+            return LogMovedError("the log was moved to another storage and goes on there")
+        case Standing.IMPORTING:
+            raise LogMissingError("a move of the log into this storage is not through: run it again")
+        case _:
+            assert_never(row.standing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ class Stored:
     store: Store
 
 
-def stored_state(database: Database, store: Store) -> Stored:
+def stored_state(database: State, store: Store) -> Stored:
     """The state before any roll forward."""
     head, staged = database.head(), database.staged()
     return Stored(head=head, disk_size=staged[0][0] if staged else head.size, store=store)
@@ -143,7 +146,7 @@ def root_at(size: int, of_size: int, store: Store) -> Hash:
     return tree_root(size, lambda level, index: stored_node(level, index, of_size, store.read))
 
 
-def roll_forward(database: Database, store: Store, head: HeadRow) -> Tail:
+def roll_forward(database: State, store: Store, head: HeadRow) -> Tail:
     """Finish what the last writer had made durable in the database, and check the end of the log twice.
 
     Raises DiskDisagreesError if tiles, queue and row do not fit together: then nothing may be signed.

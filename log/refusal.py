@@ -149,3 +149,24 @@ class WriterBrokenError(StorageError):
     """A write failed half-way; the object refuses everything until the log is opened again."""
 
     code: ClassVar[str] = "log.writer_broken"
+
+
+class FencedError(StorageError):
+    """Another process took over the right to sign: this one may change nothing any more."""
+
+    code: ClassVar[str] = "log.fenced"
+
+    def __init__(self, detail: str = "another process has taken over this log") -> None:
+        super().__init__(detail)
+
+
+class LogFrozenError(StorageError):
+    """The log was closed: its successor takes what is new. Reading, proofs and receipts of its entries go on."""
+
+    code: ClassVar[str] = "log.frozen"
+
+
+class LogMovedError(StorageError):
+    """The log goes on in another storage: this one only tells what it held when it was moved."""
+
+    code: ClassVar[str] = "log.moved"

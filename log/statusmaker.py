@@ -12,8 +12,9 @@ from mingzheng.log.acts import SerialState
 from mingzheng.log.book import CODE_OF, StatusIncompleteError
 from mingzheng.log.entry import OriginHead, encode_entry
 from mingzheng.log.refusal import SubmissionError
-from mingzheng.log.sequencer import EmbeddedLog, Submission
+from mingzheng.log.rounds import Submission
 from mingzheng.log.status import StatusBody, encode_body, sign_status_list, status_entry
+from mingzheng.log.writer import Log
 
 STATUS_INTERVAL = 3_600
 """Seconds: a list is made if the last is older, and says that the next comes after as many."""
@@ -34,13 +35,13 @@ class StatusMade:
     full_receipt: bytes
 
 
-def status_is_due(log: EmbeddedLog, issuer: int, *, now: int) -> bool:
+def status_is_due(log: Log, issuer: int, *, now: int) -> bool:
     """Whether the issuer's last status entry is older than an hour, or there is none."""
     last = log.issuer_row(issuer).status_time
     return last is None or now - last > STATUS_INTERVAL
 
 
-def status_body(log: EmbeddedLog, issuer: int, *, now: int) -> StatusBody:
+def status_body(log: Log, issuer: int, *, now: int) -> StatusBody:
     """The issuer's list as of the log's head."""
     size, root = log.head()
 
@@ -60,10 +61,10 @@ def status_body(log: EmbeddedLog, issuer: int, *, now: int) -> StatusBody:
     )
 
 
-def make_status(log: EmbeddedLog, issuer: int, *, signer: Signer, now: int) -> StatusMade:
+def make_status(log: Log, issuer: int, *, signer: Signer, now: int) -> StatusMade:
     """Log the hash of the issuer's list as of now and sign it. `signer`: the issuer's status key.
 
-    Raises as `EmbeddedLog.submit`.
+    Raises as `Log.submit`.
     """
     draws = 0
     while True:

@@ -3,13 +3,14 @@
 Files appear whole or not at all; one that is there never changes (C2SP tlog-tiles), except `checkpoint`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from mingzheng.log.client import FetchError
 from mingzheng.log.durable import fsync_dir, make_dirs, publish, remove_dir, replace, unlink, write_file
 from mingzheng.log.refusal import DiskDisagreesError
-from mingzheng.log.tile import Tile
+from mingzheng.log.tile import Tile, parse_path
 
 CHECKPOINT = "checkpoint"
 
@@ -35,6 +36,40 @@ class Store(Protocol):
     def is_empty(self) -> bool:
         """Whether nothing was ever published here."""
 
+    def prepare(self) -> None:
+        """Make ready for writing; sweep what a killed writer left half-written."""
+
+    def names(self) -> Iterator[str]:
+        """The path of everything that is published, in order; for checks and copies."""
+
+    def fetch(self, path: str) -> bytes:
+        """The bytes under a published path; raises DiskDisagreesError if they are not there."""
+
+    def close(self) -> None:
+        """Let go of connections; more than once is fine."""
+
+
+class StoreFetcher:
+    """What a Store publishes, for a verifying reader (`client.Fetcher`)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def fetch(self, path: str) -> bytes:
+        """The bytes at a path; raises FetchError."""
+        data: bytes | None
+        if path == CHECKPOINT:
+            data = self._store.read_checkpoint()
+        else:
+            parse_path(path)
+            try:
+                data = self._store.fetch(path)
+            except DiskDisagreesError as error:
+                raise FetchError(path, "is missing") from error
+        if data is None:
+            raise FetchError(path, "is missing")
+        return data
+
 
 class PosixStore:
     """The directory `public/` in tlog-tiles layout; temporary files are made in `temporary/` beside it."""
@@ -51,7 +86,10 @@ class PosixStore:
 
     def read(self, tile: Tile) -> bytes:
         """See Store."""
-        path = tile.path()
+        return self.fetch(tile.path())
+
+    def fetch(self, path: str) -> bytes:
+        """See Store."""
         try:
             return (self._public / path).read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -99,3 +137,12 @@ class PosixStore:
     def is_empty(self) -> bool:
         """See Store."""
         return not (self._public / CHECKPOINT).exists() and not (self._public / "tile").exists()
+
+    def names(self) -> Iterator[str]:
+        """See Store."""
+        for path in sorted(self._public.rglob("*")):
+            if not path.is_dir():
+                yield path.relative_to(self._public).as_posix()
+
+    def close(self) -> None:
+        """See Store: nothing is held."""

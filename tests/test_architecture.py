@@ -47,11 +47,13 @@ EFFECTFUL: dict[str, set[str]] = {
     "log": {
         "durable",
         "database",
+        "directory",
         "instance",
         "lock",
         "recovery",
         "store",
         "sequencer",
+        "writer",
         "client",
         "monitor",
         "collected",

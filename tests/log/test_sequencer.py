@@ -900,8 +900,8 @@ def test_a_lost_round_row_stops_receipts(world: LogWorld) -> None:
 
 
 def test_caches_are_bounded(world: LogWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mingzheng.log.sequencer._CACHED_BLOCKS", 2)
-    monkeypatch.setattr("mingzheng.log.sequencer._CACHED_TILES", 2)
+    monkeypatch.setattr("mingzheng.log.writer._CACHED_BLOCKS", 2)
+    monkeypatch.setattr("mingzheng.log.writer._CACHED_TILES", 2)
     log = world.create()
     world.submit(log, *(issue(serial) for serial in range(700)))
     receipts = [log.compact_receipt(index) for index in range(0, 700, 50)]
