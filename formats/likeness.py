@@ -1,9 +1,11 @@
 """Whether two pictures of a page show the same, place by place: never a changed character, always another renderer.
 
-Two steps. `changed_tiles` is for pictures of one renderer: tiles with a pixel whose grey differs clearly. What it
+Three steps. `touched_places` finds the least difference between a page and the same page of the same renderer; that
+tells a page of ours from one written anew by another program, and on ours every mark, however small or pale.
+`changed_tiles` is for pictures of one renderer: tiles with a pixel whose grey differs clearly. What it
 leaves is looked at again by `unlike_tiles` at 400 dpi: both sides lightly blurred, and of each side the ink that
 has none of the other within a pixel; the mean of that over windows of 5 × 5 pixels (0.3 mm), at the best of some
-small shifts, is the tile's score. Measured (tests/verifier/test_pagelikeness.py): the same page by another
+small shifts, is the tile's score. Measured (tests/verifier/test_pagecheck.py): the same page by another
 renderer, or through a JPEG at 200 dpi, scores at most 20; 未 for 末, 己 for 已, 1 for 7 or 3 for 8 in the smallest
 print of a page at least 35. Effectful: Pillow is at work.
 """
@@ -39,6 +41,7 @@ __all__ = [
     "tint",
     "tinted_places",
     "to_pixels",
+    "touched_places",
     "transplant",
     "unlike_tiles",
 ]
@@ -60,6 +63,7 @@ _AFAR: Final = 3  # pixels to each side at COLOUR_DPI: the mean over 3.5 mm
 _NEXT: Final = 9  # shifts after which ...
 _HOPELESS: Final = 120  # ... this score cannot fall below the limit any more
 _TINT: Final = 26  # levels of a colour channel in that mean
+_TOUCHED: Final = 5  # levels of a colour channel: 2 % of the way from white to black
 _INK: Final = 60
 _INK_PIXELS: Final = 6
 _FRAME: Final = 64  # darkness of what counts for the bounds of a page's ink
@@ -132,13 +136,16 @@ def tinted_places(expected: Any, shown: Any, dpi: int) -> tuple[Rect, ...]:
     Finds what grey does not: pale overlays in colour, a ground of another colour, a picture in another place.
     """
     red, green, blue = ImageChops.difference(_afar(expected, dpi), _afar(shown, dpi)).split()
-    marks = ImageChops.lighter(ImageChops.lighter(red, green), blue).point(_TINT_STEP)
-    places = []
-    for tile in _marked(marks, COLOUR_DPI):
-        left, top, _, _ = box = _tile_box(tile, COLOUR_DPI)
-        inner = marks.crop(box).getbbox() or (0, 0, 0, 0)
-        places.append(to_rect((left + inner[0], top + inner[1], left + inner[2], top + inner[3]), COLOUR_DPI))
-    return tuple(places)
+    return _spots(ImageChops.lighter(ImageChops.lighter(red, green), blue).point(_TINT_STEP), COLOUR_DPI)
+
+
+def touched_places(expected: Any, shown: Any, dpi: int) -> tuple[Rect, ...]:
+    """The places, at most one a tile, in which two RGB pictures are not the same.
+
+    The same page drawn by the same renderer has none; a page written anew has them wherever there is ink.
+    """
+    red, green, blue = ImageChops.difference(expected, shown).split()
+    return _spots(ImageChops.lighter(ImageChops.lighter(red, green), blue).point(_TOUCHED_STEP), dpi)
 
 
 def tint(expected: Any, shown: Any, dpi: int) -> int:
@@ -287,6 +294,16 @@ def _most(picture: Any) -> int:
     return int(picture.getextrema()[1])
 
 
+def _spots(marks: Any, dpi: float) -> tuple[Rect, ...]:
+    """Where in each tile the marks are."""
+    places = []
+    for tile in _marked(marks, dpi):
+        left, top, _, _ = box = _tile_box(tile, dpi)
+        inner = marks.crop(box).getbbox() or (0, 0, 0, 0)
+        places.append(to_rect((left + inner[0], top + inner[1], left + inner[2], top + inner[3]), dpi))
+    return tuple(places)
+
+
 def _marked(marks: Any, dpi: float) -> Iterator[tuple[int, int]]:
     if marks.getbbox() is None:
         return
@@ -312,4 +329,5 @@ def _step(limit: int) -> list[int]:
 _STEP: Final = _step(_CLEAR)
 _LIMIT_STEP: Final = _step(LIMIT)
 _TINT_STEP: Final = _step(_TINT)
+_TOUCHED_STEP: Final = _step(_TOUCHED)
 _FRAME_STEP: Final = [255 * (255 - level >= _FRAME) for level in range(256)]

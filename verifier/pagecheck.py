@@ -47,6 +47,7 @@ PHOTO: Final = "page.photo"  # a photo or a picture: paper is for people to comp
 SEVERAL: Final = "page.several"
 SCAN: Final = "page.scan"  # a picture of a page that is not ours pixel by pixel
 OTHER_LAYOUT: Final = "page.other_layout"
+REDRAWN: Final = "page.redrawn"  # as ours to the eye, written by another program: pale marks would not be told
 READERS_DIFFER: Final = "page.readers_differ"  # it looks right here, another reader may show something else
 PERSON: Final = "page.only_a_person"  # all is equal that can be compared; `unproved` is left
 
@@ -202,12 +203,13 @@ class _Check:
         """Everything that differs, and what a person must look at."""
         filled = tuple(name for name, rect in self._ink if self._is_filled(rect))
         seals, grey = self._seals()
-        places = self._differences(tokens)
-        if places is None:
+        differences = self._differences(tokens)
+        if differences is None:
             return PageResult(compared=False, reason=SCAN if self._view.is_picture else OTHER_LAYOUT, mismatches=())
+        places, redrawn = differences
         mismatches = (*_merged(self._spec, places), *seals)
         unproved = (*grey, *(name for name, _ in self._images))
-        reason = "" if mismatches or not unproved else PERSON
+        reason = "" if mismatches else REDRAWN if redrawn else PERSON if unproved else ""
         return PageResult(
             compared=not reason,
             reason=reason,
@@ -217,8 +219,8 @@ class _Check:
             empty=tuple(name for name, _ in self._ink if name not in filled),
         )
 
-    def _differences(self, tokens: Sequence[bytes]) -> list[Rect] | None:
-        """Where the pages differ; None if they are different pages altogether."""
+    def _differences(self, tokens: Sequence[bytes]) -> tuple[list[Rect], bool] | None:
+        """Where the pages differ, and whether ours was drawn anew; None if they are different pages altogether."""
         want, cleared = self._wanted.grey(COARSE_DPI), self._colours(COARSE_DPI, ())
         changed = {tile for seen in cleared for tile in likeness.changed_tiles(want, seen.convert("L"), COARSE_DPI)}
         most = int(_LOST * likeness.inked_tiles(want, COARSE_DPI)) if changed else 0
@@ -230,7 +232,19 @@ class _Check:
             read = (self._code,)
             found = [tile.rect for tile in self._unlike(sorted(changed), most, read=read)]
         tinted = self._tinted(cleared, COARSE_DPI) and self._tinted(self._colours(TINT_DPI, read), TINT_DPI)
-        return [*found, *(rect for rect in tinted if not any(_shared(other, rect, _AFAR_MM) for other in found))]
+        found += _apart(tinted, found, _AFAR_MM)
+        if self._view.is_picture:
+            return found, False
+        touched, redrawn = self._touched(self._colours(COARSE_DPI, read) if read else cleared)
+        return [*found, *_apart(touched, found, _NEAR_MM)], redrawn
+
+    def _touched(self, pictures: Sequence[Any]) -> tuple[list[Rect], bool]:
+        """The least differences: few of them are changes of our page, many mean that it was drawn anew."""
+        want = self._wanted.colour(COARSE_DPI)
+        touched = [rect for seen in pictures for rect in likeness.touched_places(want, seen, COARSE_DPI)]
+        if not touched or len(touched) < _LOST * likeness.inked_tiles(self._wanted.grey(COARSE_DPI), COARSE_DPI):
+            return touched, False
+        return [], True
 
     def _tinted(self, pictures: Sequence[Any], dpi: int) -> list[Rect]:
         want = self._wanted.colour(dpi)
@@ -302,6 +316,11 @@ class _Check:
             return all(found) and all(_token_of(symbol.text) in tokens for symbols in found for symbol in symbols)
         except FormatError:
             return False
+
+
+def _apart(places: Sequence[Rect], found: Sequence[Rect], reach_mm: float) -> list[Rect]:
+    """The places that are not among those found already."""
+    return [rect for rect in places if not any(_shared(other, rect, reach_mm) for other in found)]
 
 
 def _token_of(text: str | bytes) -> bytes:
