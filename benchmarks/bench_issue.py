@@ -23,7 +23,8 @@ from pyhanko.pdf_utils.images import PdfImage
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import fields, signers
 
-from benchmarks.bench_pdf import Ours, Peer, summary
+from benchmarks.bench_pdf import Ours, peer_of, summary
+from benchmarks.peer import peers_python
 from mingzheng.formats.page import PageSpec, seal_slots, without_slots
 from mingzheng.formats.pdf.seal import PdfSealing, seal_pdf
 from mingzheng.formats.sealart import organisation_seal, seal_art_pdf, seal_art_png
@@ -101,8 +102,8 @@ def timed(work: Callable[[], bytes], times: list[float]) -> bytes:
 
 def measure(rounds: int) -> dict[str, object]:
     """Times of `rounds` rounds, every way in turn."""
-    ours, python = Ours(), os.environ.get("MINGZHENG_PEERS_PYTHON")
-    peer = Peer(python, ours) if python else None
+    ours, python = Ours(), peers_python()
+    peer = peer_of(python, ours) if python else None
     (slot,) = seal_slots(ours.page(0))
     art = organisation_seal(slot.body, number=None, fonts=ours.fonts)
     keys = {alg: seal_key(alg) for alg in (SealAlg.P256, SealAlg.RSA)}
@@ -132,7 +133,7 @@ def measure(rounds: int) -> dict[str, object]:
             timed(lambda: hanko.seal(data, box, kept=True), seals["pyhanko_kept"])
             timed(lambda: hanko.seal(data, box, kept=False), seals["pyhanko_tutorial"])
             if peer is not None:
-                pages.append(peer.round()[0])
+                pages.append(peer.ask()[0])
     result: dict[str, object] = {
         "what": "one sealed certificate PDF: QR code, layout, file, one P-256 seal",
         "rounds": rounds,

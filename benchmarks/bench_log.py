@@ -13,13 +13,13 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peer import Peer, peers_python
 from mingzheng.log.client import DirectoryFetcher
 from mingzheng.log.hashing import Hash, leaf_hash
 from mingzheng.log.merkle import EMPTY_EDGE, grow, root_of
@@ -109,29 +109,7 @@ def our_answer_to_the_forgery() -> dict[str, bool]:
     return {"same_root_for_other_entries": root_of(leaves) == root_of(forged)}
 
 
-class Peers:
-    """The peer libraries: one line a round, one line of CPU seconds back."""
-
-    def __init__(self, python: str, count: int) -> None:
-        program = str(ROOT / "benchmarks" / "peers" / "merkle_trees.py")
-        self.process = subprocess.Popen([python, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.about = self.ask(json.dumps({"count": count}))
-
-    def ask(self, line: str) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return answer
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=60)
-
-
-def proofs(peers: Peers | None, *, count: int, rounds: int) -> dict[str, Any]:
+def proofs(peers: Peer | None, *, count: int, rounds: int) -> dict[str, Any]:
     """CPU µs per operation and contestant, and the median of the paired ratios to ours."""
     entries = [b"entry %d" % number for number in range(count)]
     spent: dict[str, list[Times]] = {"ours": []}
@@ -160,9 +138,10 @@ def proofs(peers: Peers | None, *, count: int, rounds: int) -> dict[str, Any]:
 def main() -> None:
     """Print the JSON."""
     smoke = "--smoke" in sys.argv
-    python = os.environ.get("MINGZHENG_PEERS_PYTHON")
+    python = peers_python()
     count = 64 if smoke else 1_024
-    peers = Peers(python, count) if python else None
+    peers = Peer(python, "merkle_trees.py", {"count": count}) if python else None
+    about: dict[str, Any] = {} if peers is None else dict(peers.versions)
     batches = {1: 3, 1_000: 1_000} if smoke else {1: 200, 64: 6_400, 256: 25_600, 1_000: 100_000, 10_000: 200_000}
     result = {
         "bench": "log",
@@ -171,8 +150,8 @@ def main() -> None:
         "append_with_fsync": {str(batch): appends(batch, total) for batch, total in batches.items()},
         "tree_leaves": count,
         "proofs": proofs(peers, count=count, rounds=1 if smoke else 20),
-        "forgery": {"ours": our_answer_to_the_forgery(), "merkle_py": peers.about["forgery"] if peers else None},
-        "versions": peers.about["versions"] if peers else {},
+        "forgery": {"ours": our_answer_to_the_forgery(), "merkle_py": about.get("forgery")},
+        "versions": about.get("versions", {}),
         "corpus": hashlib.sha256(b"".join(b"entry %d" % number for number in range(count))).hexdigest(),
     }
     if peers is not None:

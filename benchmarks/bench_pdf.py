@@ -12,13 +12,13 @@ import os
 import platform
 import random
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.peer import Peer, peers_python
 from mingzheng.formats.civil import parse_day
 from mingzheng.formats.claims import Claims, Copy, Sex, Specialty
 from mingzheng.formats.fontfile import load_fonts
@@ -108,50 +108,28 @@ class Ours:
         )
 
 
-class Peer:
-    """The other program, kept running between rounds."""
-
-    def __init__(self, python: str, ours: Ours) -> None:
-        boxes = ours.page(0).boxes
-        rects = {box.name: box.rect for box in boxes if isinstance(box, ImageBox | QrSlot)}
-        places = {name: (rect.x_mm, rect.y_mm, rect.width_mm, rect.height_mm) for name, rect in rects.items()}
-        job = {
-            "font": str(FONT),
-            "digits": ours.digits,
-            "texts": [(box.text, box.x_mm, box.y_mm, box.size_mm) for box in boxes if isinstance(box, TextRun)],
-            "images": [
-                (base64.b64encode(ours.photo).decode(), places["photo"]),
-                (base64.b64encode(ours.signature).decode(), places["signature.image"]),
-            ],
-            "qr": places["qr"],
-        }
-        program = [python, str(Path(__file__).parent / "peers/pdf_reportlab.py")]
-        self.process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.versions = self._ask(json.dumps(job))
-
-    def round(self) -> tuple[float, int]:
-        """CPU seconds and bytes of one file."""
-        seconds, size = self._ask("")
-        return seconds, size
-
-    def close(self) -> None:
-        """End the process."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=10)
-
-    def _ask(self, line: str) -> object:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+def peer_of(python: str, ours: Ours) -> Peer:
+    """qrcode and reportlab, told the same texts, images and places."""
+    boxes = ours.page(0).boxes
+    rects = {box.name: box.rect for box in boxes if isinstance(box, ImageBox | QrSlot)}
+    places = {name: (rect.x_mm, rect.y_mm, rect.width_mm, rect.height_mm) for name, rect in rects.items()}
+    job = {
+        "font": str(FONT),
+        "digits": ours.digits,
+        "texts": [(box.text, box.x_mm, box.y_mm, box.size_mm) for box in boxes if isinstance(box, TextRun)],
+        "images": [
+            (base64.b64encode(ours.photo).decode(), places["photo"]),
+            (base64.b64encode(ours.signature).decode(), places["signature.image"]),
+        ],
+        "qr": places["qr"],
+    }
+    return Peer(python, "pdf_reportlab.py", job)
 
 
 def measure(rounds: int) -> dict[str, object]:
     """Times of `rounds` rounds, ours and the peer's in turn."""
-    ours, python = Ours(), os.environ.get("MINGZHENG_PEERS_PYTHON")
-    peer = Peer(python, ours) if python else None
+    ours, python = Ours(), peers_python()
+    peer = peer_of(python, ours) if python else None
     ours.file(ours.page(0))
     pages, files, totals, peers, size, peer_size = [], [], [], [], 0, 0
     for number in range(rounds):
@@ -164,7 +142,7 @@ def measure(rounds: int) -> dict[str, object]:
         files.append(end - middle)
         totals.append(end - start)
         if peer is not None:
-            seconds, peer_size = peer.round()
+            seconds, peer_size = peer.ask()
             peers.append(seconds)
     result: dict[str, object] = {
         "what": "one certificate PDF, unsealed: QR code, layout, file",

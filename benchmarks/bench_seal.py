@@ -16,17 +16,16 @@ import logging
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from benchmarks.bench_pdf import Ours
+from benchmarks.peer import Peer, peers_python
 from mingzheng.formats.fontfile import load_fonts
 from mingzheng.formats.limits import OFD_LIMITS
 from mingzheng.formats.ofd.compose import OfdMetadata, compose_ofd
@@ -196,47 +195,17 @@ class SealedOfd:
         package = read_package(self.data, limits=OFD_LIMITS)
         return check_ofd(package, read_ofd(package, limits=OFD_LIMITS), limits=OFD_LIMITS)
 
-    def job(self) -> str:
+    def job(self) -> dict[str, str]:
         """What the peer is told: the file, the outer signature and its key."""
         package = read_package(self.data, limits=OFD_LIMITS)
         name = next(name for name in package.files if name.endswith("SignedValue.dat"))
         signed = parse_signature(package.files[name])
-        return json.dumps(
-            {
-                "file": base64.b64encode(self.data).decode(),
-                "public": self.public.hex(),
-                "message": signed.signed.hex(),
-                "signature": signed.signature.hex(),
-            }
-        )
-
-
-class GmsslPeer:
-    """The other program, kept running between rounds."""
-
-    def __init__(self, python: str, job: str) -> None:
-        program = [python, str(Path(__file__).parent / "peers/ofd_gmssl.py")]
-        self.process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.versions = self._ask(job)
-
-    def round(self) -> float:
-        """CPU seconds of one check."""
-        seconds = self._ask("")
-        assert isinstance(seconds, float)
-        return seconds
-
-    def close(self) -> None:
-        """End the process."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=20)
-
-    def _ask(self, line: str) -> object:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        return {
+            "file": base64.b64encode(self.data).decode(),
+            "public": self.public.hex(),
+            "message": signed.signed.hex(),
+            "signature": signed.signature.hex(),
+        }
 
 
 def seconds_of(contestant: Contestant) -> float:
@@ -296,10 +265,10 @@ def measure(rounds: int) -> dict[str, object]:
         }
     ofd = SealedOfd(drawn)
     rows = {"ours": timed(ofd.ours)}
-    python = os.environ.get("MINGZHENG_PEERS_PYTHON")
-    peer = GmsslPeer(python, ofd.job()) if python else None
+    python = peers_python()
+    peer = Peer(python, "ofd_gmssl.py", ofd.job()) if python else None
     if peer is not None:
-        rows["gmssl"] = peer.round
+        rows["gmssl"] = peer.ask
         result["gmssl"] = peer.versions
     result["ofd_1_seal"] = {"bytes": len(ofd.data), "table": table(rows, min(rounds, 5))}
     if peer is not None:

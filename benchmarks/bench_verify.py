@@ -24,6 +24,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peer import Peer, peers_python
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))  # the corpus is the simulator's world
 
@@ -103,47 +105,25 @@ class _Bare:
         self.log_key.verify(signature, self.dumps(["Signature1", protected, b"", node]))
 
 
-class Peers:
-    """The peer libraries in their own environment: one line a round, one line of CPU seconds back."""
+def peers_of(python: str, world: Any, tokens: Sequence[bytes]) -> Peer:
+    """The COSE libraries, with the same claims under their own label; one line of CPU seconds a round."""
+    from mingzheng.formats import cbor, cose
+    from mingzheng.formats.credential import parse_credential
 
-    def __init__(self, python: str, world: Any, tokens: Sequence[bytes]) -> None:
-        from mingzheng.formats import cbor, cose
-        from mingzheng.formats.credential import parse_credential
-
-        key = world.issuers[1].credential_signer
-        relabelled = []
-        for token in tokens:
-            payload = parse_credential(token).payload
-            protected = cbor.encode({1: -8, 4: key.public_key.kid})
-            signature = key.sign(cose.sig_structure(protected, payload))
-            relabelled.append(
-                b"\xd2\x84" + cbor.encode(protected) + b"\xa0" + cbor.encode(payload) + b"\x58\x40" + signature
-            )
-        job = {"tokens": [item.hex() for item in relabelled], "raw": key.public_key.raw().hex()}
-        self.process = subprocess.Popen(
-            [python, str(ROOT / "benchmarks" / "peers" / "verify_cose.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
+    key = world.issuers[1].credential_signer
+    relabelled = []
+    for token in tokens:
+        payload = parse_credential(token).payload
+        protected = cbor.encode({1: -8, 4: key.public_key.kid})
+        signature = key.sign(cose.sig_structure(protected, payload))
+        relabelled.append(
+            b"\xd2\x84" + cbor.encode(protected) + b"\xa0" + cbor.encode(payload) + b"\x58\x40" + signature
         )
-        self.versions: dict[str, str] = self.ask(json.dumps(job))
-
-    def ask(self, line: str) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
-        return answer
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=60)
+    job = {"tokens": [item.hex() for item in relabelled], "raw": key.public_key.raw().hex()}
+    return Peer(python, "verify_cose.py", job)
 
 
-def measure(contest: Contest, peers: Peers | None, *, count: int, rounds: int) -> dict[str, Any]:
+def measure(contest: Contest, peers: Peer | None, *, count: int, rounds: int) -> dict[str, Any]:
     """CPU µs per token; ratios are paired within a round."""
     spent: dict[str, list[float]] = {name: [] for name in contest}
     for operation in contest.values():
@@ -191,14 +171,14 @@ def run(*, smoke: bool) -> dict[str, Any]:
     import tempfile
 
     count, rounds = (3, 1) if smoke else (600, 20)
-    python = os.environ.get("MINGZHENG_PEERS_PYTHON")
+    python = peers_python()
     results: dict[str, Any] = {}
     versions: dict[str, str] = {"cryptography": metadata.version("cryptography")}
     if importlib.util.find_spec("cbor2") is not None:
         versions["cbor2"] = metadata.version("cbor2")
     for name, together in (("bulk_15_in_a_round", 15), ("issued_alone", 1)):
         world, tokens = corpus(count, together=together)
-        peers = None if python is None else Peers(python, world, tokens)
+        peers = None if python is None else peers_of(python, world, tokens)
         results[name] = {
             "token_bytes": len(tokens[0]),
             "contestants": measure(contestants(world, tokens), peers, count=count, rounds=rounds),
