@@ -134,6 +134,7 @@ class SealConfig:
     seals: tuple[SealSpec, ...]
     rules: tuple[RuleSpec, ...]
     time_stamps: str | None = None  # address of a time-stamping authority for PDF seals
+    evidence: tuple[str, ...] = ()  # certificates and revocation lists under seals/, for level B-LTA
 
     def maker(self, day: int) -> MakerSpec | None:
         """The workspace's own maker of seals, if it has one in force."""
@@ -168,10 +169,11 @@ NO_SEALS: Final = SealConfig(forms=(FileForm.PDF,), authorities=(), makers=(), s
 
 def read_seals(top: Reader) -> SealConfig:
     """The tables `documents`, `seal_ca`, `seal_maker`, `seal` and `seal_rule`. Raises ConfigError."""
-    forms, time_stamps = _documents(top.table("documents")) if top.has("documents") else (NO_SEALS.forms, None)
+    documents = _documents(top.table("documents")) if top.has("documents") else (NO_SEALS.forms, None, ())
     config = SealConfig(
-        forms=forms,
-        time_stamps=time_stamps,
+        forms=documents[0],
+        time_stamps=documents[1],
+        evidence=documents[2],
         authorities=tuple(_authority(item) for item in top.tables("seal_ca")),
         makers=tuple(_maker(item) for item in top.tables("seal_maker")),
         seals=tuple(_seal(item) for item in top.tables("seal")),
@@ -187,7 +189,7 @@ def format_seals(config: SealConfig) -> list[str]:
     if (config.forms, config.time_stamps) != (NO_SEALS.forms, None):
         name = next(name for name, forms in FORMATS.items() if forms == config.forms)
         lines += ["", "[documents]", f"format = {quote(name)}"]
-        lines += _optional(("time_stamps", _quoted(config.time_stamps)))
+        lines += _optional(("time_stamps", _quoted(config.time_stamps)), ("evidence", _list(config.evidence)))
     for file in config.authorities:
         lines += ["", "[[seal_ca]]", f"certificate = {quote(file)}"]
     for maker in config.makers:
@@ -199,15 +201,19 @@ def format_seals(config: SealConfig) -> list[str]:
     return lines
 
 
-def _documents(item: Reader) -> tuple[tuple[FileForm, ...], str | None]:
+def _documents(item: Reader) -> tuple[tuple[FileForm, ...], str | None, tuple[str, ...]]:
     name = item.text("format")
     if name not in FORMATS:
         raise ConfigError(item.place("format"), f"one of {', '.join(FORMATS)} expected")
     url = item.text("time_stamps") if item.has("time_stamps") else None
     if url is not None and not url.startswith(("https://", "http://")):
         raise ConfigError(item.place("time_stamps"), "an address that begins with https:// or http:// expected")
+    evidence = _files(item, "evidence")
+    _once(item.place("evidence"), evidence)
+    if evidence and url is None:
+        raise ConfigError(item.place("evidence"), "needs time_stamps: without a time stamp evidence proves nothing")
     item.done()
-    return FORMATS[name], url
+    return FORMATS[name], url, evidence
 
 
 def _authority(item: Reader) -> str:

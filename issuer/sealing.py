@@ -23,8 +23,9 @@ from mingzheng.formats.ofd.seal import SealPlacement, seal_ofd
 from mingzheng.formats.ofd.ses import parse_seal
 from mingzheng.formats.page import PageSpec, Rect, SealShape, SealSlot
 from mingzheng.formats.pdf.integrity import check_pdf
-from mingzheng.formats.pdf.seal import PdfSealing, TimeStampService, seal_pdf
+from mingzheng.formats.pdf.seal import Evidence, PdfSealing, TimeStampService, seal_pdf
 from mingzheng.formats.sealart import SealArt, organisation_seal, personal_seal, seal_art_pdf
+from mingzheng.issuer.evidence import EvidenceFiles, check_covered, read_evidence
 from mingzheng.issuer.refusals import (
     ReadBackError,
     SealMissingError,
@@ -62,14 +63,17 @@ class Sealer:
 
     def __init__(self, workspace: Workspace, fonts: FontSet, *, now: int) -> None:
         self._workspace, self._fonts, self._now = workspace, fonts, now
+        self._evidence: EvidenceFiles | None = None
 
     def check(self, sheet: Sheet, forms: Sequence[FileForm]) -> None:
         """Refuse before anything is logged what could not be sealed today.
 
-        Raises SealMissingError, SealRuleMissingError or SealPlacesError.
+        Raises SealMissingError, SealRuleMissingError or SealPlacesError, SealFileError for evidence that is none.
         """
         for form in forms:
-            self._seals(sheet, form, self._now)
+            seals = self._seals(sheet, form, self._now)
+            if form is FileForm.PDF and seals:
+                self._check_evidence(seals)
 
     def open_keys(self, sheet: Sheet, forms: Sequence[FileForm]) -> None:
         """Load what today's seals need; raises whatever would keep one from sealing."""
@@ -163,9 +167,29 @@ class Sealer:
             return self._seals(sheet, form, self._now), self._now
 
     def _time_stamps(self) -> TimeStampService | None:
-        """Seals of level B-T where an authority is named, else of level B-B."""
+        """Seals of level B-T where an authority is named, of B-LTA with evidence, else of level B-B."""
         url = self._workspace.config.sealing.time_stamps
-        return None if url is None else HttpTimeStamps(url=url, timeout_s=STAMP_SECONDS)
+        if url is None:
+            return None
+        files = self._read_evidence()
+        evidence = None if files is None else Evidence(certificates=files.certificates, crls=files.crls, ocsps=())
+        return HttpTimeStamps(url=url, timeout_s=STAMP_SECONDS, evidence=evidence)
+
+    def _read_evidence(self) -> EvidenceFiles | None:
+        """Read once a command."""
+        sealing, store = self._workspace.config.sealing, self._workspace.seals
+        if self._evidence is None and sealing.evidence:
+            files = {name: store.loose_file(name) for name in sealing.evidence}
+            chains = {name for seal in sealing.seals if seal.form is FileForm.PDF for name in seal.chain}
+            known = [store.file(name) for name in (*sealing.authorities, *chains)]
+            self._evidence = read_evidence(files, known=known, now=self._now)
+        return self._evidence
+
+    def _check_evidence(self, seals: Sequence[SealSpec]) -> None:
+        evidence = self._read_evidence()
+        if evidence is not None:
+            names = [str(seal.certificate) for seal in seals]
+            check_covered(evidence, {name: self._workspace.seals.file(name) for name in names})
 
     def _pdf_sealing(self, number: int, spec: SealSpec, slot: SealSlot) -> PdfSealing:
         picture = None if spec.picture is None else self._workspace.seals.file(spec.picture)

@@ -74,16 +74,21 @@ class SealStore:
         self._tokens.clear()
         self._pins.clear()
 
+    def loose_file(self, name: str) -> bytes:
+        """A file of `seals/` that somebody put there under any name and may replace. Raises SealFileError."""
+        try:
+            with (self._root / SEALS / name).open("rb") as stream:
+                data = stream.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise SealFileError(name, "在 seals/ 中读不到", "cannot be read in seals/") from error
+        if len(data) > MAX_FILE_BYTES:
+            raise SealFileError(name, "超过 8 MiB", "over 8 MiB")
+        return data
+
     def file(self, name: str) -> bytes:
         """A public file of `seals/`. Raises SealFileError."""
         if name not in self._files:
-            try:
-                with (self._root / SEALS / name).open("rb") as stream:
-                    data = stream.read(MAX_FILE_BYTES + 1)
-            except OSError as error:
-                raise SealFileError(name, "读不到", "cannot be read") from error
-            if len(data) > MAX_FILE_BYTES:
-                raise SealFileError(name, "超过 8 MiB", "over 8 MiB")
+            data = self.loose_file(name)
             if _digest(data) not in name:
                 raise SealFileError(name, "与名称中的摘要不符，被改动过", "is not what its name says: it was changed")
             self._files[name] = data

@@ -56,6 +56,7 @@ SEALING = SealConfig(
         MakerSpec(certificate=None, chain=(), key="o.pem", revoked_on=None),
     ),
     time_stamps="https://tsa.example.cn/tsp",
+    evidence=("ca.cer", "ca.crl"),
     seals=(PDF, OFD, PENDING, IN_TOKEN),
     rules=(RULE, replace(RULE, issuer=1, kinds=(1, 2), bodies=(1,), valid_until=300)),
 )
@@ -125,6 +126,9 @@ def test_a_rule_is_found_by_issuer_kind_region_and_day() -> None:
         ('format = "both"', 'format = "docx"', "documents.format"),
         ('format = "both"', 'format = "both"\nmore = 1', "documents.more"),
         ("https://tsa", "ftp://tsa", "documents.time_stamps"),
+        ('time_stamps = "https://tsa.example.cn/tsp"\n', "", "documents.evidence"),
+        ('"ca.cer", "ca.crl"', '"ca.crl", "ca.crl"', "documents.evidence"),
+        ('"ca.cer", "ca.crl"', '"../ca.crl"', "documents.evidence"),
         ('art = "square"', 'art = "star"', "seal[2].art"),
         ('form = "pdf"', 'form = "png"', "seal[0].form"),
         ('alg = "ecdsa-p256-sha256"', 'alg = "sm2-sm3"', "seal[0].alg"),

@@ -18,6 +18,7 @@ from mingzheng.formats.ofd.integrity import check_ofd
 from mingzheng.formats.ofd.package import read_package
 from mingzheng.formats.page import SealShape
 from mingzheng.formats.pdf.integrity import check_pdf
+from mingzheng.formats.pdf.seal import Evidence
 from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.issue import Issued, issue, prepare
 from mingzheng.issuer.press import Press
@@ -270,7 +271,8 @@ def test_with_a_time_stamping_authority_pdf_seals_bear_its_time(
     change(office, time_stamps="https://tsa.example.cn/tsp")
     asked = []
 
-    def local(*, url: str, timeout_s: float) -> LocalStamps:
+    def local(*, url: str, timeout_s: float, evidence: Evidence | None) -> LocalStamps:
+        assert evidence is None
         asked.append((url, timeout_s))
         return LocalStamps(archive=False, at=NOW)
 
