@@ -20,7 +20,7 @@ from typing import Final
 from mingzheng.formats.candidate import SealFacts, SealForm
 from mingzheng.formats.pdf.cmscheck import check_cms, check_stamp
 from mingzheng.formats.pdf.document import Document, Fault, SealField, dangers, is_suspect, read_document
-from mingzheng.formats.pdf.second import is_evidence, is_second_seal
+from mingzheng.formats.pdf.second import is_evidence, is_second_seal, shows_the_same
 from mingzheng.formats.pdf.skeleton import Skeleton, read_skeleton
 from mingzheng.formats.pdf.syntax import NotPlainError, Ref, Value
 
@@ -249,6 +249,8 @@ def _later(skeleton: Skeleton, counts: list[int], seals: list[_Seal], stamps: li
         return "file.later_change"
     if not is_second_seal(skeleton, count, stamp.field.number, stamp.number):
         raise NotPlainError("a time stamp that changed more than ours does")
+    if not shows_the_same(skeleton, count, stamp.field.number):
+        return "file.later_change"  # anybody can have a file stamped
     hole = stamp.hole
     if hole is None or stamp.entries.get("SubFilter") != _STAMP_FILTER or stamp.field.marks:
         return "seal.timestamp"

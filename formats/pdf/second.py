@@ -14,7 +14,7 @@ from typing import Final
 from mingzheng.formats.pdf.skeleton import Skeleton, View
 from mingzheng.formats.pdf.syntax import Ref, StreamValue, Value
 
-__all__ = ["is_evidence", "is_second_seal"]
+__all__ = ["is_evidence", "is_second_seal", "shows_the_same"]
 
 _FIELD_FREE: Final = frozenset({"V", "AP"})
 _STORE_KEYS: Final = frozenset({"Type", "Certs", "CRLs", "OCSPs"})
@@ -28,7 +28,9 @@ _DATES: Final = re.compile(
 def is_second_seal(skeleton: Skeleton, covered: int, field: int, signature: int) -> bool:
     """Compare the state after `covered` revisions with the next one. Raises NotPlainError for unreadable objects."""
     before, after = skeleton.view(covered), skeleton.view(covered + 1)
-    if before.trailer.get("Info") != after.trailer.get("Info") or _identity(before) != _identity(after):
+    if not _same(before.trailer.get("Info"), after.trailer.get("Info")) or not _same(
+        _identity(before), _identity(after)
+    ):
         return False
     written = skeleton.revisions[covered].spans.keys()
     fresh = {number for number in written if number not in before.spans}
@@ -37,12 +39,18 @@ def is_second_seal(skeleton: Skeleton, covered: int, field: int, signature: int)
     old, new = before.object(field), after.object(field)
     if not isinstance(old, Mapping) or not isinstance(new, Mapping) or "V" in old:
         return False
-    if _without(old, _FIELD_FREE) != _without(new, _FIELD_FREE) or new.get("V") != Ref(signature, 0):
+    if not _same(_without(old, _FIELD_FREE), _without(new, _FIELD_FREE)) or new.get("V") != Ref(signature, 0):
         return False
     if not all(_harmless(before, after, number) for number in written - fresh - {field}):
         return False
-    brought = (new["V"],) if new.get("AP") == old.get("AP") else (new["V"], new.get("AP"))
+    brought = (new["V"],) if _same(new.get("AP"), old.get("AP")) else (new["V"], new.get("AP"))
     return _reached(after, brought, stop=before) == fresh
+
+
+def shows_the_same(skeleton: Skeleton, covered: int, field: int) -> bool:
+    """Whether the next save left the picture of a field as it was."""
+    before, after = (skeleton.view(count).dictionary(Ref(field, 0)) for count in (covered, covered + 1))
+    return _same(before.get("AP"), after.get("AP"))
 
 
 def is_evidence(skeleton: Skeleton, covered: int) -> bool:
@@ -56,10 +64,12 @@ def is_evidence(skeleton: Skeleton, covered: int) -> bool:
         not isinstance(root, Ref)
         or written - fresh != {root.number}
         or "DSS" in old
-        or _identity(before) != _identity(after)
+        or not _same(_identity(before), _identity(after))
     ):
         return False
-    if _without(new, frozenset({"DSS"})) != old or before.trailer.get("Info") != after.trailer.get("Info"):
+    if not _same(_without(new, frozenset({"DSS"})), old):
+        return False
+    if not _same(before.trailer.get("Info"), after.trailer.get("Info")):
         return False
     store = after.dictionary(new.get("DSS"))
     if not store.keys() <= _STORE_KEYS or store.get("Type", "DSS") != "DSS":
@@ -73,6 +83,17 @@ def _identity(view: View) -> Value:
     return value[0] if isinstance(value, tuple) and value else None
 
 
+def _same(old: Value, new: Value) -> bool:
+    """Whether two values are the same to every reader; for Python 1 is true as well, and 5 0 R is [5 0]."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
+    if type(old) is not type(new):
+        return False
+    if isinstance(old, tuple) and isinstance(new, tuple):
+        return len(old) == len(new) and all(map(_same, old, new))
+    return old == new
+
+
 def _without(entries: Mapping[str, Value], keys: frozenset[str]) -> dict[str, Value]:
     return {key: value for key, value in entries.items() if key not in keys}
 
@@ -82,21 +103,19 @@ def _harmless(before: View, after: View, number: int) -> bool:
     old, new = before.object(number), after.object(number)
     if isinstance(old, StreamValue) and isinstance(new, StreamValue):
         same = before.data[old.start : old.end] == after.data[new.start : new.end]
-        if same and old.entries == new.entries:
+        if same and _same(old.entries, new.entries):
             return True
         return _is_metadata(before, number) and _same_metadata(before, old, new)
-    if old == new:
+    if _same(old, new):
         return True
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return False
     if before.trailer.get("Info") == Ref(number, 0):
-        return _without(old, _INFO_FREE) == _without(new, _INFO_FREE)
+        return _same(_without(old, _INFO_FREE), _without(new, _INFO_FREE))
     form = before.dictionary(before.trailer.get("Root")).get("AcroForm")
     if form == Ref(number, 0):
-        return (
-            _without(old, frozenset({"SigFlags"})) == _without(new, frozenset({"SigFlags"}))
-            and new.get("SigFlags") == 3
-        )
+        flags = frozenset({"SigFlags"})
+        return _same(_without(old, flags), _without(new, flags)) and _same(new.get("SigFlags"), 3)
     return False
 
 
@@ -107,7 +126,7 @@ def _is_metadata(view: View, number: int) -> bool:
 def _same_metadata(view: View, old: StreamValue, new: StreamValue) -> bool:
     """Metadata alike but for its dates; only when it is not compressed."""
     free = frozenset({"Length"})
-    if "Filter" in old.entries or _without(old.entries, free) != _without(new.entries, free):
+    if "Filter" in old.entries or not _same(_without(old.entries, free), _without(new.entries, free)):
         return False
     texts = [_DATES.sub(b"", view.data[one.start : one.end]) for one in (old, new)]
     return texts[0] == texts[1]

@@ -207,6 +207,59 @@ def test_second_sealer_cannot_change_what_the_first_one_sealed(files: dict[int, 
     assert "file.later_change" in seals[0].faults or faults
 
 
+def _reference_as_numbers(file: Sealed, objects: dict[int, bytes]) -> None:
+    """5 0 R written as [5 0]: equal for Python, a page without content for every reader."""
+    objects[file.page] = re.sub(rb"/Contents (\d+) 0 R", rb"/Contents [\1 0]", file.body(file.page))
+
+
+def _seal_without_picture(file: Sealed, objects: dict[int, bytes]) -> None:
+    field = file.find(rb"/T \(Seal1\)")
+    objects[field] = re.sub(rb"/N (\d+) 0 R", rb"/N [\1 0]", file.body(field))
+
+
+def _number_as_truth(file: Sealed, objects: dict[int, bytes]) -> None:
+    objects[file.tree] = file.body(file.tree).replace(b"/Count 1", b"/Count true")
+
+
+def _picture_of_the_stamp(file: Sealed, objects: dict[int, bytes]) -> None:
+    field = file.find(rb"/T \(TimeStamp\)")
+    objects[field] = re.sub(rb"/N \d+ 0 R", b"/N %d 0 R" % (file.size + 9), objects[field])
+    objects[file.size + 9] = form()
+
+
+PUNS = [_reference_as_numbers, _seal_without_picture, _number_as_truth]
+
+
+@pytest.mark.parametrize("change", PUNS)
+def test_second_sealer_cannot_write_the_same_in_another_sense(files: dict[int, Sealed], change: Saving) -> None:
+    assert "file.later_change" in faults_of(check_pdf(_second_save(files[2], change)))
+
+
+def _stamped_anew(file: Sealed, change: Saving) -> bytes:
+    """A sealed file whose archive is taken off, with somebody else's time stamp and a change in its place."""
+    base = Sealed(file.data[: file.skeleton.revisions[0].end])
+    number = base.size + 5
+    field = file.find(rb"/T \(TimeStamp\)")
+    value = int(re.findall(rb"/V (\d+) 0 R", file.body(field))[0])
+    body = re.sub(rb"<[0-9a-f]{200,}>", lambda match: b"<%b>" % (b"0" * (len(match[0]) - 2)), file.body(value))
+    body = re.sub(rb"/ByteRange \[[^\]]*\] *", b"/ByteRange [%-41b] " % b"", body)
+    objects = {field: re.sub(rb"/V \d+ 0 R", b"/V %d 0 R" % number, file.body(field)), number: body}
+    change(base, objects)
+    saved = append_revision(base.data, objects, size=max(objects) + 1, root=base.root, info=base.info)
+    out, begin, end = fill_byte_range(saved, object_offset(saved, number))
+    token = LocalStamps(archive=True).stamp(hashlib.sha256(bytes(out[:begin]) + bytes(out[end:])).digest())
+    out[begin + 1 : begin + 1 + 2 * len(token)] = token.hex().encode()
+    return bytes(out)
+
+
+@pytest.mark.parametrize("change", [*PUNS, _picture_of_the_stamp, _page_content, _first_picture, _stowaway, _tags])
+def test_whoever_stamps_a_file_cannot_change_it(studio: Any, change: Saving) -> None:
+    """Nobody needs a key to have a file stamped, so nothing but the stamp may come with it."""
+    file = Sealed(sealed(studio.pdf(), 1, timestamps=LocalStamps(archive=True)))
+    assert faults_of(check_pdf(_stamped_anew(file, _nothing_else))) == []
+    assert "file.later_change" in faults_of(check_pdf(_stamped_anew(file, change)))
+
+
 def test_second_sealer_may_say_other_dates_in_the_properties(files: dict[int, Sealed]) -> None:
     def dates(file: Sealed, objects: dict[int, bytes]) -> None:
         body, count = re.subn(rb"/ModDate \([^)]*\)", b"/ModDate (D:20261121120000Z)", file.body(file.info))
