@@ -205,9 +205,8 @@ class _Reader:
             self.missing.append(name)
         elif keep:
             self.reachable.add(found)
-        if found != name or location.strip() != location or not _ODD.isdisjoint(location):
-            self.two_ways.append(name)
-        elif self._elsewhere(base, folder.strip(), location) - {found}:
+        plain = found == name and location.strip() == location and _ODD.isdisjoint(location)
+        if not plain or self._elsewhere(base, folder.strip(), location) - {found}:
             self.two_ways.append(name)
         return found
 

@@ -2,7 +2,8 @@
 
 Source: XML 1.0, Namespaces in XML, GB/T 33190. Refused with codes of their own, before they cost anything: document
 types (and with them every entity that is not predefined), processing instructions, XInclude, encodings other than
-UTF-8, deep nesting, many attributes, many elements. A byte order mark is tolerated. Comments are skipped. Pure.
+UTF-8, deep nesting, many attributes, many elements; versions other than 1.0 are malformed. A byte order mark is
+tolerated. Comments are skipped. Pure.
 """
 
 from __future__ import annotations
@@ -139,12 +140,17 @@ class _Builder:
         parser: Any = expat.ParserCreate("utf-8", _SPACE)
         parser.ordered_attributes = True
         parser.buffer_text = True
+        parser.XmlDeclHandler = self._declaration
         parser.StartDoctypeDeclHandler = self._doctype
         parser.ProcessingInstructionHandler = self._instruction
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
         self.parser = parser
+
+    def _declaration(self, version: str, *_: object) -> None:
+        if version != "1.0":
+            raise OfdXmlError("XML of another version than 1.0")
 
     def _doctype(self, *_: object) -> None:
         raise OfdXmlDoctypeError("XML with a document type declaration")

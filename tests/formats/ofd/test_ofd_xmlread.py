@@ -72,7 +72,7 @@ def test_spellings_of_utf8_are_read(data: bytes) -> None:
         (b"<a>&#0;</a>", "ofd.xml.malformed"),
         (b"<a>\x00</a>", "ofd.xml.malformed"),
         (b"<a>\xef\xbf\xbf</a>", "ofd.xml.malformed"),
-        (b"<?xml version='2.0'?><a/>", None),
+        (b"<?xml version='2.0'?><a/>", "ofd.xml.malformed"),
         (b"<!DOCTYPE a><a/>", "ofd.xml.doctype"),
         (b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "ofd.xml.doctype"),
         (b"<!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>", "ofd.xml.doctype"),
@@ -134,3 +134,11 @@ def test_any_bytes_give_a_tree_or_a_typed_error(data: bytes) -> None:
     for body in (data, b"<a>" + data, b"<a>" + data + b"</a>", b"<?xml " + data):
         with contextlib.suppress(OfdXmlError, ResourceLimitError):
             parse_xml(body, limits=OFD_LIMITS)
+
+
+def test_another_version_of_xml_is_refused() -> None:
+    """XML 1.1 has other line ends and undeclared prefixes: readers of 1.0 refuse it or read something else."""
+    for version in ("1.1", "2.0", "1.00"):
+        with pytest.raises(OfdXmlError):
+            parse_xml(f'<?xml version="{version}"?><a/>'.encode(), limits=OFD_LIMITS)
+    assert parse_xml(b'<?xml version="1.0"?><a/>', limits=OFD_LIMITS).tag == "a"
