@@ -3,31 +3,31 @@
     CURRENT                      number of the generation in force
     generations/<n>/SHA256SUMS   one line per file; its own SHA-256 is the fingerprint
     generations/<n>/files/…      trust.json and the blobs
+    generations/<n>/SIGNED       the TUF metadata under which these files came, if they did
+    SEEN                         the newest TUF metadata this store has seen
 
 A generation is written aside, made durable and renamed into place; then CURRENT is replaced. Whatever
 stops the writer, a reader finds the old generation or the new one, whole. The last two generations are
-kept, so that a reader that has just read CURRENT finds its files. Source: DESIGN §7.
-Left out: importing through TUF, which will fill the same store and set `signed_by_tuf`.
+kept, so that a reader that has just read CURRENT finds its files. Source: DESIGN §7, docs/spec/trust.md.
+SIGNED is checked on every reading, without python-tuf; whether its first root is believed, a caller says by its pins.
+Left out: fetching over TUF (`tufclient`), which fills the store through `writing`.
 """
 
 import contextlib
-import errno
 import hashlib
 import os
 import re
 import shutil
-import stat
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from mingzheng.keys import sm2backend  # noqa: F401 - whoever loads keys verifies with the fast engine
+from mingzheng.keys.durable import locked, read_file, replace_file, sync_directory, write_file
 from mingzheng.keys.errors import (
     BadBlobNameError,
     RollbackError,
-    StoreBusyError,
     StoreDamagedError,
     StoreMissingError,
     StoreWriteError,
@@ -42,19 +42,19 @@ from mingzheng.keys.trust import (
     listing,
     parse_trust,
 )
+from mingzheng.keys.tufchain import MAX_EVIDENCE_BYTES, Evidence, format_evidence, open_evidence, parse_evidence
 
 CURRENT: Final = "CURRENT"
 GENERATIONS: Final = "generations"
 MANIFEST: Final = "SHA256SUMS"
 FILES: Final = "files"
+SIGNED: Final = "SIGNED"
+SEEN: Final = "SEEN"
 MAX_MANIFEST_BYTES: Final = MAX_FILES * 256
-_LOCK: Final = "LOCK"
 _STAGING: Final = ".staging"
 _DISCARD: Final = ".discard"
 _NUMBER: Final = re.compile(rb"[1-9][0-9]{0,15}\n")
 _LINE: Final = re.compile(r"([0-9a-f]{64})  (.+)")
-_NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +64,23 @@ class StoredTrust:
     data: TrustData
     files: Mapping[str, bytes]
     fingerprint: str
-    signed_by_tuf: bool
+    signed_by_tuf: bool  # the evidence holds, and its first root is pinned
+    evidence: Evidence | None = None  # holds, whoever pinned its root
+    first_root: str | None = None  # fingerprint
+    expires: int | None = None  # when the first part of the evidence does
 
 
-def load_store(directory: Path) -> StoredTrust:
+def load_store(directory: Path, *, pins: Set[str] = frozenset()) -> StoredTrust:
     """Read the generation in force; every file is checked against the manifest before it is used.
 
+    `pins`: first roots that are believed; without one the store is unsigned, whatever it holds.
+
     Raises StoreMissingError if there is no store, StoreDamagedError if any file is missing, extra,
-    changed or a symbolic link, and what `parse_trust` raises.
+    changed or a symbolic link, TufError if there is evidence of signatures and it does not hold for these
+    very files, and what `parse_trust` raises.
     """
     try:
-        return _load(directory)
+        return _load(directory, pins)
     except OSError as error:
         raise StoreDamagedError(f"trust store not readable: {error.strerror}") from error
 
@@ -87,31 +93,91 @@ def save_store(directory: Path, files: Mapping[str, bytes]) -> None:
     refuses; after any error the old generation still stands, or the new one already does.
     """
     data = parse_trust(files)
+    with writing(directory) as writer:
+        if _must_write(directory, data.generation, files):
+            writer.put(files, evidence=None)
+
+
+class StoreWriter:
+    """A store under its lock. Only `writing` makes it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def seen(self) -> Evidence | None:
+        """The newest metadata this store has seen; None if it never saw any. Raises TufMalformedError."""
+        path = self._directory / SEEN
+        if not path.is_symlink() and not path.exists():
+            return None
+        return parse_evidence(read_file(path, cap=MAX_EVIDENCE_BYTES))
+
+    def remember(self, evidence: Evidence) -> None:
+        """Replace what was seen."""
+        replace_file(self._directory / SEEN, format_evidence(evidence))
+
+    def put(self, files: Mapping[str, bytes], *, evidence: Evidence | None) -> None:
+        """Make `files` the generation in force, with the evidence for them; the caller has checked both."""
+        generation = parse_trust(files).generation
+        _write_generation(self._directory, generation, files, evidence)
+        _discard_old(self._directory, generation)
+
+    def sign(self, generation: int, evidence: Evidence) -> None:
+        """Replace the evidence of the generation in force; its files stay."""
+        replace_file(self._directory / GENERATIONS / str(generation) / SIGNED, format_evidence(evidence))
+
+
+@contextlib.contextmanager
+def writing(directory: Path) -> Iterator[StoreWriter]:
+    """The store `directory`, made if there is none, one writer at a time. Raises StoreBusyError, StoreWriteError."""
     try:
         (directory / GENERATIONS).mkdir(parents=True, exist_ok=True)
         _check_directory(directory / GENERATIONS)
-        with _locked(directory):
-            if _must_write(directory, data.generation, files):
-                _write_generation(directory, data.generation, files)
-                _discard_old(directory, data.generation)
+        with locked(directory):
+            yield StoreWriter(directory)
     except OSError as error:
         raise StoreWriteError(f"trust store not written: {error.strerror}") from error
 
 
-def _load(directory: Path) -> StoredTrust:
+def check_generation(directory: Path, files: Mapping[str, bytes], *, may_fall: bool) -> bool:
+    """Would `put` change the files in force? Raises RollbackError for a lower generation, or the same of other files.
+
+    `may_fall`: the keys that vouched for what is in force are no longer believed, so its number binds nobody.
+    """
+    generation = parse_trust(files).generation
+    number = _read_current(directory)
+    if may_fall and number is not None and generation < number:
+        return True
+    return _must_write(directory, generation, files)
+
+
+def _load(directory: Path, pins: Set[str]) -> StoredTrust:
     number = _read_current(directory)
     if number is None:
         raise StoreMissingError(f"no trust store here: there is no {CURRENT}")
     generation = directory / GENERATIONS / str(number)
     for part in (generation.parent, generation, generation / FILES):
         _check_directory(part)
-    manifest = _read_file(generation / MANIFEST, cap=MAX_MANIFEST_BYTES)
+    manifest = read_file(generation / MANIFEST, cap=MAX_MANIFEST_BYTES)
     files = _read_listed(generation / FILES, _parse_manifest(manifest))
     data = parse_trust(files)
     if data.generation != number:
         raise StoreDamagedError(f"generation {number} holds trust data of generation {data.generation}")
     name = hashlib.sha256(manifest).hexdigest()
-    return StoredTrust(data=data, files=files, fingerprint=name, signed_by_tuf=False)
+    stored = StoredTrust(data=data, files=files, fingerprint=name, signed_by_tuf=False)
+    path = generation / SIGNED
+    if not path.is_symlink() and not path.exists():
+        return stored
+    return _with_evidence(stored, read_file(path, cap=MAX_EVIDENCE_BYTES), manifest, pins)
+
+
+def _with_evidence(stored: StoredTrust, signed: bytes, manifest: bytes, pins: Set[str]) -> StoredTrust:
+    """The store with its evidence, which must hold and be of these files."""
+    evidence = parse_evidence(signed)
+    chain = open_evidence(evidence)
+    if chain.files().listing() != manifest:
+        raise StoreDamagedError(f"{SIGNED} is not of these files")
+    first = chain.roots[0].fingerprint
+    return replace(stored, signed_by_tuf=first in pins, evidence=evidence, first_root=first, expires=chain.expires())
 
 
 def _must_write(directory: Path, generation: int, files: Mapping[str, bytes]) -> bool:
@@ -122,34 +188,35 @@ def _must_write(directory: Path, generation: int, files: Mapping[str, bytes]) ->
         raise RollbackError(f"generation {generation} is below the stored {number}")
     if generation > number:
         return True
-    manifest = _read_file(directory / GENERATIONS / str(number) / MANIFEST, cap=MAX_MANIFEST_BYTES)
-    if manifest != listing(files):
+    if _manifest(directory, number) != listing(files):
         raise RollbackError(f"generation {number} is stored with other files: raise the generation")
     return False
 
 
-def _write_generation(directory: Path, generation: int, files: Mapping[str, bytes]) -> None:
+def _manifest(directory: Path, number: int) -> bytes:
+    return read_file(directory / GENERATIONS / str(number) / MANIFEST, cap=MAX_MANIFEST_BYTES)
+
+
+def _write_generation(directory: Path, generation: int, files: Mapping[str, bytes], evidence: Evidence | None) -> None:
     home = directory / GENERATIONS
     staging = home / _STAGING
     _remove(staging, home)
     for name in sorted(files):
         path = staging / FILES / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_file(path, files[name])
-    _write_file(staging / MANIFEST, listing(files))
+        write_file(path, files[name])
+    write_file(staging / MANIFEST, listing(files))
+    if evidence is not None:
+        write_file(staging / SIGNED, format_evidence(evidence))
     for folder in sorted({path.parent for path in staging.rglob("*")}, reverse=True):
-        _sync_directory(folder)
+        sync_directory(folder)
     final = home / str(generation)
     _remove(final, home)  # left by a writer that stopped before CURRENT
     staging.rename(final)
-    _sync_directory(home)
-    _sync_directory(directory)
-    fresh = directory / f"{CURRENT}.new"
-    fresh.unlink(missing_ok=True)
-    _write_file(fresh, b"%d\n" % generation)
-    fresh.replace(directory / CURRENT)
-    _sync_directory(directory)
-    _sync_directory(directory.absolute().parent)
+    sync_directory(home)
+    sync_directory(directory)
+    replace_file(directory / CURRENT, b"%d\n" % generation)
+    sync_directory(directory.absolute().parent)
 
 
 def _discard_old(directory: Path, generation: int) -> None:
@@ -174,59 +241,11 @@ def _remove(path: Path, home: Path) -> None:
         shutil.rmtree(discard)
 
 
-def _write_file(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o644)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | _NOFOLLOW)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Hold the store's lock; it goes away with the process that holds it."""
-    descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o644)
-    try:
-        _lock(descriptor)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-if sys.platform == "win32":  # pragma: no cover
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            raise StoreBusyError("another process is writing this trust store") from error
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreBusyError("another process is writing this trust store") from error
-
-
 def _read_current(directory: Path) -> int | None:
     path = directory / CURRENT
     if not path.is_symlink() and not path.exists():
         return None
-    text = _read_file(path, cap=32)
+    text = read_file(path, cap=32)
     if not _NUMBER.fullmatch(text):
         raise StoreDamagedError(f"{CURRENT} is not a generation number")
     return int(text)
@@ -259,7 +278,7 @@ def _read_listed(root: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     room = MAX_TOTAL_BYTES
     for name in sorted(digests):
-        files[name] = _read_file(root / name, cap=min(room, MAX_FILE_BYTES))
+        files[name] = read_file(root / name, cap=min(room, MAX_FILE_BYTES))
         room -= len(files[name])
         if hashlib.sha256(files[name]).hexdigest() != digests[name]:
             raise StoreDamagedError(f"{name}: not the file the manifest lists")
@@ -295,25 +314,3 @@ def _walk(root: Path) -> set[str]:
 def _check_directory(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         raise StoreDamagedError(f"{path.name}: not a directory of this store")
-
-
-def _read_file(path: Path, *, cap: int) -> bytes:
-    """Read a regular file that is no link, at most `cap` bytes."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0))
-    except OSError as error:
-        what = "a symbolic link" if error.errno == errno.ELOOP else "not readable"
-        raise StoreDamagedError(f"{path.name}: {what}") from error
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise StoreDamagedError(f"{path.name}: not a regular file")
-        if status.st_size > cap:
-            raise TrustTooLargeError(f"{path.name}: {status.st_size} bytes, cap is {cap}")
-        with open(descriptor, "rb", closefd=False) as file:
-            data = file.read(cap + 1)
-    finally:
-        os.close(descriptor)
-    if len(data) > cap:
-        raise TrustTooLargeError(f"{path.name}: grew over its cap of {cap} bytes while it was read")
-    return data

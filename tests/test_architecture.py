@@ -23,7 +23,7 @@ MAY_IMPORT = {
 
 # Modules that touch files, clock, randomness, processes or the terminal. Everything else is pure.
 EFFECTFUL: dict[str, set[str]] = {
-    "keys": {"custody", "snapshot", "cli", "libcrypto", "sm2backend", "sealtoken"},
+    "keys": {"custody", "snapshot", "cli", "libcrypto", "sm2backend", "sealtoken", "durable", "pins", "tuffetch", "tufclient"},
     "formats": {
         "qrimage",
         "extract",
@@ -96,7 +96,7 @@ IMPURE_LIBRARIES = {
 HOMES = {
     "pyhanko": {"formats.pdf"},
     "sanic": {"log.server", "verifier.server", "issuer.server"},
-    "tuf": {"keys.publish", "verifier.update"},
+    "tuf": {"keys.tufclient"},
     "pypdfium2": {"formats.pdf", "formats.sealart", "formats.extract", "mingzheng.doctor"},
     "uharfbuzz": {"formats.pdf", "formats.fontfile", "mingzheng.doctor"},
     "zxingcpp": {"formats.qrimage", "mingzheng.doctor"},
@@ -106,7 +106,7 @@ HOMES = {
     "cryptography": {"keys", "mingzheng.doctor"},
     "pkcs11": {"keys.sealtoken"},
     "sqlite3": {"log", "issuer", "mingzheng.doctor"},
-    "click": {"mingzheng", "keys.cli", "log.cli", "issuer", "verifier.cli"},
+    "click": {"mingzheng", "keys.cli", "keys.trust_cli", "log.cli", "issuer", "verifier.cli"},
 }
 
 # The closure of verifier.pipeline is also the port scope of a browser verifier: no effectful module in it.
