@@ -1,7 +1,8 @@
-"""Runs every `bench_*.py` beside this file and gathers their JSON: `python -m benchmarks [--smoke]`.
+"""Runs the `bench_*.py` beside this file and gathers their JSON: `python -m benchmarks [--smoke] [bench_NAME …]`.
 
 `--smoke` runs each at its smallest count, only to show that it works; nothing is kept. Without it, results go to
-`benchmarks/results/latest.json` and the tables of `docs/benchmarks.md` are written from them.
+`benchmarks/results/latest.json`, beside those of the programs that were not named; `python -m benchmarks.report`
+writes `docs/benchmarks.md` from them.
 """
 
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+LATEST = HERE / "results" / "latest.json"
 
 
 def run(name: str, *, smoke: bool) -> dict[str, object]:
@@ -28,15 +30,20 @@ def run(name: str, *, smoke: bool) -> dict[str, object]:
 def main() -> int:
     """Run all; print one line per program."""
     smoke = "--smoke" in sys.argv[1:]
+    every = sorted(path.stem for path in HERE.glob("bench_*.py"))
+    named = [word for word in sys.argv[1:] if word != "--smoke"]
+    if unknown := set(named) - set(every):
+        raise SystemExit(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(every)}")
     results = {}
-    for path in sorted(HERE.glob("bench_*.py")):
-        results[path.stem] = run(path.stem, smoke=smoke)
-        print(f"{path.stem}: {len(json.dumps(results[path.stem]))} bytes of results", flush=True)
+    for name in named or every:
+        results[name] = run(name, smoke=smoke)
+        print(f"{name}: {len(json.dumps(results[name]))} bytes of results", flush=True)
     if not smoke:
-        folder = HERE / "results"
-        folder.mkdir(exist_ok=True)
-        text = json.dumps(results, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-        (folder / "latest.json").write_text(text, encoding="utf-8")
+        LATEST.parent.mkdir(exist_ok=True)
+        kept = json.loads(LATEST.read_text(encoding="utf-8")) if LATEST.exists() else {}
+        kept = {name: result for name, result in kept.items() if name in every}
+        text = json.dumps(kept | results, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        LATEST.write_text(text, encoding="utf-8")
     print(f"{len(results)} benchmark programs ran")
     return 0
 

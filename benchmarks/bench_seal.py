@@ -8,16 +8,13 @@ names an environment with gmssl. CPU time of each process; the credential's own 
 """
 
 import base64
-import gc
 import hashlib
 import io
 import json
 import logging
 import os
 import platform
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from benchmarks.bench_pdf import Ours
 from benchmarks.peer import Peer, peers_python
+from benchmarks.rounds import Timed, rounds_of, table
 from mingzheng.formats.fontfile import load_fonts
 from mingzheng.formats.limits import OFD_LIMITS
 from mingzheng.formats.ofd.compose import OfdMetadata, compose_ofd
@@ -52,7 +50,6 @@ from mingzheng.keys.x509 import parse_certificate
 
 AT, DAY = 1_795_248_000, 86_400
 PLACES = (Rect(x_mm=140, y_mm=220, width_mm=42, height_mm=42), Rect(x_mm=100, y_mm=232, width_mm=22, height_mm=22))
-Contestant = Callable[[], object]
 
 
 def private(number: int, alg: SealAlg) -> SealPrivate:
@@ -208,38 +205,9 @@ class SealedOfd:
         }
 
 
-def seconds_of(contestant: Contestant) -> float:
-    """CPU seconds of one call, without clearing up behind the one before."""
-    gc.collect()
-    begin = time.process_time()
-    contestant()
-    return time.process_time() - begin
-
-
-def table(contestants: dict[str, Callable[[], float]], rounds: int) -> dict[str, object]:
-    """All contestants once in every round; ratios to ours of the same round."""
-    spent: dict[str, list[float]] = {name: [] for name in contestants}
-    for number in range(rounds + 1):
-        for name, contestant in contestants.items():
-            seconds = contestant()
-            if number:  # the first round loads libraries and fills caches
-                spent[name].append(seconds)
-    rows = {}
-    for name, times in spent.items():
-        ordered = sorted(times)
-        rows[name] = {
-            "median_ms": round(statistics.median(times) * 1000, 3),
-            "p95_ms": round(ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))] * 1000, 3),
-            "times_ours": round(
-                statistics.median(other / max(own, 1e-7) for other, own in zip(times, spent["ours"], strict=True)), 2
-            ),
-        }
-    return rows
-
-
-def timed(contestant: Contestant) -> Callable[[], float]:
-    """A contestant of this process."""
-    return lambda: seconds_of(contestant)
+def compared(contestants: dict[str, Callable[[], float]], rounds: int) -> dict[str, dict[str, float]]:
+    """All of them beside `ours`."""
+    return table(rounds_of(contestants, rounds), "ours", [name for name in contestants if name != "ours"])
 
 
 def measure(rounds: int) -> dict[str, object]:
@@ -261,16 +229,16 @@ def measure(rounds: int) -> dict[str, object]:
         contestants["ours_sealing"] = file.make
         result[f"pdf_{seals}_seal"] = {
             "bytes": len(file.data),
-            "table": table({name: timed(one) for name, one in contestants.items()}, rounds),
+            "table": compared({name: Timed(one) for name, one in contestants.items()}, rounds),
         }
     ofd = SealedOfd(drawn)
-    rows = {"ours": timed(ofd.ours)}
+    rows = {"ours": Timed(ofd.ours)}
     python = peers_python()
     peer = Peer(python, "ofd_gmssl.py", ofd.job()) if python else None
     if peer is not None:
         rows["gmssl"] = peer.ask
         result["gmssl"] = peer.versions
-    result["ofd_1_seal"] = {"bytes": len(ofd.data), "table": table(rows, min(rounds, 5))}
+    result["ofd_1_seal"] = {"bytes": len(ofd.data), "table": compared(rows, min(rounds, 5))}
     if peer is not None:
         peer.close()
     return result
