@@ -204,7 +204,14 @@ def seal_install(workspace: Path, *, issuer: int, body: int, form: str, lang: La
     )
     with open_workspace(workspace, options) as opened:
         spec = sealwork.install_seal(opened, _place(issuer, body, form), pieces)
-    click.echo(_seal_text(spec, day_of_time(int(time.time())), lang))
+    today = day_of_time(int(time.time()))
+    click.echo(_seal_text(spec, today, lang))
+    if _state(spec, today) == "unmade":
+        click.echo(
+            "还要电子印章：seal make 自制，或 seal install --seal … --maker … 装上外制的 / "
+            "now its electronic seal: `seal make`, or `seal install --seal … --maker …` for one made outside",
+            err=True,
+        )
 
 
 @seal_group.command("make")
@@ -248,6 +255,11 @@ def seal_maker(workspace: Path, *, out: Path | None, name: str | None, lang: Lan
     with open_workspace(workspace, options) as opened:
         if out is not None:
             _write_request(out, sealwork.request_maker(opened, str(name)))
+            click.echo(
+                "把请求交给 CA，然后 seal maker --certificate … --ca … / "
+                "give the request to a CA, then `seal maker --certificate … --ca …`",
+                err=True,
+            )
         else:
             chain, authority = _read_chain(options["chain"]), _read_certificate(options["ca"])
             pieces = Pieces(maker=certificate, chain=chain, authority=authority)
@@ -446,7 +458,8 @@ def _maker_json(maker: MakerSpec) -> Json:
 
 
 def _maker_text(maker: MakerSpec, lang: Lang) -> str:
-    name = maker.certificate or "…"
+    zh, en = _STATES["requested"]
+    name = maker.certificate or (zh if lang == "zh" else en)
     if lang == "zh":
         return f"制章人 {name}{'（本工作区）' if maker.key else ''}"
     return f"seal maker {name}{' (of this workspace)' if maker.key else ''}"

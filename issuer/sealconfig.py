@@ -338,6 +338,9 @@ def _check(config: SealConfig) -> None:
             if owners.setdefault(place, seal.body) != seal.body:
                 raise ConfigError(f"seal[{number}].token", "that key seals for another body of the issuer")
     _once("seal", [seal.certificate for seal in config.seals if seal.certificate is not None])
+    for number, seal in enumerate(config.seals):
+        if seal.valid_from > seal.valid_until:
+            raise ConfigError(f"seal[{number}].valid_until", "before valid_from: no day is left")
     for number, rule in enumerate(config.rules):
         if not rule.kinds or not rule.jurisdictions or rule.valid_from > rule.valid_until:
             raise ConfigError(f"seal_rule[{number}]", "at least one kind, jurisdiction and day expected")

@@ -12,6 +12,7 @@ from mingzheng.formats.civil import MAX_DAY, day_of_time, day_start, parse_day
 from mingzheng.formats.library import read_shipped_templates
 from mingzheng.formats.page import SealShape
 from mingzheng.formats.template import parse_templates
+from mingzheng.issuer.places import kind_name
 from mingzheng.issuer.refusals import SealOptionError
 from mingzheng.issuer.schema import FileForm
 from mingzheng.issuer.sealconfig import SEALING_BODY, MakerSpec, RuleSpec, SealSpec
@@ -75,9 +76,12 @@ class _Trial:
             return
         bodies = sorted(spec.bodies)
         if len(bodies) < len(shapes):
+            zh, en = (kind_name(self._workspace.profiles(), kind, lang) for lang in ("zh", "en"))
             raise SealOptionError(
-                f"机构 {issuer} 只有 {len(bodies)} 个机关，该种类要 {len(shapes)} 枚印章",
-                f"issuer {issuer} has {len(bodies)} bodies, that kind takes {len(shapes)} seals",
+                f"机构 {issuer} 的机关有 {len(bodies)} 个，{zh} 要 {len(shapes)} 枚不同机关的印章；"
+                f'在 mingzheng.toml 的 [issuers.bodies] 中加上 {max(bodies) + 1} = "名称"，或去掉这个种类',
+                f"issuer {issuer}: {en} takes the seals of {len(shapes)} bodies, {len(bodies)} named; add "
+                f'{max(bodies) + 1} = "name" to [issuers.bodies] of mingzheng.toml, or take the kind out',
             )
         others = bodies[len(bodies) - len(shapes) + 1 :]
         for body in bodies:

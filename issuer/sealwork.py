@@ -64,6 +64,8 @@ def request_seal(workspace: Workspace, wanted: SealSpec) -> bytes | None:
     token does not show its public key: then the device's own tool makes the request. Raises SealOptionError.
     """
     _check_body(workspace, wanted.issuer, wanted.body)
+    if wanted.valid_from > wanted.valid_until:
+        raise SealOptionError("印章的起用日在截止日之后", "the seal's first day is after its last")
     organisation = workspace.config.issuer_records()[wanted.issuer].name
     key: RequestKey | None
     if wanted.token is not None:
@@ -288,14 +290,29 @@ def _with_certificate(workspace: Workspace, spec: SealSpec, data: bytes, chain: 
     certificate = _certificate(workspace, data)
     _check_key(workspace, spec, certificate)
     _check_chain(workspace, certificate)
-    return replace(
-        spec,
-        certificate=workspace.seals.keep(data, "seal", "cer"),
-        chain=tuple(workspace.seals.keep(item, "ca", "cer") for item in chain),
-        seal=None,  # an electronic seal names its certificate
-        valid_from=max(spec.valid_from, day_of_time(certificate.not_before - 1) + 1),
-        valid_until=min(spec.valid_until, day_of_time(certificate.not_after + 1) - 1),
-    )
+    above = tuple(workspace.seals.keep(item, "ca", "cer") for item in chain)
+    if spec.certificate is not None:
+        if workspace.seals.file(spec.certificate) != data:
+            raise SealOptionError(
+                "这枚印章已有另一张证书，换下它会使已盖的章失去依据；用 mingzheng seal request 另申请一枚",
+                "this seal has another certificate, which its files need: begin with a new `mingzheng seal request`",
+            )
+        return replace(spec, chain=above or spec.chain)
+    named = replace(spec, certificate=workspace.seals.keep(data, "seal", "cer"), chain=above)
+    return _narrowed(named, certificate.not_before, certificate.not_after, "证书", "the certificate")
+
+
+def _narrowed(spec: SealSpec, begin: int, end: int, zh: str, en: str) -> SealSpec:
+    """The seal on those of its days that lie wholly within two times. Raises SealOptionError if none does."""
+    first = max(spec.valid_from, day_of_time(begin - 1) + 1)
+    last = min(spec.valid_until, day_of_time(end + 1) - 1)
+    if first > last:
+        days = [format_day(day) for day in (day_of_time(begin), day_of_time(end), spec.valid_from, spec.valid_until)]
+        raise SealOptionError(
+            f"{zh}（{days[0]} – {days[1]}）与印章（{days[2]} – {days[3]}）的有效期没有共同的一天；换一张有效的",
+            f"{en} is of {days[0]} – {days[1]}, the seal of {days[2]} – {days[3]}: no day in common",
+        )
+    return replace(spec, valid_from=first, valid_until=last)
 
 
 def _check_key(workspace: Workspace, spec: SealSpec, certificate: Certificate) -> None:
@@ -327,9 +344,5 @@ def _with_seal(workspace: Workspace, spec: SealSpec, data: bytes) -> SealSpec:
         raise SealOptionError("电子印章的制章人未列；用 --maker 给出其证书", "its maker is not listed: give --maker")
     if workspace.seals.file(spec.certificate) not in seal.info.certs:
         raise SealOptionError("电子印章不是这张证书的", "the electronic seal is not of this certificate")
-    return replace(
-        spec,
-        seal=workspace.seals.keep(data, "seal", "esl"),
-        valid_from=max(spec.valid_from, day_of_time(seal.info.valid_from - 1) + 1),
-        valid_until=min(spec.valid_until, day_of_time(seal.info.valid_until + 1) - 1),
-    )
+    narrowed = _narrowed(spec, seal.info.valid_from, seal.info.valid_until, "电子印章", "the electronic seal")
+    return replace(narrowed, seal=workspace.seals.keep(data, "seal", "esl"))

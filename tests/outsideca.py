@@ -52,14 +52,17 @@ class OutsideCa:
             maker=make_seal_key(self.maker_private, certificate=self.maker, chain=()),
         )
 
-    def certify(self, spki: bytes, name: str, *, ca: bool = False) -> bytes:
+    def certify(
+        self, spki: bytes, name: str, *, ca: bool = False, not_before: int = FIRST, not_after: int = LAST
+    ) -> bytes:
+        """DER of a certificate."""
         spec = CertSpec(
             subject_cn=name,
             subject_o="outside",
             spki=spki,
             serial=len(name) + spki[-1] * 256 + 1,
-            not_before=FIRST,
-            not_after=LAST,
+            not_before=not_before,
+            not_after=not_after,
             ca=ca,
             **({"key_usage": CA_USAGE} if ca else {}),  # type: ignore[arg-type]
         )

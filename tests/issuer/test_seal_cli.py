@@ -11,11 +11,11 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 from office import ARCHITECTS, CONSTRUCTORS, DAY, NOW, Office, SeededSealVault, person
-from outsideca import PNG, OutsideCa
+from outsideca import FIRST, PNG, OutsideCa
 
 import mingzheng.issuer.options as shared
 import mingzheng.issuer.seal_cli as commands
-from mingzheng.formats.civil import format_day
+from mingzheng.formats.civil import day_start, format_day
 from mingzheng.formats.page import SealShape
 from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.refusals import DemoOnlyError, SealFileError, SealOptionError
@@ -27,6 +27,7 @@ from mingzheng.keys.alg import Alg
 from mingzheng.keys.errors import SealKeySharedError
 from mingzheng.keys.sealkey import SealAlg, SealPrivate
 from mingzheng.keys.trust import Role
+from mingzheng.keys.x509 import parse_certificate
 
 
 @pytest.fixture
@@ -219,6 +220,39 @@ def test_an_electronic_seal_of_another_certificate_or_a_changed_one_is_refused(o
         result = run("install", *PLACE_OFD, "--seal", put("s.esl", data), "--maker", put("m.cer", ca.maker))
         assert isinstance(result.exception, SealOptionError)
     assert spec_of(office, "ofd").seal is None
+
+
+def test_a_certificate_that_ran_out_or_would_replace_another_is_refused(office: Office) -> None:
+    """The first would leave the seal no day and the trust data unmade, the second would orphan what is sealed."""
+    ca = OutsideCa(SealAlg.P256)
+    good("request", *PLACE_PDF, "--out", "r.csr")
+    key = ca.answer(Path("r.csr"))
+    spki = parse_certificate(key).spki
+    old = ca.certify(spki, "old", not_before=FIRST, not_after=day_start(DAY - 2))
+    files = ("--certificate", put("old.cer", old), "--ca", put("ca.cer", ca.root))
+    result = run("install", *PLACE_PDF, *files)
+    assert isinstance(result.exception, SealOptionError)
+    assert "no day in common" in str(result.exception)
+    assert spec_of(office, "pdf").certificate is None
+    good("install", *PLACE_PDF, "--certificate", put("c.cer", key))
+    before = spec_of(office, "pdf")
+    renewed = put("n.cer", ca.certify(spki, "new"))
+    assert "另一张证书" in str(run("install", *PLACE_PDF, "--certificate", renewed).exception)
+    good("install", *PLACE_PDF, "--certificate", "c.cer")
+    assert spec_of(office, "pdf") == before
+    days = ("--valid-from", "2030-01-01", "--valid-until", "2029-01-01")
+    backwards = run("request", *PLACE_PDF, *days, "--out", "x.csr")
+    assert isinstance(backwards.exception, SealOptionError)
+
+
+def test_a_trial_says_which_kind_lacks_a_body(office: Office) -> None:
+    with office.open() as workspace:
+        alone = replace(ARCHITECTS, bodies={1: "示范注册建筑师管理委员会"})
+        workspace.store_config(replace(workspace.config, issuers=(CONSTRUCTORS, alone)))
+    result = run("trial")
+    assert isinstance(result.exception, SealOptionError)
+    assert '2 = "' in str(result.exception)
+    assert "cn.architect.1" in str(result.exception)
 
 
 def test_a_revoked_seal_is_listed_as_such_and_the_trust_data_say_so(office: Office) -> None:

@@ -129,6 +129,7 @@ def test_a_rule_is_found_by_issuer_kind_region_and_day() -> None:
         ('time_stamps = "https://tsa.example.cn/tsp"\n', "", "documents.evidence"),
         ('"ca.cer", "ca.crl"', '"ca.crl", "ca.crl"', "documents.evidence"),
         ('"ca.cer", "ca.crl"', '"../ca.crl"', "documents.evidence"),
+        ('valid_from = "1970-10-28"', 'valid_from = "1971-10-28"', "seal[3].valid_until"),
         ('art = "square"', 'art = "star"', "seal[2].art"),
         ('form = "pdf"', 'form = "png"', "seal[0].form"),
         ('alg = "ecdsa-p256-sha256"', 'alg = "sm2-sm3"', "seal[0].alg"),
