@@ -15,6 +15,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import mingzheng.keys.sm2backend  # noqa: F401 - gives SM2 its fast engine
@@ -182,7 +183,7 @@ def _check_ses(package: Package, work: _Work, info: SignedInfo, value: bytes) ->
     work.certificate, work.signed_at = ses.certificate, ses.time
     work.details = _details(ses.seal)
     try:
-        certificate = parse_certificate(ses.certificate)
+        certificate = _signer(ses.certificate)
     except CertError:
         work.fault("seal.certificate")
     else:
@@ -281,6 +282,12 @@ def _details(seal: SesSeal) -> SealDetails:
 
 
 _seals: Final[OrderedDict[bytes, tuple[str, ...]]] = OrderedDict()  # digest of a seal -> its faults, newest last
+
+
+@lru_cache(maxsize=SEAL_CACHE_MAX)
+def _signer(raw: bytes) -> Certificate:
+    """The same certificate signs thousands of files."""
+    return parse_certificate(raw)
 
 
 def _seal_faults(seal: SesSeal) -> tuple[str, ...]:
