@@ -15,7 +15,8 @@ from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.formats.claims import Claims
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.fontfile import FontSet
-from mingzheng.formats.limits import OFD_LIMITS
+from mingzheng.formats.images import decode_image
+from mingzheng.formats.limits import LIMITS_DEFAULT, OFD_LIMITS
 from mingzheng.formats.ofd.document import read_ofd
 from mingzheng.formats.ofd.integrity import check_ofd
 from mingzheng.formats.ofd.package import read_package
@@ -83,7 +84,7 @@ class Sealer:
                 if spec.seal is not None:
                     parse_seal(self._workspace.seals.file(spec.seal))
                 if spec.picture is not None:
-                    self._workspace.seals.file(spec.picture)
+                    decode_image(self._workspace.seals.file(spec.picture), limits=LIMITS_DEFAULT)
 
     def seal(self, data: bytes, sheet: Sheet, form: FileForm, *, logged_at: int) -> bytes:
         """The file with its seals; as it came where no rule asks for any.

@@ -14,6 +14,8 @@ from typing import TypeAlias
 from mingzheng.formats.civil import day_of_time, day_start, format_day
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.fontfile import load_fonts
+from mingzheng.formats.images import decode_image
+from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.ofd.seal import SealDesign, make_seal
 from mingzheng.formats.ofd.ses import parse_seal
 from mingzheng.formats.page import SealShape
@@ -107,8 +109,7 @@ def install_seal(workspace: Workspace, place: Place, pieces: Pieces) -> SealSpec
     if pieces.seal is not None:
         spec = _with_seal(workspace, spec, pieces.seal)
     if pieces.picture is not None:
-        if not pieces.picture.startswith(b"\x89PNG\r\n\x1a\n"):
-            raise SealOptionError("印章图片须为 PNG", "the picture of a seal is a PNG")
+        _check_picture(pieces.picture)
         spec = replace(spec, picture=workspace.seals.keep(pieces.picture, "picture", "png"))
     return _replace(workspace, spec)
 
@@ -313,6 +314,18 @@ def _narrowed(spec: SealSpec, begin: int, end: int, zh: str, en: str) -> SealSpe
             f"{en} is of {days[0]} – {days[1]}, the seal of {days[2]} – {days[3]}: no day in common",
         )
     return replace(spec, valid_from=first, valid_until=last)
+
+
+def _check_picture(data: bytes) -> None:
+    """A PNG that can be drawn, in whole: found out now, not when a logged copy waits for its seal."""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise SealOptionError("印章图片须为 PNG", "the picture of a seal is a PNG")
+    try:
+        decode_image(data, limits=LIMITS_DEFAULT)
+    except FormatError as error:
+        raise SealOptionError(
+            f"印章图片读不了（{error.code}），可能不完整", f"the picture of the seal cannot be read: {error}"
+        ) from error
 
 
 def _check_key(workspace: Workspace, spec: SealSpec, certificate: Certificate) -> None:

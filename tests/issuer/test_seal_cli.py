@@ -167,6 +167,8 @@ def stranger(ca: OutsideCa) -> SealPrivate:
         lambda ca, mine: {"certificate": mine, "ca": OutsideCa(SealAlg.SM2).root},
         lambda ca, mine: {"certificate": mine, "ca": ca.maker},
         lambda ca, mine: {"certificate": mine, "ca": ca.root, "picture": b"GIF89a"},
+        lambda ca, mine: {"certificate": mine, "ca": ca.root, "picture": PNG[:200]},
+        lambda ca, mine: {"certificate": mine, "ca": ca.root, "picture": PNG[:20] + b"\xff" + PNG[21:]},
         lambda ca, mine: {"certificate": mine, "ca": ca.root, "seal": b"nothing"},
         lambda ca, mine: {"seal": b"nothing"},
     ],
