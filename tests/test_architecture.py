@@ -23,7 +23,7 @@ MAY_IMPORT = {
 
 # Modules that touch files, clock, randomness, processes or the terminal. Everything else is pure.
 EFFECTFUL: dict[str, set[str]] = {
-    "keys": {"custody", "snapshot", "cli", "libcrypto", "sm2backend", "sealtoken", "durable", "pins", "tuffetch", "tufclient"},
+    "keys": {"custody", "snapshot", "cli", "libcrypto", "sm2backend", "sealtoken", "durable", "pins", "tuffetch", "tufclient", "tufrepo", "trust_cli"},
     "formats": {
         "qrimage",
         "extract",
@@ -48,6 +48,10 @@ EFFECTFUL: dict[str, set[str]] = {
         "durable",
         "database",
         "directory",
+        "postgres",
+        "s3",
+        "objects",
+        "cloud",
         "instance",
         "lock",
         "recovery",
@@ -105,6 +109,7 @@ HOMES = {
     "rich": {"mingzheng", "issuer.cli", "verifier.cli", "log.cli"},
     "cryptography": {"keys", "mingzheng.doctor"},
     "pkcs11": {"keys.sealtoken"},
+    "psycopg": {"log.postgres"},
     "sqlite3": {"log", "issuer", "mingzheng.doctor"},
     "click": {"mingzheng", "keys.cli", "keys.trust_cli", "log.cli", "issuer", "verifier.cli"},
 }
