@@ -27,12 +27,14 @@ __all__ = [
     "LIMIT",
     "TINT_DPI",
     "Tile",
+    "adds_marks",
     "changed_tiles",
     "fitted",
     "has_ink",
     "ink_bounds",
     "inked_tiles",
     "is_grey",
+    "is_modules",
     "marked",
     "only_red",
     "paired_png",
@@ -66,6 +68,7 @@ _TINT: Final = 26  # levels of a colour channel in that mean
 _TOUCHED: Final = 5  # levels of a colour channel: 2 % of the way from white to black
 _INK: Final = 60
 _INK_PIXELS: Final = 6
+_SQUARES: Final = 137  # a side of the largest code looked at: with more, each is a few pixels, and those draw anything
 _FRAME: Final = 64  # darkness of what counts for the bounds of a page's ink
 _RED_DARK: Final = 110  # darkness in the red channel that no seal's red has
 
@@ -205,6 +208,38 @@ def only_red(expected: Any, shown: Any) -> bool:
     return sum(extra.histogram()[_RED_DARK:]) < _INK_PIXELS
 
 
+def adds_marks(expected: Any, shown: Any) -> bool:
+    """Tell whether one of two RGB pictures of the same renderer holds the least mark that the expected has not."""
+    return any(_most(part) >= _TOUCHED for part in ImageChops.subtract(expected, shown).split())
+
+
+def is_modules(picture: Any) -> bool:
+    """Tell whether an RGB picture of a code's place at FINE_DPI holds nothing but black squares of one grid on white.
+
+    A code is still read with writing over it; a person would read that, too.
+    """
+    red, green, blue = picture.split()
+    darkest = ImageChops.darker(ImageChops.darker(red, green), blue)
+    whole = darkest.point(_MIDDLE_STEP)
+    box = ImageChops.invert(whole).getbbox()
+    if box is None or darkest.point(_HALFTONE_STEP).filter(ImageFilter.MinFilter(3)).getbbox() is not None:
+        return False
+    code = whole.crop(box)
+    edge = code.crop((0, 0, code.width, 1)).tobytes()  # begins with the seven modules of a finder pattern
+    finder = max(1, (edge + b"\xff").index(b"\xff"))
+    near = round((7 * code.width / finder - 17) / 4) * 4 + 17  # modules a side; a pixel of the pattern is one size
+    return any(_is_grid(code, side) for side in range(near - 8, near + 9, 4) if 0 < side <= _SQUARES)
+
+
+def _is_grid(code: Any, side: int) -> bool:
+    """Tell whether a picture of black and white is one of so many squares a side, up to a pixel at their edges."""
+    squares = code.resize((side, side), Image.Resampling.BOX).point(_MIDDLE_STEP)
+    grid = ImageChops.invert(squares.resize(code.size, Image.Resampling.NEAREST))
+    dark = ImageChops.invert(code)
+    extra, lacking = ImageChops.subtract(dark, _grown(grid)), ImageChops.subtract(grid, _grown(dark))
+    return sum(ImageChops.lighter(extra, lacking).histogram()[_INK:]) < _INK_PIXELS
+
+
 def is_grey(picture: Any) -> bool:
     """Tell whether an RGB picture holds no colour at all worth the name."""
     red, green, blue = picture.split()
@@ -330,4 +365,6 @@ _STEP: Final = _step(_CLEAR)
 _LIMIT_STEP: Final = _step(LIMIT)
 _TINT_STEP: Final = _step(_TINT)
 _TOUCHED_STEP: Final = _step(_TOUCHED)
+_MIDDLE_STEP: Final = _step(128)
+_HALFTONE_STEP: Final = [255 * (8 <= level <= 247) for level in range(256)]  # neither black nor white
 _FRAME_STEP: Final = [255 * (255 - level >= _FRAME) for level in range(256)]

@@ -4,10 +4,11 @@ Source: DESIGN §8; docs/spec/verdicts.md, "Page".
 
 The page is laid out again from the signed claims, the names, profiles, templates and fonts of the trust data and
 the very bytes of the credential, written by our own PDF writer; both pages are drawn by one renderer and compared
-everywhere: every box, and all that lies outside the boxes. Not compared are the places for seals (where nothing but
-red may be added), the two boxes for ink (reported as filled or empty, never as genuine), and portrait and signature
-image where the file does not hold the very files that were signed: those only a person can judge, and then the
-page does not count as compared. Effectful: renderers in C are at work.
+everywhere: every box, and all that lies outside the boxes. On a drawn page the least mark counts; a page that another
+program drew anew is for people. Not compared are the pictures of seals in their places (where the page itself may add
+nothing, and a seal nothing but red), the two boxes for ink (reported as filled or empty, never as genuine), and
+portrait and signature image where the file does not hold the very files that were signed: those only a person can
+judge, and then the page does not count as compared. Effectful: renderers in C are at work.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ class _Shown:
     """The page of the file as PDF, and the pictures lying in the file, coded as they lie there."""
 
     pdf: bytes
+    bare: bytes  # the same without the pictures of seals, as far as these are not annotations
     images: tuple[bytes, ...] | None  # None: those of the PDF
     doubted: bool  # readers may take the file differently
 
@@ -125,7 +127,10 @@ class FilePages:
             sheet = stack.enter_context(open_sheet(shown.pdf, limits=self._limits))
             if sheet.pages != 1:
                 return _not_compared(SEVERAL, kit)
-            view = _View(sheet, template)
+            bare = (
+                sheet if shown.bare is shown.pdf else stack.enter_context(open_sheet(shown.bare, limits=self._limits))
+            )
+            view = _View(sheet, template, bare=bare)
             images = _signed_images(sheet, shown, subject.claims.image_digest)
             spec = _page(subject, template, kit, tokens, images or _guessed(view, template))
             made = _made(spec, self._kind, kit)
@@ -139,8 +144,8 @@ class FilePages:
 class _View:
     """The page of the file, brought to the size and place of ours if it was scaled or moved."""
 
-    def __init__(self, sheet: Sheet, template: Template) -> None:
-        self.sheet, self._template = sheet, template
+    def __init__(self, sheet: Sheet, template: Template, *, bare: Sheet | None = None) -> None:
+        self.sheet, self._template, self._bare = sheet, template, bare or sheet
         self.is_picture = sheet.is_picture()
         self.papers = (False, True) if sheet.may_differ_on_paper() else (False,)
         self._scale, self._move = 1.0, (0.0, 0.0)
@@ -157,6 +162,10 @@ class _View:
     def grey(self, dpi: int, *, paper: bool = False) -> Any:
         """A grey picture of exactly the size of our page."""
         return self._kept(dpi, colour=False, paper=paper)
+
+    def unsealed(self, place: Rect, *, paper: bool = False) -> Any:
+        """An RGB picture of a place without seals, where it stands on a page of our size."""
+        return self._bare.render(COARSE_DPI, colour=True, paper=paper, place=place, bare=True)
 
     def _kept(self, dpi: int, *, colour: bool, paper: bool) -> Any:
         key = (dpi, colour, paper)
@@ -298,7 +307,7 @@ class _Check:
             box = likeness.to_pixels(slot.rect, COARSE_DPI, grow_mm=_SEAL_GROW_MM)
             want = self._wanted.colour(COARSE_DPI).crop(box)
             for seen in (self._view.colour(COARSE_DPI, paper=paper).crop(box) for paper in self._view.papers):
-                if likeness.only_red(want, seen):
+                if likeness.only_red(want, seen) and not self._is_written_on(slot):
                     continue
                 if self._view.is_picture and likeness.is_grey(seen):
                     grey.append(slot.name)
@@ -307,13 +316,25 @@ class _Check:
                 break
         return wrong, grey
 
+    def _is_written_on(self, slot: SealSlot) -> bool:
+        """Tell whether the place of a seal holds marks that are no seal's: part of the page, whatever their colour."""
+        if self._view.is_picture:
+            return False
+        want = self._wanted.unsealed(slot.rect)
+        seen = [self._view.unsealed(slot.rect, paper=paper) for paper in self._view.papers]
+        return any(picture.size == want.size and likeness.adds_marks(want, picture) for picture in seen)
+
     def _reads(self, tokens: Sequence[bytes]) -> bool:
-        """Tell whether the code in its place reads as one of the credential's copies."""
+        """Tell whether the code in its place reads as one of the credential's copies, with nothing written over it."""
         box = likeness.to_pixels(self._code, FINE_DPI, grow_mm=_NEAR_MM)
         pictures = [self._view.grey(FINE_DPI, paper=paper).crop(box) for paper in self._view.papers]
         try:
             found = [read_qr(picture, limits=LIMITS_DEFAULT) for picture in pictures]
-            return all(found) and all(_token_of(symbol.text) in tokens for symbols in found for symbol in symbols)
+            plain = self._view.is_picture or all(
+                likeness.is_modules(self._view.colour(FINE_DPI, paper=paper).crop(box)) for paper in self._view.papers
+            )
+            same = all(_token_of(symbol.text) in tokens for symbols in found for symbol in symbols)
+            return plain and all(found) and same
         except FormatError:
             return False
 
@@ -337,14 +358,19 @@ def _not_compared(reason: str, kit: PageKit) -> PageResult:
 
 def _shown(data: bytes, kind: FileKind, limits: Limits) -> _Shown:
     if kind is FileKind.PDF:
-        return _Shown(pdf=data, images=None, doubted=False)
+        return _Shown(pdf=data, bare=data, images=None, doubted=False)
     from mingzheng.formats.ofd.document import read_ofd
     from mingzheng.formats.ofd.doubt import doubt_of
     from mingzheng.formats.ofd.draw import ofd_pictures, ofd_to_pdf
     from mingzheng.formats.ofd.package import read_package
 
     file = read_ofd(read_package(data, limits=limits.ofd), limits=limits.ofd)
-    return _Shown(pdf=ofd_to_pdf(file), images=ofd_pictures(file), doubted=bool(doubt_of(file)))
+    return _Shown(
+        pdf=ofd_to_pdf(file),
+        bare=ofd_to_pdf(file, stamps=False),
+        images=ofd_pictures(file),
+        doubted=bool(doubt_of(file)),
+    )
 
 
 def _made(spec: PageSpec, kind: FileKind, kit: PageKit) -> bytes:

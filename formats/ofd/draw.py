@@ -36,8 +36,8 @@ _PAGE_CHILDREN: Final = frozenset({"Area", "Template", "PageRes", "Content", "Ac
 _NEST_MAX: Final = 1  # a seal's picture may be an OFD, which has no seals of its own
 
 
-def ofd_to_pdf(file: OfdFile) -> bytes:
-    """All pages of the file as one PDF.
+def ofd_to_pdf(file: OfdFile, *, stamps: bool = True) -> bytes:
+    """All pages of the file as one PDF, with the pictures of the seals unless `stamps` is False.
 
     Raises DrawUnsupportedError, ImageError, ResourceLimitError and what reading a seal or a picture's OFD raises.
     """
@@ -46,7 +46,7 @@ def ofd_to_pdf(file: OfdFile) -> bytes:
     _check_ids(file)
     objects = PdfObjects()
     catalogue, tree = objects.reserve(), objects.reserve()
-    seals = tuple(_seals(file))
+    seals = tuple(_seals(file)) if stamps else ()
     leaves = []
     for page in file.pages:
         drawing = _Drawing(objects, file, page)

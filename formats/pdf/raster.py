@@ -53,8 +53,13 @@ class Sheet:
         width, height = self._page.get_size()
         self.width_mm, self.height_mm = (float(side) * _MM_PER_INCH / _POINTS for side in (width, height))
 
-    def render(self, dpi: float, *, colour: bool = False, paper: bool = False, place: Rect | None = None) -> Any:
-        """The page, or one place on it, as a grey or RGB picture; `paper`: as it would be printed."""
+    def render(
+        self, dpi: float, *, colour: bool = False, paper: bool = False, place: Rect | None = None, bare: bool = False
+    ) -> Any:
+        """The page, or one place on it, as a grey or RGB picture.
+
+        `paper`: as it would be printed; `bare`: without annotations and form fields, seals among them.
+        """
         scale = dpi / _POINTS
         width, height = self._page.get_size()
         pixels = int(width * scale + 1) * int(height * scale + 1)
@@ -71,7 +76,14 @@ class Sheet:
             )
         mode = "print" if paper else None
         with _guarded():
-            bitmap = self._page.render(scale=scale, crop=crop, grayscale=not colour, optimize_mode=mode)
+            bitmap = self._page.render(
+                scale=scale,
+                crop=crop,
+                grayscale=not colour,
+                optimize_mode=mode,
+                draw_annots=not bare,
+                may_draw_forms=not bare,
+            )
             drawn = bitmap.to_pil()
             if drawn.mode != "RGB":  # three bytes a pixel are unpacked into memory of their own, others are shared
                 drawn = drawn.convert("RGB") if colour else drawn.copy()
