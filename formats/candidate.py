@@ -62,7 +62,8 @@ class SealDetails:
     seal_id: str
     name: str
     maker_certificate: bytes  # DER
-    valid_from: int  # unix seconds
+    created: int  # unix seconds, the maker's word
+    valid_from: int
     valid_until: int
     sha256: bytes  # of the seal's DER
 

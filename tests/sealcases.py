@@ -158,6 +158,7 @@ def ses(key: int, **changes: object) -> SealFacts:
         seal_id="3100000001",
         name="某委员会",
         maker_certificate=certificate(9),
+        created=noon(DAY - 10),
         valid_from=noon(DAY - 10),
         valid_until=noon(LAST),
         sha256=bytes(32),

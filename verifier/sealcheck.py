@@ -124,7 +124,7 @@ def _record(ctx: VerifyContext, subject: Subject, seal: SealFacts, record: SealR
     # can put it on copies issued before the revocation only, and those are the issuer's.
     if day < subject.claims.copy_issued_on or seal.signed_at > ctx.now + CLOCK_SLACK:
         yield "seal.wrong_day"
-    if seal.form is SealForm.SES:
+    if seal.form is not SealForm.PADES:  # in an OFD a seal is asked for: a bare signature has no maker to answer for it
         yield from _maker(ctx, seal, seal.signed_at)
 
 
@@ -138,6 +138,8 @@ def _maker(ctx: VerifyContext, seal: SealFacts, at: int) -> Iterator[str]:
         yield "seal.maker_untrusted"
     elif maker.revoked_on is not None and day_of_time(at) >= maker.revoked_on:
         yield "seal.maker_revoked"
+    elif not maker.certificate.not_before <= details.created <= maker.certificate.not_after:
+        yield "seal.maker_expired"
     if not details.valid_from <= at <= details.valid_until:
         yield "seal.seal_expired"
 

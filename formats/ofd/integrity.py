@@ -275,6 +275,7 @@ def _details(seal: SesSeal) -> SealDetails:
         seal_id=seal.info.esid,
         name=seal.info.name,
         maker_certificate=seal.maker_certificate,
+        created=seal.info.created,
         valid_from=seal.info.valid_from,
         valid_until=seal.info.valid_until,
         sha256=hashlib.sha256(seal.raw).digest(),

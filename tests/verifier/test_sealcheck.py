@@ -21,7 +21,7 @@ from sealcases import (
 from sealpress import private, root
 from simulator import DAY, World, noon
 
-from mingzheng.formats.candidate import SealFacts
+from mingzheng.formats.candidate import SealFacts, SealForm
 from mingzheng.formats.sniff import FileKind
 from mingzheng.keys.certmake import CertIssuer, CertSpec, make_certificate
 from mingzheng.keys.errors import SealKeySharedError
@@ -181,10 +181,19 @@ def test_an_electronic_seal() -> None:
     assert reasons(report, Code.SEAL_INVALID) == ["seal.no_details"]
 
 
+def test_a_digital_signature_is_no_electronic_seal() -> None:
+    """With the body's own key: else an expired seal or a revoked maker could be passed by."""
+    report = judged([replace(ses(1), form=SealForm.SIGNED, details=None)], OFD, kind=FileKind.OFD)
+    assert report.verdict is Code.SEAL_INVALID
+    assert reasons(report, Code.SEAL_INVALID) == ["seal.no_details"]
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"maker_certificate": certificate(8)}, "seal.maker_untrusted"),
+        ({"created": BEGIN - 1}, "seal.maker_expired"),
+        ({"created": END + 1}, "seal.maker_expired"),
         ({"valid_until": noon(DAY) - 1}, "seal.seal_expired"),
         ({"valid_from": noon(DAY) + 1}, "seal.seal_expired"),
     ],
