@@ -1,4 +1,4 @@
-"""A whole world in memory: issuers, a log, trust data, and a forger. Built on the real pure modules.
+"""A whole world in memory: issuers, logs, witnesses, trust data, and a forger. Built on the real pure modules.
 
 Everything is derived from fixed seeds and the days given, so a test that fails fails again. `World` stands
 at noon of one day; `issue` logs credentials, `act` changes serials, `context` is what a verifier would hold.
@@ -7,6 +7,7 @@ at noon of one day; `issue` logs credentials, `act` changes serials, `context` i
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from mingzheng.formats.civil import day_of_time, day_start, parse_day
@@ -15,6 +16,7 @@ from mingzheng.formats.credential import attach_receipt, parse_credential, sign_
 from mingzheng.formats.qrtext import to_digits
 from mingzheng.keys.alg import Alg
 from mingzheng.keys.kid import Kid
+from mingzheng.keys.note import parse_note
 from mingzheng.keys.signer import InMemorySigner
 from mingzheng.keys.trust import (
     IssuerRecord,
@@ -26,9 +28,11 @@ from mingzheng.keys.trust import (
     format_trust,
     parse_trust,
 )
+from mingzheng.keys.vkey import format_vkey
 from mingzheng.log.acts import ActType, SerialEvent, SerialState, step
 from mingzheng.log.block import block_of
 from mingzheng.log.checkpoint import Checkpoint, sign_checkpoint
+from mingzheng.log.cosign import Cosigner
 from mingzheng.log.entry import (
     ActEntry,
     FillerEntry,
@@ -52,9 +56,11 @@ HOUR = 3_600
 KINDS = frozenset({1, 2, 3, 6})
 PREFIX = "https://zs.example.cn/v#"
 FOREVER = parse_day("2099-12-31")
+WITNESSES = {"w1": Alg.ED25519, "w2": Alg.ED25519, "w3": Alg.ML_DSA_44}
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # order of P-256
 
 
+@cache
 def signer(name: str, alg: Alg = Alg.ED25519) -> InMemorySigner:
     """The key of that name, the same in every run."""
     return InMemorySigner.from_private_bytes(alg, hashlib.sha256(f"simulator {name}".encode()).digest())
@@ -63,6 +69,16 @@ def signer(name: str, alg: Alg = Alg.ED25519) -> InMemorySigner:
 def noon(day: int) -> int:
     """Unix seconds at 12:00+08:00."""
     return day_start(day) + 12 * HOUR
+
+
+def witness_signer(name: str) -> InMemorySigner:
+    """The key of a witness, or of one nobody knows."""
+    return signer(f"witness {name}", WITNESSES.get(name, Alg.ED25519))
+
+
+def witness(name: str) -> Cosigner:
+    """A witness of the world by its name in policies."""
+    return Cosigner(f"witness.example.cn/{name}", [witness_signer(name)])
 
 
 class MemoryLog:
@@ -74,6 +90,8 @@ class MemoryLog:
         self.height = height
         self.receipt_signer = signer(f"receipt {number}", Alg.EDDSA)
         self.checkpoint_signer = signer(f"checkpoint {number}")
+        self.cosigners: tuple[str, ...] = ()  # who cosigns every head
+        self.now = 0  # of the last round
         self.entries: list[bytes] = []
         self._rounds: list[tuple[int, int]] = []
         self._nodes: dict[tuple[int, int], Hash] = {}
@@ -84,7 +102,7 @@ class MemoryLog:
 
     def append(self, entries: Sequence[bytes], *, now: int) -> list[int]:
         """One round: the entries, a time, a filler if the count is odd; returns the indexes."""
-        start = self.size
+        start, self.now = self.size, now
         self.entries += [*entries, encode_entry(TimeEntry(seconds=now))]
         if self.size % 2:
             self.entries.append(encode_entry(FillerEntry()))
@@ -107,10 +125,12 @@ class MemoryLog:
         return OriginHead(self.number, self.size, tree_root(self.size, self.node))
 
     def checkpoint(self) -> bytes:
+        """The head under the log's key and those of its cosigners."""
         head = self.head()
-        return sign_checkpoint(
+        note = sign_checkpoint(
             Checkpoint(origin=self.name, size=head.size, root=head.root), signer=self.checkpoint_signer
         )
+        return cosigned(note, *self.cosigners, time=self.now)
 
     def compact_receipt(self, index: int) -> bytes:
         start, end = next(span for span in self._rounds if span[0] <= index < span[1])
@@ -187,7 +207,7 @@ class World:
         }
         self.generation = 1
         self.changed_keys: dict[Kid, dict[str, object]] = {}
-        self.quorum: str | None = None
+        self.quorum: str | None = None  # tlog-policy text: see `demand`
 
     @property
     def day(self) -> int:
@@ -298,6 +318,16 @@ class World:
         """Say that a key was lost; per origin the number of entries still good."""
         self.change_key(kid, compromised=dict(sizes))
 
+    def demand(self, *groups: str, quorum: str) -> None:
+        """Trust data that demand witnesses: `demand("group g 2 w1 w2 w3", quorum="g")`."""
+        lines = [f"witness {name} {format_vkey(witness(name).vkeys[0])}" for name in WITNESSES]
+        self.quorum = "".join(f"{line}\n" for line in [*lines, *groups, f"quorum {quorum}"])
+
+    def cosign(self, *names: str) -> None:
+        """From now on these cosign every head of every log."""
+        for log in self.logs.values():
+            log.cosigners = names
+
     def keys(self) -> dict[Kid, KeyRecord]:
         """Every key's record."""
         records = []
@@ -311,6 +341,9 @@ class World:
         for log in self.logs.values():
             records.append(self._log_record(Role.RECEIPT, log.receipt_signer, log.number, ""))
             records.append(self._log_record(Role.CHECKPOINT, log.checkpoint_signer, log.number, log.name))
+        for name in WITNESSES:
+            record = self._log_record(Role.WITNESS, witness_signer(name), 1, witness(name).name)
+            records.append(replace(record, origins=frozenset({1, 2})))
         changed = [replace(item, **self.changed_keys.get(item.kid, {})) for item in records]  # type: ignore[arg-type]
         return {item.kid: item for item in changed}
 
@@ -398,6 +431,12 @@ class World:
         self.publish_status()
         expect = replace(expect, trust_fingerprint=self.source().fingerprint)
         return self.context(**{"policy": "bid", **settings}, expect=expect, publish=False)  # type: ignore[arg-type]
+
+
+def cosigned(note: bytes, *names: str, time: int) -> bytes:
+    """The note with lines of those witnesses behind it."""
+    text = parse_note(note).text
+    return note + "".join(witness(name).cosign(text, time=time) for name in names).encode()
 
 
 # --- the forger

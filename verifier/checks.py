@@ -23,15 +23,16 @@ from mingzheng.formats.profile import (
     WindowFacts,
     usage_window,
 )
-from mingzheng.keys.errors import KeysError
+from mingzheng.keys.errors import KeysError, MldsaUnavailableError
 from mingzheng.keys.trust import IssuerRecord, KeyRecord
 from mingzheng.log.acts import SerialState
 from mingzheng.log.entry import encode_entry, issue_entry
 from mingzheng.log.errors import LogError
 from mingzheng.log.hashing import Hash, leaf_hash
+from mingzheng.log.quorum import Quorum
 from mingzheng.log.receipt import CompactReceipt, parse_compact_receipt, receipt_root, verify_compact_receipt
 from mingzheng.log.status import StatusBody
-from mingzheng.verifier.context import CACHED_BLOCKS, VerifyContext, included
+from mingzheng.verifier.context import CACHED_BLOCKS, Proved, VerifyContext, included, witnessed
 from mingzheng.verifier.errors import VerifierError
 from mingzheng.verifier.findings import Code, Finding, Freshness, Grade
 from mingzheng.verifier.times import format_time
@@ -65,15 +66,21 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inclusion:
-    """Where the log is shown to hold the credential: (origin, index) of each good receipt."""
+    """Where the log is shown to hold the credential: (origin, index) of each good receipt.
+
+    `witnessed`: a full receipt among them is under a checkpoint that the quorum cosigned.
+    """
 
     places: tuple[tuple[int, int], ...]
     findings: tuple[Finding, ...]
+    witnessed: bool
 
     @property
     def grade(self) -> Grade:
-        """LOG_WORD at best: this version counts no witnesses."""
-        return Grade.LOG_WORD if self.places else Grade.NONE
+        """docs/adr/0008: who vouches that the entry is there."""
+        if not self.places:
+            return Grade.NONE
+        return Grade.WITNESSED if self.witnessed else Grade.LOG_WORD
 
 
 def check_trust(ctx: VerifyContext) -> Iterator[Finding]:
@@ -122,8 +129,8 @@ def check_inclusion(
     try:
         leaf = leaf_of(subject)
     except LogError as error:
-        return Inclusion(places=(), findings=(ctx.finding(Code.FORGED, reason=error.code),))
-    places: list[tuple[int, int]] = []
+        return Inclusion(places=(), findings=(ctx.finding(Code.FORGED, reason=error.code),), witnessed=False)
+    shown: list[_Shown] = []
     findings: list[Finding] = []
     for check, receipts in ((_compact, compact), (_full, full)):
         for receipt in receipts:
@@ -131,15 +138,28 @@ def check_inclusion(
             if isinstance(outcome, Finding):
                 findings.append(outcome)
             else:
-                places.append(outcome)
-    indexes = dict(places)
-    if any(indexes[origin] != index for origin, index in places):
+                shown.append(outcome)
+    indexes = {item.origin: item.index for item in shown}
+    if any(indexes[item.origin] != item.index for item in shown):
         findings.append(ctx.finding(Code.RECEIPT_INVALID, reason="index_differs"))
-        places = []
-    return Inclusion(places=tuple(places), findings=tuple(findings))
+        shown = []
+    return Inclusion(
+        places=tuple((item.origin, item.index) for item in shown),
+        findings=tuple(findings),
+        witnessed=any(item.witnessed for item in shown),
+    )
 
 
-def _compact(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> Finding | tuple[int, int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """What one good receipt shows."""
+
+    origin: int
+    index: int
+    witnessed: bool
+
+
+def _compact(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> Finding | _Shown:
     try:
         receipt = parse_compact_receipt(data)
     except LogError as error:
@@ -155,7 +175,7 @@ def _compact(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> F
         return ctx.finding(Code.RECEIPT_INVALID, reason=error.code, origin=receipt.origin)
     if key.compromised is not None:
         return ctx.finding(Code.RECEIPT_KEY_COMPROMISED, origin=receipt.origin)
-    return receipt.origin, receipt.index
+    return _Shown(origin=receipt.origin, index=receipt.index, witnessed=False)
 
 
 def _receipt_day(key: KeyRecord, issued_on: int) -> bool:
@@ -176,11 +196,13 @@ def _verify_block(ctx: VerifyContext, receipt: CompactReceipt, leaf: Hash, key: 
     ctx.blocks_seen.add(seen)
 
 
-def _full(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> Finding | tuple[int, int]:
+def _full(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> Finding | _Shown:
     try:
-        head, index = included(data, leaf, ctx.heads)
+        proved = included(data, leaf, ctx.heads)
+        cosigned = ctx.quorum is not None and _cosigned(proved, ctx.quorum)
     except (LogError, KeysError, VerifierError) as error:
         return ctx.finding(Code.RECEIPT_INVALID, reason=error.code)
+    head = proved.head
     origin = head.origin.number
     if not subject.key.may_log(origin):
         return ctx.finding(Code.RECEIPT_INVALID, reason="origin", origin=origin)
@@ -188,15 +210,24 @@ def _full(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> Find
         return ctx.finding(Code.RECEIPT_INVALID, reason="checkpoint_key_days", origin=origin)
     if not head.sound:
         return ctx.finding(Code.RECEIPT_KEY_COMPROMISED, origin=origin)
-    return origin, index
+    return _Shown(origin=origin, index=proved.index, witnessed=cosigned)
+
+
+def _cosigned(proved: Proved, quorum: Quorum) -> bool:
+    """Whether the quorum cosigned it; not, as far as anybody knows, where its signatures cannot be checked."""
+    try:
+        return witnessed(proved, quorum)
+    except MldsaUnavailableError:
+        return False
 
 
 def check_grade(ctx: VerifyContext, subject: Subject, inclusion: Inclusion) -> Iterator[Finding]:
     """§grades and §compromise: what the receipts are worth, and whether the key still counts there."""
-    code = Code.LOG_UNWITNESSED if ctx.trust.quorum is None else Code.LOG_WORD_ONLY
+    code = Code.LOG_UNWITNESSED if ctx.quorum is None else Code.LOG_WORD_ONLY
     if not inclusion.places:
         code = Code.NOT_LOGGED
-    yield from ctx.once(("grade", code), lambda: [ctx.finding(code)])
+    if inclusion.grade is not Grade.WITNESSED:
+        yield from ctx.once(("grade", code), lambda: [ctx.finding(code)])
     key = subject.key
     if key.compromised is None or any(key.counts_at(origin=o, index=i) for o, i in inclusion.places):
         return

@@ -2,7 +2,8 @@
 
 Source: docs/spec/verdicts.md, "Context". The caller reads the store and the clock; this module checks
 what the trust data says about itself. A status list is believed only if the issuer's status key signed it
-and a log entry with its hash is included under a head that the origin's checkpoint key signed.
+and a log entry with its hash is included under a head that the origin's checkpoint key signed, and that the
+quorum of witnesses cosigned where the trust data demand one (docs/spec/witness.md).
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from mingzheng.log.book import MAX_STATUS_LAG, MAX_STATUS_SPAN
 from mingzheng.log.entry import encode_entry
 from mingzheng.log.errors import LogError
 from mingzheng.log.hashing import Hash, leaf_hash
+from mingzheng.log.policy import PolicyError, QuorumNotMetError
+from mingzheng.log.quorum import Quorum, QuorumUnboundError, quorum_of
 from mingzheng.log.receipt import parse_tlog_proof, verify_full_receipt
 from mingzheng.log.status import StatusBody, StatusIndex, open_status_list, status_entry
 from mingzheng.verifier.errors import (
     KeySharedError,
-    QuorumUnsupportedError,
     SettingError,
     StatusRefusedError,
     TableError,
@@ -87,6 +89,15 @@ class HeadKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """Where a full receipt proves its leaf: at `index` of the log of `head`, under the checkpoint `note`."""
+
+    head: HeadKey
+    index: int
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyContext:
     """What every check reads. Only `build_context` makes it."""
 
@@ -107,6 +118,7 @@ class VerifyContext:
     clock_floor: int  # no clock may be behind this
     prefixes: tuple[str, ...]  # QR prefixes of all issuers
     heads: Mapping[str, HeadKey]  # by origin name
+    quorum: Quorum | None  # None: no witnesses are demanded
     blocks_seen: set[tuple[object, ...]] = field(repr=False, compare=False)  # a cache, see `checks`
     constants: dict[tuple[object, ...], tuple[Finding, ...]] = field(repr=False, compare=False)  # see `once`
 
@@ -132,14 +144,15 @@ class VerifyContext:
 def build_context(source: TrustSource, *, judging: Judging, expect: Expectations, messages: Messages) -> VerifyContext:
     """Check the trust data's own parts and freeze everything.
 
-    A status list that fails is left out and named in `refused`. Raises TrustUnusableError for profiles or
-    forms that cannot be read and for keys that sign and seal, SettingError for a fingerprint that is none.
+    A status list that fails is left out and named in `refused`. Raises TrustUnusableError for profiles, forms or a
+    quorum policy that cannot be used and for keys that sign and seal, SettingError for a fingerprint that is none.
     """
     trust = source.data
     if expect.trust_fingerprint is not None and not _is_fingerprint(expect.trust_fingerprint):
         raise SettingError("a trust fingerprint is 64 hexadecimal digits")
     heads = _heads(trust)
-    statuses, refused = _statuses(trust, heads)
+    quorum = _quorum(trust)
+    statuses, refused = _statuses(trust, heads, quorum)
     floor = max([trust.made_at, *(index.body.this_update for index in statuses.values())])
     profiles, forms = _rules(trust)
     return VerifyContext(
@@ -160,15 +173,17 @@ def build_context(source: TrustSource, *, judging: Judging, expect: Expectations
         clock_floor=floor,
         prefixes=tuple(prefix for issuer in trust.issuers.values() for prefix in issuer.prefixes),
         heads=MappingProxyType(heads),
+        quorum=quorum,
         blocks_seen=set(),
         constants={},
     )
 
 
-def included(proof_bytes: bytes, leaf: Hash, heads: Mapping[str, HeadKey]) -> tuple[HeadKey, int]:
-    """The origin and index at which a full receipt proves `leaf`, under the origin's own checkpoint key.
+def included(proof_bytes: bytes, leaf: Hash, heads: Mapping[str, HeadKey]) -> Proved:
+    """Where a full receipt proves `leaf`, under the origin's own checkpoint key.
 
-    The caller looks at `sound` and at the key's days. Raises LogError, KeysError, UnknownHeadError.
+    The caller looks at `sound`, at the key's days and at the witnesses (`witnessed`). Raises LogError, KeysError,
+    UnknownHeadError.
     """
     proof = parse_tlog_proof(proof_bytes)
     name = parse_note(proof.checkpoint_note).text.split("\n", 1)[0]
@@ -176,7 +191,16 @@ def included(proof_bytes: bytes, leaf: Hash, heads: Mapping[str, HeadKey]) -> tu
     if head is None:
         raise UnknownHeadError("the checkpoint is of no origin in the trust data")
     verify_full_receipt(proof, leaf, vkey=head.vkey, origin=name)
-    return head, proof.index
+    return Proved(head=head, index=proof.index, note=proof.checkpoint_note)
+
+
+def witnessed(proved: Proved, quorum: Quorum) -> bool:
+    """Whether the quorum cosigned the checkpoint of a full receipt.
+
+    Raises a KeysError if a line of a known witness fails, MldsaUnavailableError where it cannot be checked.
+    """
+    origin = proved.head.origin
+    return quorum.count(proved.note, origin=origin.number, name=origin.name, vkey=proved.head.vkey).satisfied
 
 
 def _is_fingerprint(text: str) -> bool:
@@ -193,37 +217,46 @@ def _heads(trust: TrustData) -> dict[str, HeadKey]:
     return heads
 
 
-def _statuses(trust: TrustData, heads: Mapping[str, HeadKey]) -> tuple[dict[int, StatusIndex], dict[int, str]]:
+def _quorum(trust: TrustData) -> Quorum | None:
+    try:
+        return quorum_of(trust)
+    except (PolicyError, QuorumUnboundError) as error:
+        raise TrustUnusableError(f"the quorum policy in the trust data cannot be used: {error}") from error
+
+
+def _statuses(
+    trust: TrustData, heads: Mapping[str, HeadKey], quorum: Quorum | None
+) -> tuple[dict[int, StatusIndex], dict[int, str]]:
     statuses: dict[int, StatusIndex] = {}
     refused: dict[int, str] = {}
     for issuer in trust.issuers:
-        listed = trust.blobs.get(f"status/{issuer}.cbor")
-        if listed is None:
+        if f"status/{issuer}.cbor" not in trust.blobs:
             continue
         try:
-            statuses[issuer] = StatusIndex(_open_status(trust, issuer, listed, heads))
+            statuses[issuer] = StatusIndex(_open_status(trust, issuer, heads, quorum))
         except (LogError, KeysError, VerifierError) as error:
             refused[issuer] = error.code
     return statuses, refused
 
 
-def _open_status(trust: TrustData, issuer: int, listed: bytes, heads: Mapping[str, HeadKey]) -> StatusBody:
+def _open_status(trust: TrustData, issuer: int, heads: Mapping[str, HeadKey], quorum: Quorum | None) -> StatusBody:
     """The body of an issuer's list, or an error that says which link of the chain is missing."""
-    body, key = _signed_status(trust, issuer, listed)
+    body, key = _signed_status(trust, issuer, trust.blobs[f"status/{issuer}.cbor"])
     if body.issuer != issuer:
         raise StatusRefusedError("the list is another issuer's")
     proof = trust.blobs.get(f"status/{issuer}.tlog-proof")
     if proof is None:
         raise StatusRefusedError("no full receipt of the list's log entry")
     leaf = leaf_hash(encode_entry(status_entry(body)))
-    head, index = included(proof, leaf, heads)
+    proved = included(proof, leaf, heads)
+    head = proved.head
     if not head.sound or not key.may_log(head.origin.number):
         raise StatusRefusedError("the log that holds the entry is compromised or not one of the status key's")
     if not head.key.allows_day(day_of_time(body.this_update)):
         raise StatusRefusedError("the list was logged outside the checkpoint key's days")
-    _check_coverage(trust, body, key, origin=head.origin.number, index=index)
-    if trust.quorum is not None:
-        raise QuorumUnsupportedError("witness cosignatures are demanded and cannot be counted")
+    _check_coverage(trust, body, key, origin=head.origin.number, index=proved.index)
+    if quorum is not None and not witnessed(proved, quorum):
+        raise QuorumNotMetError("too few of the demanded witnesses cosigned the head that holds the list")
     return body
 
 

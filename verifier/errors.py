@@ -46,12 +46,6 @@ class StatusRefusedError(VerifierError):
     code: ClassVar[str] = "verifier.status_refused"
 
 
-class QuorumUnsupportedError(VerifierError):
-    """The trust data demands witness cosignatures, which this version cannot count: update the program."""
-
-    code: ClassVar[str] = "verifier.quorum_unsupported"
-
-
 class UnknownHeadError(VerifierError):
     """A full receipt rests on a checkpoint of an origin that the trust data does not know."""
 

@@ -32,7 +32,7 @@ from mingzheng.verifier.report import Report
 from mingzheng.verifier.sealcheck import DOCUMENTS, check_seals
 
 INK: Final = "ink.signature"  # the box that the holder signs by hand
-NO_INCLUSION: Final = Inclusion(places=(), findings=())
+NO_INCLUSION: Final = Inclusion(places=(), findings=(), witnessed=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,7 @@ BREAKS: dict[str, tuple[Callable[[World], None], str]] = {
         REFUSED,
     ),
     "a list that holds for more than a day": (lambda w: _relisted(w, next_update=w.now + 86_401), REFUSED),
-    "quorum demanded": (lambda w: setattr(w, "quorum", "quorum none\n"), "verifier.quorum_unsupported"),
+    "quorum demanded": (lambda w: w.demand(quorum="w1"), "witness.quorum_not_met"),
 }
 
 

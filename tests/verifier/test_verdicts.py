@@ -716,10 +716,11 @@ def test_another_fingerprint_than_the_confirmed_blocks_everywhere(policy: str) -
     assert Code.TRUST_FINGERPRINT_DIFFERS in _codes(report)
 
 
-def test_with_a_quorum_lists_cannot_be_counted_and_receipts_are_the_logs_word_only() -> None:
-    """This version counts no cosignatures, so trust data that demands them decides nothing."""
+def test_with_a_quorum_nobody_meets_lists_are_refused_and_receipts_the_logs_word_only() -> None:
+    """Trust data that demands witnesses decides nothing without them."""
     world = World()
-    world.quorum = "log example\nquorum none\n"
+    world.demand("group g 2 w1 w2 w3", quorum="g")
+    world.cosign("w1")
     issued = world.issue_one()
     for policy in ("site", "bid", "audit"):
         report = verify_text(issued.text, world.context(policy=policy))
