@@ -24,6 +24,7 @@ _PAGES_MAX: Final = 64
 _DEPTH: Final = 8
 _MM: Final = 25.4 / 72
 _WIDGET: Final = "Widget"
+_NODE_TYPES: Final = {True: "Pages", False: "Page"}  # by whether there are kids
 
 # Dictionary keys and names that make a file act, hide, or hold more than a certificate.
 _KEYS: Final[Mapping[str, str]] = {
@@ -33,9 +34,11 @@ _KEYS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("OCProperties", "OCGs", "OC"), "file.layers"),
     **dict.fromkeys(("XFA", "NeedsRendering", "NeedAppearances"), "file.form"),
     **dict.fromkeys(("Collection", "RF"), "file.attachment"),
-    **dict.fromkeys(("Alternates", "OPI", "PS"), "file.active"),
+    **dict.fromkeys(("Alternates", "OPI", "PS", "Ref"), "file.active"),
     "Encrypt": "file.encrypted",
-    "XRefStm": "file.structure",
+    # what one reader heeds and another does not: other tables, sizes, colours
+    **dict.fromkeys(("XRefStm", "UserUnit", "TR", "TR2"), "file.structure"),
+    **dict.fromkeys(("DefaultGray", "DefaultRGB", "DefaultCMYK"), "file.structure"),
 }
 _NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
@@ -194,27 +197,33 @@ def _text(value: bytes) -> str:
 
 
 def _pages(objects: Objects, root: Mapping[str, Value]) -> Iterator[Mapping[str, Value]]:
-    """The pages in order, with the entries they inherit (§7.7.3.4)."""
+    """The pages in order, with the entries they inherit (§7.7.3.4); seen from above and from below it is one tree."""
     seen: set[Ref] = set()
     count = 0
 
-    def walk(value: Value, inherited: Mapping[str, Value], depth: int) -> Iterator[Mapping[str, Value]]:
+    def walk(value: Value, path: tuple[Ref, ...], inherited: Mapping[str, Value]) -> Iterator[Mapping[str, Value]]:
         nonlocal count
-        if not isinstance(value, Ref) or value in seen or depth == _DEPTH:
+        if not isinstance(value, Ref) or value in seen or len(path) == _DEPTH:
             raise NotPlainError("a page tree that is none")
         seen.add(value)
         node = objects.dictionary(value)
+        parent, above = node.get("Parent"), path[-1] if path else None
+        if type(parent) is not type(above) or parent != above or node.get("Type") != _NODE_TYPES["Kids" in node]:
+            raise NotPlainError("a page that says it hangs elsewhere")
         passed = {key: node[key] for key in ("MediaBox", "CropBox", "Rotate", "Resources") if key in node}
         if "Kids" in node:
+            before = count
             for kid in objects.array(node["Kids"]):
-                yield from walk(kid, {**inherited, **passed}, depth + 1)
+                yield from walk(kid, (*path, value), {**inherited, **passed})
+            if objects.resolve(node.get("Count")) != count - before:
+                raise NotPlainError("another number of pages than there are")
             return
         count += 1
         if count > _PAGES_MAX:
             raise NotPlainError("too many pages")
         yield {**inherited, **node}
 
-    yield from walk(root.get("Pages"), {}, 0)
+    yield from walk(root.get("Pages"), (), {})
 
 
 def _annotations(

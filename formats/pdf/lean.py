@@ -22,13 +22,28 @@ from mingzheng.formats.pdf.cmscheck import check_cms, check_stamp
 from mingzheng.formats.pdf.document import Document, Fault, SealField, dangers, is_suspect, read_document
 from mingzheng.formats.pdf.second import is_evidence, is_second_seal, shows_the_same
 from mingzheng.formats.pdf.skeleton import Skeleton, read_skeleton
-from mingzheng.formats.pdf.syntax import NotPlainError, Ref, Value
+from mingzheng.formats.pdf.syntax import NotPlainError, Ref, Value, parse_value
 
-__all__ = ["Checked", "Hole", "add_faults", "check_lean", "digest_around", "judge_seal", "read_hole", "signing_time"]
+__all__ = [
+    "HIDDEN",
+    "ORPHAN",
+    "Checked",
+    "Hole",
+    "add_faults",
+    "check_lean",
+    "digest_around",
+    "hides_objects",
+    "judge_seal",
+    "read_hole",
+    "signing_time",
+]
 
 SEALS_MAX: Final = 4
 SUBFILTER: Final = "ETSI.CAdES.detached"
 ORPHAN: Final[Fault] = ("file.structure", "signature without a field")  # someone took a seal off, or hid one
+HIDDEN: Final[Fault] = ("file.structure", "object that no table announces")
+_OBJECT: Final = re.compile(rb"\d[\0\t\n\f\r ]+\d+[\0\t\n\f\r ]+obj")
+_EXTERNAL: Final = re.compile(rb"/(?:F|#46)(?=[\0\t\n\f\r (<\[])")
 _STAMP: Final = "DocTimeStamp"
 _STAMP_FILTER: Final = "ETSI.RFC3161"
 _FILTER: Final = "Adobe.PPKLite"
@@ -76,7 +91,7 @@ def check_lean(data: bytes) -> Checked | None:
         document = read_document(skeleton.view(len(skeleton.revisions)))
         signed = _signed(skeleton, document)
         text = skeleton.text()
-        faults = (*document.faults, *_dangers(skeleton, text))
+        faults = (*document.faults, *_dangers(skeleton, text), *_elsewhere(skeleton))
         if text.count(b"/ByteRange") > len(signed):
             faults = (*faults, ORPHAN)
         seals = [one for one in signed if not one.is_stamp]
@@ -99,6 +114,24 @@ def _dangers(skeleton: Skeleton, text: bytes) -> tuple[Fault, ...]:
         view = skeleton.view(count)
         found.update(dict.fromkeys(dangers(view.object(number) for number in skeleton.revisions[count - 1].spans)))
     return tuple(found)
+
+
+def _elsewhere(skeleton: Skeleton) -> Iterator[Fault]:
+    """Objects and data that only some readers find: inside a stream (whoever mends a table), in another file."""
+    spans = [span for revision in skeleton.revisions for span in revision.spans.values()]
+    data = skeleton.data
+    if hides_objects(data, len(spans)):
+        yield HIDDEN
+    for span in spans:
+        if span.data_start >= 0 and _EXTERNAL.search(data, span.start, span.end):
+            entries = parse_value(data, span.start, span.end)
+            if isinstance(entries, Mapping) and "F" in entries:
+                yield "file.active", "external stream"
+
+
+def hides_objects(data: bytes, announced: int) -> bool:
+    """Whether there are more heads of objects than the tables announce."""
+    return data.count(b"obj") > 2 * announced and len(_OBJECT.findall(data)) > announced
 
 
 def _signed(skeleton: Skeleton, document: Document) -> list[_Seal]:

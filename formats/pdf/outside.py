@@ -15,7 +15,16 @@ from typing import Any, Final
 
 from mingzheng.formats.candidate import SealFacts
 from mingzheng.formats.pdf.document import Document, SealField, dangers, read_document
-from mingzheng.formats.pdf.lean import ORPHAN, SEALS_MAX, Checked, add_faults, judge_seal, read_hole
+from mingzheng.formats.pdf.lean import (
+    HIDDEN,
+    ORPHAN,
+    SEALS_MAX,
+    Checked,
+    add_faults,
+    hides_objects,
+    judge_seal,
+    read_hole,
+)
 from mingzheng.formats.pdf.syntax import Name, NotPlainError, Ref, StreamValue, Value
 
 __all__ = ["judge_outside"]
@@ -53,13 +62,16 @@ def _judge(data: bytes) -> Checked:
     if reader.xrefs.hybrid_xrefs_present:
         return (), (("file.structure", _HYBRID),)
     document = read_document(_Objects(reader))
-    faults = (*document.faults, *dict.fromkeys(dangers(_every_value(reader))))
+    values = list(_every_value(reader))
+    faults = (*document.faults, *dict.fromkeys(dangers(values)))
+    if hides_objects(data, len(values)):
+        faults = (*faults, HIDDEN)
     signed = sorted(reader.embedded_signatures, key=lambda one: int(one.byte_range[2]) + int(one.byte_range[3]))
     seals = [one for one in signed if one.sig_object_type != "/DocTimeStamp"]
     if len({id(one.sig_object) for one in signed}) != len(signed) or len(seals) > SEALS_MAX:
         return (), (*faults, ("file.structure", "signatures"))
-    values = sum(field.value is not None for field in document.fields)
-    if max(values, data.count(b"/ByteRange")) > len(signed):
+    filled = sum(field.value is not None for field in document.fields)
+    if max(filled, data.count(b"/ByteRange")) > len(signed):
         faults = (*faults, ORPHAN)
     if signed and seals and signed[: len(seals)] != seals:
         return (), (*faults, ("file.structure", "order"))

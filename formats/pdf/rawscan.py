@@ -1,7 +1,9 @@
 """Names that make a PDF act, found without understanding the file: for unsealed files that are not plainly built.
 
 A word is looked for outside of streams and inside streams of objects (ISO 32000-1 §7.5.7), disguised spellings
-(#4A) undone. This is a fact for a report, no proof of harmlessness: the page comparison looks at the page. Pure.
+(#4A) undone. This is a fact for a report, no proof of harmlessness: a file that is not plain may show one page here and
+another one elsewhere (hybrid tables, object streams, annotations drawn by some readers only), so that it is not plain
+is the first of the faults. Pure.
 """
 
 from __future__ import annotations
@@ -23,14 +25,14 @@ _DICTIONARY: Final = 512  # bytes before a stream that are taken for its diction
 
 
 def raw_dangers(data: bytes) -> tuple[Fault, ...]:
-    """The faults of words that stand in the file, each once."""
+    """That the file is not plain, and the faults of words that stand in it, each once."""
     text = b"\n".join(_texts(data))
     if b"#" in text:
         text = _DISGUISE.sub(lambda match: bytes([int(match[1], 16)]), text)
-    found: dict[Fault, None] = {}
+    found: dict[Fault, None] = {("file.structure", "unusual"): None}
     for word in dict.fromkeys(_NAME.findall(text)):
         code = fault_of(word.decode("ascii"))
-        if code is not None and code != "file.structure":  # office programs write hybrid tables
+        if code is not None and code != "file.structure":
             found[code, word.decode("ascii")] = None
     return tuple(found)
 
