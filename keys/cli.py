@@ -1,17 +1,22 @@
-"""`mingzheng trust`: look at a trust store. `trust export` is added by the issuer's room.
+"""`mingzheng trust`: look at a trust store; with `trust_cli`, publish one and bring it forward.
+
+`trust export` is added by the issuer's room.
 
 Source: DESIGN §7, §9. Output is data on stdout; typed errors go up to the one command, which prints
 their code.
 """
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Final
 
 import click
 
+from mingzheng.keys.pins import read_pins
 from mingzheng.keys.snapshot import load_store
+from mingzheng.keys.trust_cli import COMMANDS
 from mingzheng.keys.trustview import Lang, Namer, StatusTime, describe, render
 
 _DIRECTORY: Final = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -31,7 +36,7 @@ def show_command(status_time: StatusTime | None, namer: Namer | None = None) -> 
         mingzheng trust show trust
         mingzheng trust show trust --json --lang en
         """
-        stored = load_store(directory)
+        stored = load_store(directory, pins=read_pins(os.environ))
         shown = describe(
             stored.data,
             fingerprint=stored.fingerprint,
@@ -53,3 +58,5 @@ def trust_group() -> None:
 
 
 trust_group.add_command(show_command(None))
+for command in COMMANDS:
+    trust_group.add_command(command)

@@ -150,7 +150,8 @@ class _Work:
             self._updater._trusted_set.reference_time = datetime.datetime.fromtimestamp(self._now, datetime.UTC)
             self._updater.refresh()
         # Once more from what it keeps: parts that it had no need to fetch are looked at by the same clock.
-        return self._replay(self.accepted())
+        self.fetcher.chain = self._replay(self.accepted())
+        return self.fetcher.chain
 
     def files(self, chain: Chain, *, known: Mapping[str, bytes]) -> dict[str, bytes]:
         """Every file listed; what is `known` already is not fetched."""
@@ -202,7 +203,7 @@ class _Watched(FetcherInterface):
 
     def __init__(self, source: Source, seen: Evidence, now: int) -> None:
         self._source, self._seen, self._now = source, seen, now
-        self._chain = start_chain(seen.roots)
+        self.chain = start_chain(seen.roots)
 
     @contextlib.contextmanager
     def download_file(self, url: str, max_length: int) -> Iterator[IO[bytes]]:
@@ -221,7 +222,7 @@ class _Watched(FetcherInterface):
             data = self._source.read(url, most=most)
         except TufEndlessError as error:
             raise TufWrongLengthError(str(error)) from error
-        check_file(name, self._chain.files().files[name], data)
+        check_file(name, self.chain.files().files[name], data)
         return data
 
     def _metadata(self, url: str, most: int) -> bytes:
@@ -232,23 +233,23 @@ class _Watched(FetcherInterface):
             if role is RoleName.ROOT:  # there is no newer root
                 raise DownloadHTTPError(str(error), 404) from error
             raise
-        self._chain = self._step(role, data)
+        self.chain = self._step(role, data)
         return data
 
     def _step(self, role: RoleName, data: bytes) -> Chain:
         seen, now = self._seen, self._now
         match role:
             case RoleName.ROOT:
-                return add_root(self._chain, data)
+                return add_root(self.chain, data)
             case RoleName.TIMESTAMP:
-                return add_timestamp(self._chain, data, seen=seen, now=now)
+                return add_timestamp(self.chain, data, seen=seen, now=now)
             case RoleName.SNAPSHOT:
-                return add_snapshot(self._chain, data, seen=seen, now=now)
+                return add_snapshot(self.chain, data, seen=seen, now=now)
             case RoleName.TARGETS:
-                if self._chain.snapshot is None:  # python-tuf found the one seen still good
+                if self.chain.snapshot is None:  # python-tuf found the one seen still good
                     assert seen.snapshot is not None
-                    self._chain = add_snapshot(self._chain, seen.snapshot, seen=seen, now=now)
-                return add_targets(self._chain, data, now=now)
+                    self.chain = add_snapshot(self.chain, seen.snapshot, seen=seen, now=now)
+                return add_targets(self.chain, data, now=now)
 
 
 @contextlib.contextmanager

@@ -150,6 +150,9 @@ class Signed(Generic[B]):
         return True
 
 
+AnySigned: TypeAlias = Signed[Root] | Signed[Targets] | Signed[Snapshot] | Signed[Timestamp]
+
+
 def parse_root(data: bytes) -> Signed[Root]:
     """Parse a root. Raises TufMalformedError, TufSpecVersionError, TufWrongRoleError, KeySharedError."""
     return _parse(data, RoleName.ROOT, ("keys", "roles", "consistent_snapshot"), _take_root)
@@ -170,7 +173,7 @@ def parse_targets(data: bytes) -> Signed[Targets]:
     return _parse(data, RoleName.TARGETS, ("targets",), _take_targets)
 
 
-def parse_any(data: bytes) -> Signed[Root] | Signed[Targets] | Signed[Snapshot] | Signed[Timestamp]:
+def parse_any(data: bytes) -> AnySigned:
     """Parse a file of whichever role it says it is."""
     if len(data) > max(MAX_BYTES.values()):
         raise TufMalformedError("no metadata file is that long")
@@ -207,7 +210,7 @@ def write_targets(body: Targets, signatures: Mapping[str, bytes]) -> bytes:
     return _write(RoleName.TARGETS, body, signatures, {"targets": files})
 
 
-def with_signatures(signed: Signed[B], more: Mapping[str, bytes]) -> bytes:
+def with_signatures(signed: AnySigned, more: Mapping[str, bytes]) -> bytes:
     """The file with signatures added; those it has stay."""
     top = load_json(signed.data)
     assert isinstance(top, dict)
