@@ -50,6 +50,7 @@ _RESOURCE_GROUPS: Final = {
 }
 _LIST_ATTRIBUTES: Final = frozenset({"ID", "Type", "BaseLoc", "Relative"})
 _KINDS: Final = frozenset({"Seal", "Sign"})
+_DETOURS: Final = frozenset({"", ".", ".."})
 _ODD: Final = frozenset("\\%#?: \t\r\n")  # a reader who takes a link for an address or a Windows path goes elsewhere
 
 
@@ -206,6 +207,7 @@ class _Reader:
         elif keep:
             self.reachable.add(found)
         plain = found == name and location.strip() == location and _ODD.isdisjoint(location)
+        plain &= _DETOURS.isdisjoint(location.removeprefix("/").split("/"))
         if not plain or self._elsewhere(base, folder.strip(), location) - {found}:
             self.two_ways.append(name)
         return found

@@ -41,7 +41,7 @@ _CHILDREN: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
 }
 _PAGE: Final = (frozenset({"Area", "Content"}), frozenset({"Template", "PageRes"}))
 _ROOTS: Final = frozenset(_CHILDREN) - {"DocBody", "CommonData", "PageArea", "Area", "Pages"} | {"Page"}
-_NUMBERED: Final = frozenset({"Page", "TemplatePage", "Font", "MultiMedia", "ColorSpace", "DrawParam"})
+_NUMBERED: Final = frozenset({"Page", "TemplatePage", "Font", "MultiMedia", "ColorSpace", "DrawParam", "Signature"})
 _TRUE: Final = frozenset({None, "true", "1"})
 
 
@@ -66,7 +66,10 @@ def _doubts(file: OfdFile) -> Iterator[str]:
             spaces.add(element.namespace)
             yield from _of_element(element, parent)
             if element.tag in _NUMBERED and parent is not None and parent.tag != "Annotations":
-                key = ("resource" if parent.tag not in ("Pages", "CommonData") else parent.tag, element.get("ID") or "")
+                key = (
+                    "resource" if parent.tag not in ("Pages", "CommonData", "Signatures") else parent.tag,
+                    element.get("ID") or "",
+                )
                 if key in numbers:
                     yield "twice"
                 numbers.add(key)

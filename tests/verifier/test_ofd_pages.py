@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from conftest import FULL
-from ofdworld import PAGE, Copy, Desk, Files, open_desk, packed
+from ofdworld import LIST, PAGE, Copy, Desk, Files, open_desk, packed
 
 from mingzheng.formats.limits import OFD_LIMITS
 from mingzheng.formats.ofd.document import read_ofd
@@ -334,6 +334,26 @@ def test_what_readers_take_differently_is_named(desk: Desk, trick: str) -> None:
     files = desk.one.files
     assert not doubt(files)
     DOUBTED[trick](files)
+    assert doubt(files)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('ID="2"', 'ID="1"'),
+        ("/Doc_0/Signs/Sign_0/", "/Doc_0/Signs/Sign_1/../Sign_0/"),
+        ("/Doc_0/Signs/Sign_0/", "/Doc_0/./Signs/Sign_0/"),
+        ("/Doc_0/Signs/Sign_0/", "/Doc_0//Signs/Sign_0/"),
+        ("/Doc_0/Signs/Sign_0/", "/Doc_0/Signs/SIGN_0/"),
+        ("/Doc_0/Signs/Sign_0/", " /Doc_0/Signs/Sign_0/"),
+        ("</ofd:Signatures>", "<!-- --></ofd:Signatures>"),
+    ],
+)
+def test_a_list_of_seals_that_readers_take_differently_is_named(desk: Desk, old: str, new: str) -> None:
+    """No seal covers the list: it leads to the same seals here, perhaps not elsewhere."""
+    files = desk.two.files
+    assert not doubt(files)
+    replaced(LIST, old, new)(files)
     assert doubt(files)
 
 
