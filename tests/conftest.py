@@ -3,9 +3,12 @@
 import os
 import shutil
 
+import cloudservers
 import javajudge
 import pytest
 from hypothesis import HealthCheck, settings
+
+pytest.register_assert_rewrite("logsuite")
 
 FULL = os.environ.get("MINGZHENG_FULL") == "1"
 
@@ -43,14 +46,39 @@ def _missing(marker: str) -> str | None:
             return "python-pkcs11 is not installed"
         if shutil.which("softhsm2-util") is None:
             return "SoftHSM is not installed"
+    if marker == "postgres":
+        try:
+            import psycopg  # noqa: F401
+        except ImportError:
+            return "psycopg is not installed"
+        if cloudservers.postgres_bin() is None:
+            return "the programs of a PostgreSQL server are not installed"
+    if marker == "s3" and cloudservers.weed() is None:
+        return "no S3 server: `weed` is not on PATH and MINGZHENG_WEED names none"
     if marker == "wheel" and os.environ.get("MINGZHENG_WHEEL") != "1":
         return "set MINGZHENG_WHEEL=1 to build the wheel and install it with the network"
     return None
 
 
+MARKERS = ("go", "peers", "strace", "root", "zbar", "java", "poppler", "qpdf", "pkcs11", "postgres", "s3", "wheel")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip marked tests, with the reason, where what they need is missing."""
     for item in items:
-        for marker in ("go", "peers", "strace", "root", "zbar", "java", "poppler", "qpdf", "pkcs11", "wheel"):
+        for marker in (
+            "go",
+            "peers",
+            "strace",
+            "root",
+            "zbar",
+            "java",
+            "poppler",
+            "qpdf",
+            "pkcs11",
+            "postgres",
+            "s3",
+            "wheel",
+        ):
             if item.get_closest_marker(marker) is not None and (reason := _missing(marker)) is not None:
                 item.add_marker(pytest.mark.skip(reason=reason))
