@@ -113,6 +113,8 @@ def _opened(data: bytes) -> Iterator[Any]:
 
     document = None
     try:
+        # PDFium names the error of the file before where it gives none for this one: let that be "no PDF".
+        pypdfium2.raw.FPDF_LoadMemDocument64(b"-", 1, None)
         document = pypdfium2.PdfDocument(data)
         if pypdfium2.raw.FPDF_GetSecurityHandlerRevision(document) != -1:
             raise EncryptedError("the PDF is encrypted / PDF 已加密")

@@ -354,3 +354,11 @@ def test_damage_anywhere_gives_typed_errors_and_no_wrong_visible_code(studio: An
 
 def test_streams_of_ours_inflate() -> None:
     assert zlib.decompress(stream(b"abc").split(b"stream\n")[1].split(b"\nend")[0]) == b"abc"
+
+
+def test_a_damaged_file_after_an_encrypted_one_is_damaged() -> None:
+    """What a worker read before must not change its words."""
+    for name, code in 2 * (("broken-objstream6", "file.unreadable"), ("minimal-aes256-malformed-oe", "file.encrypted")):
+        with pytest.raises(UnreadableError) as caught:
+            extract_pdf((VECTORS / f"{name}.pdf").read_bytes(), limits=LIMITS_DEFAULT)
+        assert caught.value.code == code
