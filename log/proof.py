@@ -1,11 +1,15 @@
 """Inclusion and consistency proofs of RFC 9162 sections 2.1.3 and 2.1.4: built from stored hashes, verified.
 
+Subtree consistency proofs are those of draft-ietf-plants-merkle-tree-certs section 4.4: of a subtree that starts at 0
+they are consistency proofs, of a single leaf inclusion proofs.
+
 Every `verify_*` returns nothing or raises a ProofError. Consistency from size 0 is refused: such a proof
 proves nothing ("no previous state" is the caller's own case).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from hashlib import sha256
 
 from mingzheng.log.errors import (
@@ -15,8 +19,8 @@ from mingzheng.log.errors import (
     ProofSizeError,
     RootMismatchError,
 )
-from mingzheng.log.hashing import HASH_BYTES, Hash, parse_hash
-from mingzheng.log.merkle import MAX_SIZE, HashReader, fold, range_nodes
+from mingzheng.log.hashing import HASH_BYTES, Hash, node_hash, parse_hash
+from mingzheng.log.merkle import MAX_SIZE, HashReader, fold, range_nodes, subtree_root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,16 @@ class ConsistencyProof:
 
     old: int
     new: int
+    hashes: tuple[Hash, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubtreeProof:
+    """Claim that the leaves [start, end) of the tree of `size` leaves have a root of their own; deepest hash first."""
+
+    start: int
+    end: int
+    size: int
     hashes: tuple[Hash, ...]
 
 
@@ -72,6 +86,46 @@ def build_block_inclusion(index: int, start: int, end: int, read: HashReader) ->
     levels = range(width.bit_length() - 1)
     hashes = tuple(read(level, (index >> level) ^ 1) for level in levels)
     return InclusionProof(index=index - start, size=width, hashes=hashes)
+
+
+def is_subtree(start: int, end: int) -> bool:
+    """Whether [start, end) is a subtree: start is a multiple of the least power of two >= end - start."""
+    return 0 <= start < end <= MAX_SIZE and start % (1 << (end - start - 1).bit_length()) == 0
+
+
+def build_subtree(start: int, end: int, size: int, read: HashReader) -> SubtreeProof:
+    """Prove the subtree [start, end) part of the tree of `size` leaves (section 4.4.1 of the draft).
+
+    Raises ProofSizeError unless it is a subtree and end <= size.
+    """
+    steps, base, width = _subtree_steps(start, end, size)
+    whole = all(step is not _Side.BOTH for step, _, _ in steps)
+    siblings = [subtree_root(low, high, read) for _, low, high in reversed(steps)]
+    hashes = siblings if whole else [subtree_root(base, base + width, read), *siblings]
+    return SubtreeProof(start=start, end=end, size=size, hashes=tuple(hashes))
+
+
+def verify_subtree(proof: SubtreeProof, subtree: Hash, root: Hash) -> None:
+    """Check that the leaves [start, end) of the tree with `root` are those of the tree with root `subtree`.
+
+    Source: section 4.4.2 of the draft. Raises ProofSizeError unless it is a subtree and end <= size,
+    ProofLengthError, HashLengthError, RootMismatchError.
+    """
+    steps, _, _ = _subtree_steps(proof.start, proof.end, proof.size)
+    whole = all(step is not _Side.BOTH for step, _, _ in steps)
+    _check_length(len(steps) + (not whole), len(proof.hashes))
+    for item in (subtree, root, *proof.hashes):
+        parse_hash(item)
+    part = tree = subtree if whole else proof.hashes[0]
+    for (step, _, _), sibling in zip(reversed(steps), proof.hashes if whole else proof.hashes[1:], strict=True):
+        if step is _Side.RIGHT:
+            tree = node_hash(tree, sibling)
+            continue
+        tree = node_hash(sibling, tree)
+        if step is _Side.BOTH:
+            part = node_hash(sibling, part)
+    _check_root(subtree, part)
+    _check_root(root, tree)
 
 
 def root_from_inclusion(proof: InclusionProof, leaf: Hash) -> Hash:
@@ -137,6 +191,32 @@ def verify_consistency(proof: ConsistencyProof, old_root: Hash, new_root: Hash) 
             new_got = Hash(sha256(b"\x01" + new_got + sibling).digest())
     _check_root(old_root, old_got)
     _check_root(new_root, new_got)
+
+
+class _Side(Enum):
+    """Where the sibling stands on the way down to a subtree."""
+
+    RIGHT = 1  # right of the way, outside the subtree
+    LEFT = 2  # left of it, outside
+    BOTH = 3  # left of it, and itself inside the subtree
+
+
+def _subtree_steps(start: int, end: int, size: int) -> tuple[list[tuple[_Side, int, int]], int, int]:
+    """From the root down: each sibling's side and leaves; then first leaf and width of what the way ends at."""
+    if not is_subtree(start, end) or not end <= size <= MAX_SIZE:
+        raise ProofSizeError(old=end - start, new=size)
+    steps: list[tuple[_Side, int, int]] = []
+    base = 0
+    while (start, end) != (base, base + size):
+        middle = base + (1 << ((size - 1).bit_length() - 1))
+        if end <= middle:
+            steps.append((_Side.RIGHT, middle, base + size))
+            size = middle - base
+            continue
+        side = _Side.LEFT if middle <= start else _Side.BOTH
+        steps.append((side, base, middle))
+        start, base, size = max(start, middle), middle, base + size - middle
+    return steps, base, size
 
 
 def _path(index: int, size: int, level: int, read: HashReader) -> tuple[Hash, ...]:
