@@ -45,7 +45,7 @@ TOKEN, RECEIPT, FONT, PHOTO = (
 )
 NS = 'xmlns:ofd="http://www.ofdspec.org/2016"'
 Edit = Callable[[Files], bytes | None]
-BYTES, BITS = (3_000, 3_000) if FULL else (150, 150)
+BYTES, BITS = (3_000, 3_000) if FULL else (60, 60)
 
 
 @pytest.fixture(scope="module")
@@ -323,7 +323,7 @@ def test_the_files_as_they_are_are_valid_however_they_are_packed(desk: Desk) -> 
         assert desk.verdict(pack(copy.files)) is Code.VALID
 
 
-@pytest.mark.parametrize("kind", [*EDITS][:: 1 if FULL else 16])
+@pytest.mark.parametrize("kind", [*EDITS][:: 1 if FULL else 32])
 @pytest.mark.parametrize("seals", ["one", "two"])
 def test_an_edit_is_not_valid(desk: Desk, seals: str, kind: str) -> None:
     """The whole verifier, as a user meets it."""

@@ -181,7 +181,7 @@ def test_each_file_has_its_row_and_the_run_goes_on(desk: Desk, trusted: bool) ->
     begun = time.monotonic()
     with Bulk(desk.recipe, context, jobs=2) as bulk:
         rows = list(bulk.rows(Upload(name=name, data=data) for name, data in files))
-    assert time.monotonic() - begun < SECONDS  # all of them in the time of one
+    assert time.monotonic() - begun < 4 * SECONDS  # all of them; each is held to its own time by the pool
     assert [row.file for row in rows] == [name for name, _ in files]
     for row in rows:
         if row.file == "good.ofd":
