@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import random
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -298,3 +299,58 @@ def edited(certificate: Certificate, rng: random.Random) -> tuple[PageSpec, str]
     changed = dataclasses.replace(run, text=run.text[:at] + new + run.text[at + 1 :])
     boxes = tuple(changed if box is run else box for box in certificate.page.boxes)
     return dataclasses.replace(certificate.page, boxes=boxes), run.name
+
+
+def is_equal(result: PageResult) -> bool:
+    """Tell whether the page was compared and nothing differs."""
+    return result.compared and not result.mismatches
+
+
+def boxes(result: PageResult) -> set[str]:
+    """The names of the boxes that differ."""
+    return {mismatch.name for mismatch in result.mismatches}
+
+
+def painted(
+    data: bytes, content: bytes, *, xobject: bytes | None = None, page: bytes = b"", more: tuple[bytes, ...] = ()
+) -> bytes:
+    """A PDF of ours with more drawn on its page, as an incremental update.
+
+    Object 9001 is Helvetica, named /T; `xobject` is 9002, named /Y; `more` are objects from 9003; `page` goes into
+    the page dictionary.
+    """
+    found = re.search(rb"\n3 0 obj\n(<</Type /Page .*?>>)\nendobj", data, re.DOTALL)
+    root = re.search(rb"/Root (\d+) 0 R", data)
+    before = re.findall(rb"startxref\n(\d+)", data)[-1]
+    assert found is not None
+    assert root is not None
+    leaf = re.sub(rb"/Contents (\d+ 0 R)", rb"/Contents [9997 0 R \1 9998 0 R 9999 0 R]", found[1])
+    leaf = leaf.replace(b"/Font <<", b"/Font <</T 9001 0 R ", 1).replace(b"/XObject <<", b"/XObject <</Y 9002 0 R ", 1)
+    leaf = leaf.replace(b"/MediaBox", page + b" /MediaBox", 1)
+    bodies = {3: leaf, 9001: HELVETICA, 9002: xobject or form(b"")}
+    bodies |= {
+        **dict(enumerate(more, start=9003)),
+        9997: content_stream(b"q"),
+        9998: content_stream(b"Q"),
+        9999: content_stream(content),
+    }
+    out, places = bytearray(data), {}
+    for number, body in bodies.items():
+        places[number] = len(out)
+        out += b"%d 0 obj\n%b\nendobj\n" % (number, body)
+    start = len(out)
+    out += b"xref\n" + b"".join(b"%d 1\n%010d 00000 n \n" % item for item in places.items())
+    out += b"trailer\n<</Size 10000 /Root %b 0 R /Prev %b>>\nstartxref\n%d\n%%%%EOF\n" % (root[1], before, start)
+    return bytes(out)
+
+
+HELVETICA = b"<</Type /Font /Subtype /Type1 /BaseFont /Helvetica>>"
+
+
+def form(content: bytes, box: bytes = b"0 0 595 842") -> bytes:
+    head = b"<</Type /XObject /Subtype /Form /BBox [%b] /Resources <</Font <</T 9001 0 R>>>> /Length %d>>stream\n"
+    return head % (box, len(content)) + content + b"\nendstream"
+
+
+def content_stream(body: bytes) -> bytes:
+    return b"<</Length %d>>stream\n%b\nendstream" % (len(body), body)

@@ -211,11 +211,11 @@ class _Check:
     def result(self, tokens: Sequence[bytes]) -> PageResult:
         """Everything that differs, and what a person must look at."""
         filled = tuple(name for name, rect in self._ink if self._is_filled(rect))
-        seals, grey = self._seals()
         differences = self._differences(tokens)
         if differences is None:
             return PageResult(compared=False, reason=SCAN if self._view.is_picture else OTHER_LAYOUT, mismatches=())
         places, redrawn = differences
+        seals, grey = self._seals(exact=not redrawn and not self._view.is_picture)
         mismatches = (*_merged(self._spec, places), *seals)
         unproved = (*grey, *(name for name, _ in self._images))
         reason = "" if mismatches else REDRAWN if redrawn else PERSON if unproved else ""
@@ -300,14 +300,14 @@ class _Check:
             likeness.has_ink(want, self._view.grey(COARSE_DPI, paper=paper).crop(box)) for paper in self._view.papers
         )
 
-    def _seals(self) -> tuple[list[Mismatch], list[str]]:
+    def _seals(self, *, exact: bool) -> tuple[list[Mismatch], list[str]]:
         """Slots with other ink than a seal's, and slots whose ink has no colour to tell by."""
         wrong, grey = [], []
         for slot in self._slots:
             box = likeness.to_pixels(slot.rect, COARSE_DPI, grow_mm=_SEAL_GROW_MM)
             want = self._wanted.colour(COARSE_DPI).crop(box)
             for seen in (self._view.colour(COARSE_DPI, paper=paper).crop(box) for paper in self._view.papers):
-                if likeness.only_red(want, seen) and not self._is_written_on(slot):
+                if likeness.only_red(want, seen) and not (exact and self._is_written_on(slot)):
                     continue
                 if self._view.is_picture and likeness.is_grey(seen):
                     grey.append(slot.name)
@@ -318,8 +318,6 @@ class _Check:
 
     def _is_written_on(self, slot: SealSlot) -> bool:
         """Tell whether the place of a seal holds marks that are no seal's: part of the page, whatever their colour."""
-        if self._view.is_picture:
-            return False
         want = self._wanted.unsealed(slot.rect)
         seen = [self._view.unsealed(slot.rect, paper=paper) for paper in self._view.papers]
         return any(picture.size == want.size and likeness.adds_marks(want, picture) for picture in seen)

@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import random
-import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -12,13 +11,29 @@ import pagepress
 import pytest
 import zxingcpp
 from conftest import FULL
-from pagepress import KINDS, by_poppler, compare, edited, make, pdf, printed, rendered, sealed_pdf
+from pagepress import (
+    HELVETICA,
+    KINDS,
+    boxes,
+    by_poppler,
+    compare,
+    content_stream,
+    edited,
+    form,
+    is_equal,
+    make,
+    painted,
+    pdf,
+    printed,
+    rendered,
+    sealed_pdf,
+)
 from PIL import Image
 
 from mingzheng.formats.page import Box, PageSpec, TextRun
 from mingzheng.formats.qrtext import to_digits
 from mingzheng.formats.sniff import FileKind
-from mingzheng.verifier.pagecheck import OTHER_LAYOUT, PERSON, PHOTO, SCAN, SEVERAL, FilePages, PageResult
+from mingzheng.verifier.pagecheck import OTHER_LAYOUT, PERSON, PHOTO, SCAN, SEVERAL, FilePages
 
 HONEST = 500 if FULL else 4
 EDITS = 500 if FULL else 10
@@ -30,14 +45,6 @@ MM = 72 / 25.4
 def certificate() -> pagepress.Certificate:
     """An everyday certificate with portrait and signature image."""
     return pagepress.everyday()
-
-
-def is_equal(result: PageResult) -> bool:
-    return result.compared and not result.mismatches
-
-
-def boxes(result: PageResult) -> set[str]:
-    return {mismatch.name for mismatch in result.mismatches}
 
 
 def change(page: PageSpec, name: str, how: Callable[[Box], Box | None]) -> PageSpec:
@@ -53,46 +60,6 @@ def reworded(page: PageSpec, name: str, text: str) -> PageSpec:
         return dataclasses.replace(box, text=text)
 
     return change(page, name, how)
-
-
-def painted(
-    data: bytes, content: bytes, *, xobject: bytes | None = None, page: bytes = b"", more: tuple[bytes, ...] = ()
-) -> bytes:
-    """A PDF of ours with more drawn on its page, as an incremental update.
-
-    Object 9001 is Helvetica, named /T; `xobject` is 9002, named /Y; `more` are objects from 9003; `page` goes into
-    the page dictionary.
-    """
-    found = re.search(rb"\n3 0 obj\n(<</Type /Page .*?>>)\nendobj", data, re.DOTALL)
-    root = re.search(rb"/Root (\d+) 0 R", data)
-    before = re.findall(rb"startxref\n(\d+)", data)[-1]
-    assert found is not None
-    assert root is not None
-    leaf = re.sub(rb"/Contents (\d+ 0 R)", rb"/Contents [9997 0 R \1 9998 0 R 9999 0 R]", found[1])
-    leaf = leaf.replace(b"/Font <<", b"/Font <</T 9001 0 R ", 1).replace(b"/XObject <<", b"/XObject <</Y 9002 0 R ", 1)
-    leaf = leaf.replace(b"/MediaBox", page + b" /MediaBox", 1)
-    bodies = {3: leaf, 9001: HELVETICA, 9002: xobject or _form(b"")}
-    bodies |= {**dict(enumerate(more, start=9003)), 9997: _stream(b"q"), 9998: _stream(b"Q"), 9999: _stream(content)}
-    out, places = bytearray(data), {}
-    for number, body in bodies.items():
-        places[number] = len(out)
-        out += b"%d 0 obj\n%b\nendobj\n" % (number, body)
-    start = len(out)
-    out += b"xref\n" + b"".join(b"%d 1\n%010d 00000 n \n" % item for item in places.items())
-    out += b"trailer\n<</Size 10000 /Root %b 0 R /Prev %b>>\nstartxref\n%d\n%%%%EOF\n" % (root[1], before, start)
-    return bytes(out)
-
-
-HELVETICA = b"<</Type /Font /Subtype /Type1 /BaseFont /Helvetica>>"
-
-
-def _form(content: bytes, box: bytes = b"0 0 595 842") -> bytes:
-    head = b"<</Type /XObject /Subtype /Form /BBox [%b] /Resources <</Font <</T 9001 0 R>>>> /Length %d>>stream\n"
-    return head % (box, len(content)) + content + b"\nendstream"
-
-
-def _stream(body: bytes) -> bytes:
-    return b"<</Length %d>>stream\n%b\nendstream" % (len(body), body)
 
 
 def over(name: str, *, page: PageSpec | None = None) -> bytes:
@@ -209,7 +176,7 @@ def annotation(flags: int) -> bytes:
 
 def annotated(flags: int) -> bytes:
     """An annotation over the name."""
-    shown = _form(b"1 g 0 0 60 20 re f 0 g BT /T 14 Tf 2 4 Td (WANG) Tj ET", b"0 0 60 20")
+    shown = form(b"1 g 0 0 60 20 re f 0 g BT /T 14 Tf 2 4 Td (WANG) Tj ET", b"0 0 60 20")
     more = (annotation(flags), shown)
     return painted(pdf(certificate().page), b"", page=b"/Annots [9003 0 R]", more=more)
 
@@ -335,7 +302,7 @@ def test_another_page_altogether_is_no_page_of_ours() -> None:
             b"<</Type/Catalog/Pages 2 0 R>>",
             b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
             b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595.276 841.89]/Contents 4 0 R/Resources<</Font<</T 5 0 R>>>>>>",
-            _stream(b"BT /T 30 Tf 90 700 Td (A CERTIFICATE) Tj ET"),
+            content_stream(b"BT /T 30 Tf 90 700 Td (A CERTIFICATE) Tj ET"),
             HELVETICA,
         ]
     )
