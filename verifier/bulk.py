@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, assert_never
 from mingzheng.formats.errors import FileTooHungryError, FormatError, ResourceLimitError
 from mingzheng.formats.limits import LIMITS_DEFAULT, Limits
 from mingzheng.formats.sniff import FileKind, sniff
+from mingzheng.keys.pins import read_pins
 from mingzheng.keys.snapshot import load_store
 from mingzheng.verifier.confine import POOL_LIMITS, PoolLimits
 from mingzheng.verifier.context import Expectations, Judging, TrustSource, VerifyContext, build_context
@@ -84,9 +85,14 @@ class Recipe:
 
     def build(self) -> VerifyContext:
         """Read the trust store and check it; the errors of `load_store` and `build_context`."""
-        stored = load_store(self.trust)
+        stored = load_store(self.trust, pins=read_pins(os.environ))
         return build_context(
-            TrustSource(data=stored.data, fingerprint=stored.fingerprint, signed=stored.signed_by_tuf),
+            TrustSource(
+                data=stored.data,
+                fingerprint=stored.fingerprint,
+                signed=stored.signed_by_tuf,
+                expires=stored.expires if stored.signed_by_tuf else None,
+            ),
             judging=Judging(now=self.now, at=self.at, policy=select_policy(load_policies(), self.policy)),
             expect=self.expect,
             messages=load_messages(),

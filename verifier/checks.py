@@ -273,22 +273,27 @@ def check_freshness(ctx: VerifyContext, issuer: int) -> Iterator[Finding]:
             yield ctx.finding(Code.STATUS_REFUSED, issuer=issuer, reason=reason)
         return
     as_of = format_time(index.body.this_update)
+    oldest = format_time(min(index.body.this_update, ctx.trust.made_at))
     match freshness_of(ctx, issuer):
         case Freshness.STALE:
-            yield ctx.finding(Code.STALE, as_of=as_of)
+            yield ctx.finding(Code.STALE, as_of=oldest)
         case Freshness.AGED:
-            yield ctx.finding(Code.DATA_AGED, as_of=as_of)
+            yield ctx.finding(Code.DATA_AGED, as_of=oldest)
     if ctx.at is not None and day_of_time(index.body.this_update) > ctx.at:
         yield ctx.finding(Code.REVOCATION_POSTDATES, as_of=as_of, day=format_day(ctx.at))
 
 
 def freshness_of(ctx: VerifyContext, issuer: int) -> Freshness:
-    """The age of an issuer's list by the clock, never by `--at`."""
+    """The age of an issuer's list and of the trust data around it, the older counts; by the clock, never by `--at`."""
     index = ctx.statuses.get(issuer)
     if index is None:
         return Freshness.NONE
     body = index.body
-    return ctx.policy.freshness(now=ctx.now, this_update=body.this_update, next_update=body.next_update)
+    return ctx.policy.freshness(
+        now=ctx.now,
+        this_update=min(body.this_update, ctx.trust.made_at),
+        next_update=body.next_update if ctx.expires is None else min(body.next_update, ctx.expires),
+    )
 
 
 def check_windows(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:

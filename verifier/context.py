@@ -72,6 +72,7 @@ class TrustSource:
     data: TrustData
     fingerprint: str
     signed: bool  # imported through TUF
+    expires: int | None = None  # until when the publisher's signatures hold, if it was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,7 @@ class VerifyContext:
     trust: TrustData
     fingerprint: str
     signed: bool
+    expires: int | None  # of the signatures over the trust data
     statuses: Mapping[int, StatusIndex]  # by issuer, each checked in full
     refused: Mapping[int, str]  # issuer -> why its list was refused (a stable code)
     profiles: ProfileSet
@@ -159,6 +161,7 @@ def build_context(source: TrustSource, *, judging: Judging, expect: Expectations
         trust=trust,
         fingerprint=source.fingerprint,
         signed=source.signed,
+        expires=source.expires,
         statuses=MappingProxyType(statuses),
         refused=MappingProxyType(refused),
         profiles=profiles,
