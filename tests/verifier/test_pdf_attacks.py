@@ -6,6 +6,7 @@ that holds a genuine credential and shows what was signed, every certificate tha
 required body's for all days, every other one as an authority, and the copy was issued before all of them.
 """
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -70,23 +71,26 @@ def test_every_file_of_the_collection_gets_its_verdict_and_none_stops_the_run(re
 
 
 def _timed(rows: Iterator[Report]) -> Iterator[Report]:
+    """Between two rows: two tries at most. What a file itself takes, the test below measures (other load aside)."""
     begun = time.monotonic()
     for row in rows:
-        assert time.monotonic() - begun < POOL_LIMITS.wall_seconds, row.file
+        assert time.monotonic() - begun < 2 * POOL_LIMITS.wall_seconds, row.file
         begun = time.monotonic()
         yield row
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 @pytest.mark.parametrize("name", FILES if FULL else ["dss/pades-same-border-annotations.pdf"])
-def test_a_worker_stays_below_a_gigabyte(recipe: Recipe, name: str) -> None:
-    """Resident memory at its highest, of a worker that has read this file only."""
+def test_a_worker_stays_below_a_gigabyte_and_15_seconds(recipe: Recipe, name: str) -> None:
+    """Resident memory at its highest and processor time of a worker that has read this file only."""
     upload = Upload(name=name, data=(VECTORS / name).read_bytes())
     with Bulk(recipe, recipe.build(), jobs=1, start=Start.FORK) as bulk:
         list(bulk.rows([upload]))
         for worker in bulk._pool._workers:
             status = Path(f"/proc/{worker.process.pid}/status").read_text()
             assert int(status.partition("VmHWM:")[2].split()[0]) < 1 << 20  # KiB
+            stat = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
+            assert (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") < POOL_LIMITS.wall_seconds
 
 
 @pytest.fixture(scope="module")
