@@ -12,7 +12,7 @@ import codecs
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from xml.parsers import expat
 
 from mingzheng.formats.ofd.errors import (
@@ -107,26 +107,8 @@ def _check_encoding(data: bytes) -> None:
         raise OfdXmlEncodingError("bytes that are not UTF-8", offset=error.start) from None
 
 
-class _Open:
-    """An element whose end has not come."""
-
-    __slots__ = ("attributes", "children", "line", "namespace", "tag", "text")
-
-    def __init__(self, name: str, attributes: Mapping[str, str], line: int) -> None:
-        namespace, _, self.tag = name.rpartition(_SPACE)
-        self.namespace, self.attributes, self.line = namespace, attributes, line
-        self.children: list[Element] = []
-        self.text: list[str] = []
-
-    def closed(self) -> Element:
-        return Element(
-            tag=self.tag,
-            namespace=self.namespace,
-            attributes=self.attributes,
-            children=tuple(self.children),
-            text="".join(self.text),
-            line=self.line,
-        )
+# An element whose end has not come: name, attributes, line, children, text.
+_Open: TypeAlias = tuple[str, Mapping[str, str], int, "list[Element]", list[str]]
 
 
 class _Builder:
@@ -170,14 +152,23 @@ class _Builder:
         if name.startswith(_XINCLUDE):
             raise OfdXmlInstructionError("XML that includes other files")
         attributes = dict(zip(pairs[::2], pairs[1::2], strict=True)) if pairs else _NONE
-        self.open.append(_Open(name, attributes, self.parser.CurrentLineNumber))
+        self.open.append((name, attributes, self.parser.CurrentLineNumber, [], []))
 
-    def _end(self, _: str) -> None:
-        element = self.open.pop().closed()
+    def _end(self, _name: str) -> None:
+        name, attributes, line, children, text = self.open.pop()
+        namespace, _, tag = name.rpartition(_SPACE)
+        element = Element(
+            tag=tag,
+            namespace=namespace,
+            attributes=attributes,
+            children=tuple(children),
+            text="".join(text),
+            line=line,
+        )
         if self.open:
-            self.open[-1].children.append(element)
+            self.open[-1][3].append(element)
         else:
             self.root = element
 
     def _text(self, text: str) -> None:
-        self.open[-1].text.append(text)
+        self.open[-1][4].append(text)
