@@ -75,7 +75,8 @@ def resigned(data: bytes, signers: Sequence[InMemorySigner], **changes: object) 
         if value is not None:
             part[name] = value
     signatures = [{"keyid": key_id(one.public_key), "sig": one.sign(canonical(part)).hex()} for one in signers]
-    return json.dumps({"signatures": signatures, "signed": part}).encode()
+    document = {"signatures": signatures, "signed": part}
+    return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
 
 
 def make_root(
