@@ -63,6 +63,8 @@ EFFECTFUL: dict[str, set[str]] = {
         "collected",
         "fsck",
         "statusmaker",
+        "witnessstore",
+        "witnessnode",
         "cli",
     },
     "issuer": {
