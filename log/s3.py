@@ -137,7 +137,7 @@ class S3Client:
         problem: Exception | None = None
         for attempt in range(ATTEMPTS):
             if attempt:
-                self._pause(0.05 * 4**attempt)
+                self._pause(0.05 * 2**attempt)
             try:
                 answer = self._once(request)
             except (OSError, http.client.HTTPException) as error:
