@@ -12,13 +12,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venv" / "bin" / "python"
 PEERS = ROOT / ".ci" / "peers-env"
 JAVA_CACHE = ROOT / ".ci" / "java-cache"
-MARKED = ("go", "peers", "zbar", "strace", "root", "poppler", "qpdf", "pkcs11", "java", "wheel")
+MARKED = ("go", "peers", "zbar", "strace", "root", "poppler", "qpdf", "pkcs11", "java", "postgres or s3", "wheel")
 APT = {
     "strace": "strace",
     "pdftotext": "poppler-utils",
     "pdfsig": "poppler-utils",
     "qpdf": "qpdf",
     "softhsm2-util": "softhsm2",
+    "pg_ctlcluster": "postgresql",
     "java": "openjdk-17-jdk-headless",
     "mvn": "maven",
     "unshare": "util-linux",
@@ -41,6 +42,7 @@ class Runner:
         """From here on the marked suites find what they need; before, a plain clone is tested."""
         self.environment["MINGZHENG_PEERS_PYTHON"] = str(PEERS / "bin" / "python")
         self.environment["MINGZHENG_JAVA_CACHE"] = str(JAVA_CACHE)
+        self.environment["MINGZHENG_WEED"] = str(PEERS / "bin" / "weed")
         self.environment["MINGZHENG_WHEEL"] = "1"
         self.environment["MINGZHENG_FULL"] = "1" if self.full else "0"
 
