@@ -130,7 +130,7 @@ class _Work:
         """Metadata from the first root to the targets, each accepted by both."""
         _seed(self._place, self._first, self._evidence)
         config = UpdaterConfig(
-            max_root_rotations=MAX_NEW_ROOTS,
+            max_root_rotations=len(self._evidence.roots) - 1 + MAX_NEW_ROOTS,  # it counts those at hand, too
             root_max_length=MAX_BYTES[RoleName.ROOT],
             timestamp_max_length=MAX_BYTES[RoleName.TIMESTAMP],
             snapshot_max_length=MAX_BYTES[RoleName.SNAPSHOT],
