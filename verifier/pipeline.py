@@ -266,6 +266,8 @@ def _page(outcome: PageOutcome | None, extracted: Extracted, judged: Judged, ctx
         return
     if not outcome.compared:
         yield ctx.finding(Code.PAGE_NOT_COMPARED, reason=outcome.reason)
+    for name in outcome.filled:  # ink in a file: nobody can say whose, or when
+        yield ctx.finding(Code.PAGE_NOT_COMPARED, reason="page.ink_written", box=name)
     for mismatch in outcome.mismatches:
         yield ctx.finding(Code.PAGE_MISMATCH, reason=mismatch.reason, box=mismatch.name, page=mismatch.page)
 

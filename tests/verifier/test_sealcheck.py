@@ -9,6 +9,7 @@ from sealcases import (
     COMMITTEE,
     END,
     Different,
+    Inked,
     certificate,
     judged,
     reasons,
@@ -242,3 +243,11 @@ def test_a_page_that_differs() -> None:
     (found,) = [item for item in report.findings if item.code is Code.PAGE_MISMATCH]
     assert dict(found.evidence) == {"reason": "page.differs", "box": "name", "page": 1}
     assert judged([seal(1), seal(2)], BOTH, pages=Different(), scanned=True).verdict is Code.VALID_COMPARE
+
+
+def test_ink_in_a_file_is_for_a_person_whoever_sealed_it() -> None:
+    report = judged([seal(1), seal(2)], BOTH, pages=Inked())
+    assert report.verdict is Code.VALID_COMPARE
+    (found,) = [item for item in report.findings if item.code is Code.PAGE_NOT_COMPARED]
+    assert found.evidence == {"reason": "page.ink_written", "box": "ink.signature"}
+    assert judged([seal(1), seal(2)], BOTH, pages=Inked(), scanned=True).verdict is Code.VALID_COMPARE
