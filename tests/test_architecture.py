@@ -65,6 +65,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "statusmaker",
         "witnessstore",
         "witnessnode",
+        "witnessclient",
         "cli",
     },
     "issuer": {

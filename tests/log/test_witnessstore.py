@@ -223,7 +223,7 @@ class Witnessed:
 
 
 def test_random_requests_with_restarts_never_cosign_a_fork_or_a_smaller_tree(tmp_path: Path) -> None:
-    """500 requests by default, 10,000 at full counts: honest and stale ones, forks, wrong proofs, stops at every step."""
+    """500 requests by default, 10,000 at full counts: honest, stale, forks, wrong proofs; stops at every step."""
     seed = 20_261_121
     chance = random.Random(seed)
     world = WitnessWorld(tmp_path / "w", cosigner=ED, maker=MortalStore)
