@@ -1,8 +1,21 @@
-"""What the auditor's alarms and `fsck` mean for people, in Chinese and English: one sentence a code."""
+"""The auditor's alarms, and what they mean for people, in Chinese and English: one sentence a code."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Lang: TypeAlias = Literal["zh", "en"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Something the log must not do. `code` is stable; `index` is the entry's, None for the log as a whole."""
+
+    code: str
+    index: int | None
+    detail: str
+    evidence: Mapping[str, str | int] = field(default_factory=dict)
+
 
 _SENTENCES: dict[str, tuple[str, str]] = {
     "audit.split_view": (
@@ -37,6 +50,23 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "audit.compromised_key_used": (
         "已泄露的密钥在最后可信位置之后仍有条目：这些条目不算数。",
         "A compromised key has entries at or above its last good size: they do not count.",
+    ),
+    "audit.gap": (
+        "序号缺口已超过 24 小时：既未签发，也未作废。",
+        "Serials were left out for more than 24 hours: neither issued nor voided.",
+    ),
+    "audit.burst": (
+        "短时间内签发数量超过限额。",
+        "More copies of a kind were issued in a day or hour than the limit.",
+    ),
+    "audit.key_chain": ("密钥事件前后矛盾。", "Key events of one key do not follow one another."),
+    "audit.witness_time": (
+        "日志时间与见证人的时间相差超过 24 小时。",
+        "The log's times are more than 24 hours away from a witness's.",
+    ),
+    "witness.quorum_not_met": (
+        "见证人不足：所要求的见证人未全部签署这个树头。",
+        "Too few of the demanded witnesses cosigned the head.",
     ),
     "audit.receipt_fork": (
         "收集到的回执与日志不符：这是分叉证据。",
