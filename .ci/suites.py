@@ -12,7 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venv" / "bin" / "python"
 PEERS = ROOT / ".ci" / "peers-env"
 JAVA_CACHE = ROOT / ".ci" / "java-cache"
-MARKED = ("go", "peers", "zbar", "strace", "root", "poppler", "qpdf", "pkcs11", "java", "postgres or s3", "wheel")
+MARKED = (
+    *("go", "peers", "zbar", "strace", "root", "poppler", "qpdf", "pkcs11", "java", "postgres or s3", "server"),
+    "wheel",
+)
 APT = {
     "strace": "strace",
     "pdftotext": "poppler-utils",

@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "verify": ("mingzheng.verifier.cli:verify", "Check files, photos or QR texts offline. 离线核验。"),
     "inspect": ("mingzheng.verifier.cli:inspect", "Show what a file or code contains. 查看内容（不作信任判断）。"),
     "log": ("mingzheng.issuer.cli:log_group", "Audit, prove, check the log. 审计、证明、检查日志。"),
+    "witness": ("mingzheng.log.witness_cli:witness_group", "Cosign heads of logs. 运行见证方。"),
     "rules": ("mingzheng.issuer.rules_cli:rules_group", "Ask the rules of the notices. 查询通知规则。"),
     "doctor": ("mingzheng.doctor:doctor", "Say what is installed and what is missing. 检查运行环境。"),
 }

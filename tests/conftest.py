@@ -1,5 +1,6 @@
 """Shared set-up: hypothesis profiles (`MINGZHENG_FULL=1` runs the full counts) and reasons for marked tests to skip."""
 
+import importlib.util
 import os
 import shutil
 
@@ -35,6 +36,8 @@ def _missing(marker: str) -> str | None:
         if not os.environ.get("MINGZHENG_JAVA_CACHE"):
             return "set MINGZHENG_JAVA_CACHE to a directory to build the Java judges with the network"
         return javajudge.missing()
+    if marker == "server" and importlib.util.find_spec("sanic") is None:
+        return "Sanic is not installed"
     if marker == "poppler" and (shutil.which("pdfsig") is None or shutil.which("pdftoppm") is None):
         return "poppler's programs are not installed"
     if marker == "qpdf" and shutil.which("qpdf") is None:
@@ -60,7 +63,10 @@ def _missing(marker: str) -> str | None:
     return None
 
 
-MARKERS = ("go", "peers", "strace", "root", "zbar", "java", "poppler", "qpdf", "pkcs11", "postgres", "s3", "wheel")
+MARKERS = (
+    *("go", "peers", "strace", "root", "zbar", "java", "poppler", "qpdf", "pkcs11", "postgres", "s3", "server"),
+    "wheel",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

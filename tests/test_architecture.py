@@ -66,6 +66,8 @@ EFFECTFUL: dict[str, set[str]] = {
         "witnessstore",
         "witnessnode",
         "witnessclient",
+        "witnessserver",
+        "witness_cli",
         "cli",
     },
     "issuer": {
@@ -102,7 +104,7 @@ IMPURE_LIBRARIES = {
 # Heavy or native libraries and the only places that may import them.
 HOMES = {
     "pyhanko": {"formats.pdf"},
-    "sanic": {"log.server", "verifier.server", "issuer.server"},
+    "sanic": {"log.server", "log.witnessserver", "verifier.server", "issuer.server"},
     "tuf": {"keys.tufclient"},
     "pypdfium2": {"formats.pdf", "formats.sealart", "formats.extract", "mingzheng.doctor"},
     "uharfbuzz": {"formats.pdf", "formats.fontfile", "mingzheng.doctor"},
@@ -114,7 +116,7 @@ HOMES = {
     "pkcs11": {"keys.sealtoken"},
     "psycopg": {"log.postgres"},
     "sqlite3": {"log", "issuer", "mingzheng.doctor"},
-    "click": {"mingzheng", "keys.cli", "keys.trust_cli", "log.cli", "issuer", "verifier.cli"},
+    "click": {"mingzheng", "keys.cli", "keys.trust_cli", "log.cli", "log.witness_cli", "issuer", "verifier.cli"},
 }
 
 # The closure of verifier.pipeline is also the port scope of a browser verifier: no effectful module in it.
