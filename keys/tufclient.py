@@ -114,7 +114,7 @@ def check_publication(source: Source, evidence: Evidence, *, now: int) -> Chain:
     """Read a publication as a verifier would who holds `evidence`, and keep nothing. Raises as `update_store`."""
     with _working(source, evidence, now, None) as work:
         chain = work.refresh()
-        parse_trust(work.files(chain, known={}))
+        _check_clock(now, parse_trust(work.files(chain, known={})).made_at)
     return chain
 
 
