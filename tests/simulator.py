@@ -44,8 +44,8 @@ from mingzheng.log.entry import (
 )
 from mingzheng.log.hashing import Hash, leaf_hash, node_hash
 from mingzheng.log.merkle import tree_root
-from mingzheng.log.proof import build_block_inclusion, build_inclusion
-from mingzheng.log.receipt import TlogProof, format_tlog_proof, sign_compact_receipt
+from mingzheng.log.proof import build_block_inclusion, build_consistency, build_inclusion
+from mingzheng.log.receipt import TlogProof, format_tlog_proof, parse_tlog_proof, sign_compact_receipt
 from mingzheng.log.status import sign_status_list, status_entry, status_from_events
 from mingzheng.verifier.context import Expectations, Judging, TrustSource, VerifyContext, build_context
 from mingzheng.verifier.library import load_messages, load_policies
@@ -150,6 +150,12 @@ class MemoryLog:
         return format_tlog_proof(
             TlogProof(index=index, hashes=path.hashes, checkpoint_note=self.checkpoint(), extra=None)
         )
+
+    def landmark_proof(self, index: int, size: int) -> bytes:
+        """The file beside a landmark list of the head of that size, whose entry stands at `index`."""
+        proof = parse_tlog_proof(self.full_receipt(index))
+        extra = b"".join(build_consistency(size, self.size, self.node).hashes)
+        return format_tlog_proof(replace(proof, extra=extra))
 
 
 @dataclass(kw_only=True)
