@@ -1,11 +1,12 @@
 """Proof of a log's misconduct that a third party checks without the log: two signed statements that exclude each other.
 
-Pure. Three kinds, as JSON (one spelling is not needed: it is checked, not hashed):
+Pure. Four kinds, as JSON (one spelling is not needed: it is checked, not hashed):
 - `split_view`: two checkpoints of one size with different roots.
 - `history_changed`: an older checkpoint, a newer one, and the newer tree's consistency proof for the older size, whose
   root is not the one signed.
 - `receipt_against_checkpoint`: a compact receipt with its leaf, and the inclusion proof of the block's first leaf under
   a checkpoint, which gives the block another root.
+- `entries`: entries under a checkpoint that break a rule (`charge`).
 """
 
 import base64
@@ -17,10 +18,13 @@ from typing import ClassVar, TypeAlias, assert_never
 
 from mingzheng.keys.alg import PublicKey
 from mingzheng.keys.errors import KeysError
+from mingzheng.keys.trust import TrustData
 from mingzheng.keys.vkey import VerifierKey
+from mingzheng.log.charge import Charge, ChargeError, check_charge
 from mingzheng.log.checkpoint import Checkpoint, open_foreign_checkpoint
 from mingzheng.log.errors import LogError, ProofError
 from mingzheng.log.hashing import Hash, parse_hash
+from mingzheng.log.patterns import BurstError, parse_burst
 from mingzheng.log.proof import (
     ConsistencyProof,
     InclusionProof,
@@ -29,12 +33,15 @@ from mingzheng.log.proof import (
     verify_inclusion,
 )
 from mingzheng.log.receipt import parse_compact_receipt, receipt_root, verify_compact_receipt
+from mingzheng.log.stretch import Stretch
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 24
+MAX_STRETCHES = 16
 
 SPLIT_VIEW = "split_view"
 HISTORY_CHANGED = "history_changed"
 RECEIPT_AGAINST_CHECKPOINT = "receipt_against_checkpoint"
+ENTRIES = "entries"
 
 
 class EvidenceError(LogError):
@@ -72,7 +79,7 @@ class ReceiptAgainstCheckpoint:
     hashes: tuple[Hash, ...]
 
 
-Evidence: TypeAlias = SplitView | HistoryChanged | ReceiptAgainstCheckpoint
+Evidence: TypeAlias = SplitView | HistoryChanged | ReceiptAgainstCheckpoint | Charge
 
 
 def format_evidence(evidence: Evidence) -> bytes:
@@ -101,7 +108,28 @@ def _values(evidence: Evidence) -> dict[str, object]:
                 "first_leaf": _64(evidence.first_leaf),
                 "hashes": [_64(item) for item in evidence.hashes],
             }
+        case Charge():
+            return _charge_values(evidence)
     assert_never(evidence)
+
+
+def _charge_values(charge: Charge) -> dict[str, object]:
+    return {
+        "kind": ENTRIES,
+        "claim": charge.claim,
+        "index": charge.index,
+        "limit": None if charge.limit is None else charge.limit.text(),
+        "note": _64(charge.note),
+        "stretches": [
+            {
+                "start": item.start,
+                "entries": [_64(entry) for entry in item.entries],
+                "left": [_64(node) for node in item.left],
+                "right": [_64(node) for node in item.right],
+            }
+            for item in charge.stretches
+        ],
+    }
 
 
 def parse_evidence(data: bytes) -> Evidence:
@@ -126,15 +154,24 @@ def parse_evidence(data: bytes) -> Evidence:
             first_leaf=_take_hash(value, "first_leaf"),
             hashes=_take_hashes(value),
         )
+    if kind == ENTRIES:
+        return _take_charge(value)
     raise EvidenceError("not a kind of evidence that is known")
 
 
 def check_evidence(
-    evidence: Evidence, *, vkey: VerifierKey, origin: str, receipt_key: PublicKey | None = None, block_height: int = 8
+    evidence: Evidence,
+    *,
+    vkey: VerifierKey,
+    origin: str,
+    receipt_key: PublicKey | None = None,
+    block_height: int = 8,
+    trust: TrustData | None = None,
 ) -> str:
-    """Which misconduct of the log with these keys is proved; raises EvidenceError if none is.
+    """Which misconduct of the log with these keys is proved (of `entries`: the claim); raises EvidenceError if none is.
 
-    `receipt_key` and `block_height` serve receipts only; `origin` numbers are inside the receipt's signature.
+    `receipt_key` and `block_height` serve receipts only; `origin` numbers are inside the receipt's signature. `trust`
+    serves entries whose keys matter.
     """
     try:
         match evidence:
@@ -146,7 +183,10 @@ def check_evidence(
                 if receipt_key is None:
                     raise EvidenceError("the origin's receipt key is needed")
                 return _check_receipt(evidence, vkey, origin, receipt_key, block_height)
-    except (KeysError, ProofError) as error:
+            case Charge():
+                check_charge(evidence, _open(evidence.note, vkey, origin), trust)
+                return evidence.claim
+    except (KeysError, ProofError, ChargeError) as error:
         raise EvidenceError(f"a part of it does not verify: {error}") from error
     assert_never(evidence)
 
@@ -216,13 +256,45 @@ def _take_hash(value: Mapping[str, object], name: str) -> Hash:
 
 
 def _take_hashes(value: Mapping[str, object]) -> tuple[Hash, ...]:
-    items = value.get("hashes")
+    return _hashes(value.get("hashes"))
+
+
+def _hashes(items: object) -> tuple[Hash, ...]:
     if not isinstance(items, list) or len(items) > 130:
         raise EvidenceError("hashes are no short list")
     try:
         return tuple(parse_hash(_decode(item)) for item in items if isinstance(item, str))
     except ProofError as error:
         raise EvidenceError("hashes are no hashes") from error
+
+
+def _take_charge(value: Mapping[str, object]) -> Charge:
+    claim, index, limit, stretches = (value.get(name) for name in ("claim", "index", "limit", "stretches"))
+    if not isinstance(claim, str) or not isinstance(index, int) or not isinstance(stretches, list):
+        raise EvidenceError("claim, index or stretches are missing")
+    if len(stretches) > MAX_STRETCHES:
+        raise EvidenceError(f"more than {MAX_STRETCHES} stretches")
+    try:
+        burst = parse_burst(limit) if isinstance(limit, str) else None
+    except BurstError as error:
+        raise EvidenceError("limit is none") from error
+    return Charge(
+        claim=claim,
+        index=index,
+        note=_take(value, "note"),
+        stretches=tuple(_take_stretch(item) for item in stretches),
+        limit=burst,
+    )
+
+
+def _take_stretch(item: object) -> Stretch:
+    if not isinstance(item, dict):
+        raise EvidenceError("a stretch is no object")
+    start, entries = item.get("start"), item.get("entries")
+    if not isinstance(start, int) or not isinstance(entries, list) or not all(isinstance(e, str) for e in entries):
+        raise EvidenceError("a stretch lacks its start or entries")
+    left, right = _hashes(item.get("left")), _hashes(item.get("right"))
+    return Stretch(start=start, entries=tuple(_decode(entry) for entry in entries), left=left, right=right)
 
 
 def _decode(text: str) -> bytes:
