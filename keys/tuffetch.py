@@ -84,13 +84,15 @@ class DirectorySource:
             raise TufMissingFileError(f"{path}: not there") from None
         except OSError as error:
             raise TufFetchError(f"{path}: {error.strerror}") from error
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise TufFetchError(f"{path}: not a regular file")
-            try:
+            with open(descriptor, "rb", closefd=False) as file:
                 return _capped(_chunks(file), path, most)
-            except OSError as error:
-                raise TufFetchError(f"{path}: {error.strerror}") from error
+        except OSError as error:
+            raise TufFetchError(f"{path}: {error.strerror}") from error
+        finally:
+            os.close(descriptor)
 
 
 class ZipSource:
