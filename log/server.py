@@ -1,0 +1,109 @@
+"""The HTTP face of a log in Sanic: bytes in, `LogNode.handle`, bytes out. Nothing is decided here.
+
+Limits stand before a body is read. Sanic is imported by this module alone of the log's own server, and this module
+only by `log serve` (extra `server`). One process: the sequencer's thread owns the log, the event loop everything else.
+"""
+
+import logging
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Final
+
+from sanic import HTTPResponse, Request, Sanic
+from sanic.config import Config
+from sanic.exceptions import SanicException
+
+from mingzheng.log.servererrors import (
+    BadRequestError,
+    BodyTooLargeError,
+    InternalError,
+    LogUnavailableError,
+    MethodError,
+    NotServedError,
+    ServerError,
+    TimeoutRequestError,
+)
+from mingzheng.log.servernode import HEADERS, MAX_BODY_BYTES, HttpRequest, LogNode, Reply, route_of
+
+HEADER_SECONDS: Final = 10
+ANSWER_SECONDS: Final = 30  # from the end of the header: body, round, and a reader that takes its time
+IDLE_SECONDS: Final = 15
+MAX_HEADER_BYTES: Final = 8 << 10
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
+
+_logger = logging.getLogger(__name__)
+
+
+def create_app(node: LogNode, *, name: str = "mingzheng-log") -> "Sanic[Config, SimpleNamespace]":
+    """The application: every path goes to the node."""
+    app = Sanic(name, configure_logging=False)
+    app.config.update(
+        REQUEST_MAX_SIZE=MAX_BODY_BYTES,
+        REQUEST_MAX_HEADER_SIZE=MAX_HEADER_BYTES,
+        REQUEST_TIMEOUT=HEADER_SECONDS,
+        RESPONSE_TIMEOUT=ANSWER_SECONDS,
+        KEEP_ALIVE_TIMEOUT=IDLE_SECONDS,
+        GRACEFUL_SHUTDOWN_TIMEOUT=ANSWER_SECONDS,
+        ACCESS_LOG=False,
+        FALLBACK_ERROR_FORMAT="text",
+        OAS=False,
+    )
+
+    async def handle(request: Request, path: str = "") -> HTTPResponse:
+        return _response(await node.handle(_request(request)))
+
+    async def failed(request: Request, error: Exception) -> HTTPResponse:
+        reply = node.refusal(_as_ours(error))
+        target = request.raw_url.decode("ascii", "replace") if request is not None else ""
+        node.count(request.method or "", route_of(target), reply, 0.0)
+        return _response(reply)
+
+    app.add_route(handle, "/<path:path>", methods=METHODS, name="log")
+    app.exception(Exception)(failed)
+    return app
+
+
+def serve(node: LogNode, *, host: str, port: int, stop: Callable[[], None]) -> None:
+    """Answer requests until the process is told to stop; then `stop`. Raises OSError if there is no such address."""
+    app = create_app(node)
+    try:
+        app.run(host=host, port=port, single_process=True, access_log=False, motd=False, backlog=1_024)
+    finally:
+        stop()
+
+
+def _request(request: Request) -> HttpRequest:
+    given = request.headers
+    headers = {name: ", ".join(given.getall(name)) for name in HEADERS if name in given}
+    return HttpRequest(
+        method=request.method,
+        target=request.raw_url.decode("ascii", "replace"),
+        headers=headers,
+        body=request.body or b"",
+        peer=request.ip.encode(),
+    )
+
+
+def _response(reply: Reply) -> HTTPResponse:
+    headers = dict(reply.headers)
+    return HTTPResponse(reply.body, status=reply.status, content_type=headers.pop("Content-Type"), headers=headers)
+
+
+def _as_ours(error: Exception) -> ServerError:
+    """What Sanic refuses, under our codes; anything else is a fault of ours and tells nothing."""
+    status = error.status_code if isinstance(error, SanicException) else 500
+    match status:
+        case 404:
+            return NotServedError()
+        case 405:
+            return MethodError("GET, HEAD, POST")
+        case 408:
+            return TimeoutRequestError()
+        case 413:
+            return BodyTooLargeError()
+        case 503:
+            return LogUnavailableError("server.timeout")
+    if 400 <= status < 500:
+        return BadRequestError("not a request this server can read")
+    _logger.error("failed error=%s", type(error).__name__, exc_info=error)
+    return InternalError()
