@@ -16,16 +16,21 @@ from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import KeyRecord, Role
 from mingzheng.log.acts import SerialEvent, SerialState, step
 from mingzheng.log.entry import (
+    OWN_ENTRIES,
     ActEntry,
+    CloseEntry,
     Entry,
+    FillerEntry,
     IssueEntry,
     KeyEventEntry,
     KeyEventType,
     LandmarkEntry,
     NoticeEntry,
     OriginHead,
+    ShardEntry,
     SignedEntry,
     StatusEntry,
+    TimeEntry,
     act_message,
 )
 from mingzheng.log.errors import ActOrderError, LogError
@@ -167,6 +172,18 @@ class MissingHeadError(RuleError):
     code: ClassVar[str] = "rule.origin_missing"
 
 
+class LogClosedError(RuleError):
+    """The log was closed; its successor takes what is new."""
+
+    code: ClassVar[str] = "rule.log_closed"
+
+
+class ShardError(RuleError):
+    """Entry 0 does not say what this log goes on from, or says what is not so; or such an entry stands elsewhere."""
+
+    code: ClassVar[str] = "rule.wrong_shard"
+
+
 @dataclass(slots=True, kw_only=True)
 class IssuerBook:
     """One issuer's part. `states`: serial → position in STATES; serials never named are absent.
@@ -192,13 +209,18 @@ class RootAt(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Book:
-    """All issuers of one log. `keys` None: signatures and key membership go unchecked (no trust data)."""
+    """All issuers of one log. `keys` None: signatures and key membership go unchecked (no trust data).
+
+    `begins`: what entry 0 must be, None for a log that continues none. `closed`: the index of the close entry.
+    """
 
     origin: int
     origin_name: str
     keys: ActKeys | None
     issuers: dict[int, IssuerBook] = field(default_factory=dict)
     retired: dict[tuple[int, Kid], int] = field(default_factory=dict)
+    begins: ShardEntry | None = None
+    closed: int | None = None
 
     def issuer(self, number: int) -> IssuerBook:
         """The issuer's part, empty at first."""
@@ -212,6 +234,18 @@ class Book:
 
         `root_at` serves sizes up to `index`. Time and filler entries are the round's own and break nothing here.
         """
+        if index == 0 or self.closed is not None:
+            return [*self._border(entry, index), *self._inside(entry, index, root_at)]
+        return self._inside(entry, index, root_at)
+
+    def _border(self, entry: Entry, index: int) -> Iterator[RuleError]:
+        """Where the log begins and ends."""
+        if self.closed is not None and not isinstance(entry, TimeEntry | FillerEntry):
+            yield LogClosedError(f"the log was closed at entry {self.closed}")
+        if index == 0 and self.begins is not None and entry != self.begins:
+            yield ShardError("entry 0 is not the one that follows from the logs before")
+
+    def _inside(self, entry: Entry, index: int, root_at: RootAt) -> list[RuleError]:
         if isinstance(entry, IssueEntry):
             return self._issue(entry, index)
         if isinstance(entry, ActEntry | NoticeEntry | KeyEventEntry):
@@ -220,6 +254,10 @@ class Book:
             return [*self._heads(entry.issuer, entry.origins, index, root_at), *self._status(entry, index)]
         if isinstance(entry, LandmarkEntry):
             return list(self._heads(LOG_ITSELF, entry.origins, index, root_at))
+        if isinstance(entry, ShardEntry) and (index != 0 or self.begins is None):
+            return [ShardError("a log goes on from another only at entry 0, and only from one that is known")]
+        if isinstance(entry, CloseEntry) and self.closed is None:
+            self.closed = index
         return []
 
     def _key(self, issuer: int, kid: Kid, role: Role) -> KeyRecord | None:
@@ -299,9 +337,14 @@ class Book:
         sizes = {head.origin: head.size for head in origins}
         if self.origin not in sizes:
             yield MissingHeadError(f"origin {self.origin} is not among the heads")
+        frozen = {} if self.begins is None else {head.origin: head for head in self.begins.origins}
+        for origin in frozen.keys() - sizes.keys() if issuer != LOG_ITSELF else ():
+            yield MissingHeadError(f"origin {origin}, from which this log goes on, is not among the heads")
         for head in origins:
             if head.origin == self.origin:
                 root = root_at(head.size) if head.size <= index else None
+            elif head.origin in frozen:
+                root = frozen[head.origin].root if head.size == frozen[head.origin].size else None
             elif self.keys is not None and not self.keys.may_name(issuer, head.origin):
                 yield UnknownOriginError(f"origin {head.origin} is not one that issuer {issuer} may log in")
                 continue
@@ -353,7 +396,7 @@ def wanted_serials(entries: Mapping[int, Entry]) -> dict[int, set[int]]:
             wanted.setdefault(entry.issuer, set()).update(entry.serials)
         elif isinstance(entry, NoticeEntry | KeyEventEntry | StatusEntry):
             wanted.setdefault(entry.issuer, set())
-        else:  # a landmark; time and filler entries would ask for nothing more
+        elif not isinstance(entry, OWN_ENTRIES):  # a landmark
             wanted.setdefault(LOG_ITSELF, set())
     return wanted
 

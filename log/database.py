@@ -47,10 +47,12 @@ CREATE TABLE issuer (
     last_index INTEGER NOT NULL, status_index INTEGER, status_time INTEGER, status_sizes TEXT NOT NULL
 );
 CREATE TABLE shard (origin INTEGER PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL);
+CREATE TABLE carried (one INTEGER PRIMARY KEY CHECK (one = 1), data BLOB NOT NULL);
 """
 _UPGRADE = (
     "ALTER TABLE log ADD COLUMN standing TEXT NOT NULL DEFAULT 'open'",
     "CREATE TABLE shard (origin INTEGER PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL)",
+    "CREATE TABLE carried (one INTEGER PRIMARY KEY CHECK (one = 1), data BLOB NOT NULL)",
     "UPDATE log SET schema = 3",
 )
 
@@ -99,6 +101,7 @@ class Database:
         )
         run("INSERT INTO head VALUES (1, 0, ?, ?, 0, NULL, NULL)", (root, carry.last_time))
         if carry.heads:
+            run("INSERT INTO carried VALUES (1, ?)", (carry.blob,))
             many("INSERT INTO shard VALUES (?, ?, ?, ?)", [(x.origin, x.name, x.size, x.root) for x in carry.heads])
             many("INSERT INTO issuer VALUES (?, ?, ?, ?, ?, ?, ?)", map(_issuer_values, carry.issuers.items()))
             many("INSERT INTO serial VALUES (?, ?, ?, -1)", carry.serials)
@@ -150,6 +153,15 @@ class Database:
         except sqlite3.OperationalError:  # the schema before, opened for reading
             return ()
         return tuple(FrozenHead(origin=row[0], name=row[1], size=row[2], root=Hash(row[3])) for row in found)
+
+    def carried(self) -> bytes:
+        """The encoded carried state that the log began with; empty for one that goes on from none."""
+        if not self.frozen_heads():
+            return b""
+        found = self._connection.execute("SELECT data FROM carried").fetchone()
+        if found is None:
+            raise DiskDisagreesError("the carried state is gone from the database")
+        return bytes(found[0])
 
     def head(self) -> HeadRow:
         """The row that may be signed. Raises LogMissingError if it was deleted."""

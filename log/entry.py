@@ -1,4 +1,4 @@
-"""The eight entries of the log as deterministic CBOR arrays (docs/spec/log.md, Entries), strict both ways.
+"""The entries of the log as deterministic CBOR arrays (docs/spec/log.md, Entries), strict both ways.
 
 Limits: 40,000 bytes an entry, 32,768 bytes a notice's body, 4,096 serials an act. No personal data.
 `encode_entry(parse_entry(data)) == data` for every accepted input.
@@ -45,6 +45,8 @@ class EntryType(IntEnum):
     LANDMARK = 6
     TIME = 7
     FILLER = 8
+    SHARD = 9
+    CLOSE = 10
 
 
 class NoticeType(IntEnum):
@@ -163,8 +165,26 @@ class FillerEntry:
     """Makes a round's count even."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardEntry:
+    """Entry 0 of a log that goes on where frozen ones ended (docs/spec/storage.md, Shards)."""
+
+    origins: tuple[OriginHead, ...]  # the frozen heads, rising origins
+    sha256: bytes  # of the carried state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseEntry:
+    """The log ends with this round; `successor` is the origin that goes on."""
+
+    successor: int
+
+
 SignedEntry: TypeAlias = ActEntry | NoticeEntry | KeyEventEntry
-Entry: TypeAlias = IssueEntry | SignedEntry | StatusEntry | LandmarkEntry | TimeEntry | FillerEntry
+OwnEntry: TypeAlias = TimeEntry | FillerEntry | ShardEntry | CloseEntry
+"""What the sequencer alone writes."""
+OWN_ENTRIES = (TimeEntry, FillerEntry, ShardEntry, CloseEntry)
+Entry: TypeAlias = IssueEntry | SignedEntry | StatusEntry | LandmarkEntry | OwnEntry
 
 
 class IssuedClaims(Protocol):
@@ -243,6 +263,10 @@ def _fields(entry: Entry) -> tuple[cbor.Value, ...]:
             return (VERSION, 7, entry.seconds)
         case FillerEntry():
             return (VERSION, 8)
+        case ShardEntry():
+            return (VERSION, 9, _plain(entry.origins), entry.sha256)
+        case CloseEntry():
+            return (VERSION, 10, entry.successor)
     assert_never(entry)
 
 
@@ -357,6 +381,14 @@ def _filler(v: tuple[cbor.Value, ...]) -> FillerEntry:
     return FillerEntry()
 
 
+def _shard(v: tuple[cbor.Value, ...]) -> ShardEntry:
+    return ShardEntry(origins=read_heads(v[2]), sha256=read_bytes(v[3], "sha256", HASH_BYTES))
+
+
+def _close(v: tuple[cbor.Value, ...]) -> CloseEntry:
+    return CloseEntry(successor=read_int(v[2], "successor", 1, MAX_NUMBER))
+
+
 _PARSERS: dict[int, tuple[int, Callable[[tuple[cbor.Value, ...]], Entry]]] = {
     int(EntryType.ISSUE): (8, _issue),
     int(EntryType.ACT): (9, _act),
@@ -366,6 +398,8 @@ _PARSERS: dict[int, tuple[int, Callable[[tuple[cbor.Value, ...]], Entry]]] = {
     int(EntryType.LANDMARK): (6, _landmark),
     int(EntryType.TIME): (3, _time),
     int(EntryType.FILLER): (2, _filler),
+    int(EntryType.SHARD): (4, _shard),
+    int(EntryType.CLOSE): (3, _close),
 }
 
 

@@ -14,14 +14,15 @@ from mingzheng.keys.vkey import VerifierKey
 from mingzheng.log.book import Book, IssuerBook, RootAt
 from mingzheng.log.checkpoint import Checkpoint, open_checkpoint
 from mingzheng.log.database import Database
-from mingzheng.log.entry import ActEntry, FillerEntry, IssueEntry, TimeEntry
+from mingzheng.log.densestates import DenseStates
+from mingzheng.log.entry import OWN_ENTRIES, ActEntry, IssueEntry, TimeEntry
 from mingzheng.log.errors import EntryError, LogError, MalformedError
 from mingzheng.log.fastentry import read_entry
 from mingzheng.log.hashing import HASH_BYTES, Hash, leaf_hash
 from mingzheng.log.merkle import EMPTY_EDGE, grow, root_of
 from mingzheng.log.recovery import root_at
 from mingzheng.log.refusal import DiskDisagreesError
-from mingzheng.log.rulecheck import DenseStates
+from mingzheng.log.shard import book_after, parse_carried
 from mingzheng.log.state import HeadRow, StateRows, issuer_row_of
 from mingzheng.log.store import CHECKPOINT, PosixStore, Store
 from mingzheng.log.tile import (
@@ -35,6 +36,7 @@ from mingzheng.log.tile import (
     parse_tile,
     tiles_of,
 )
+from mingzheng.log.writer import begins_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +234,12 @@ class _RowCheck:
 
     def __init__(self, database: StateRows, origin: int, name: str, root: RootAt) -> None:
         self._database = database
-        self._book = Book(origin=origin, origin_name=name, keys=None)
+        begins, carried = begins_of(database), database.carried()
+        self._book = (
+            Book(origin=origin, origin_name=name, keys=None)
+            if begins is None
+            else book_after(parse_carried(carried), begins, origin=origin, origin_name=name, keys=None)
+        )
         self._root = root
         self._rounds = [tuple(item) for item in database.all_rounds()]
         self._round = 0
@@ -248,7 +255,7 @@ class _RowCheck:
                 self._submitted.append(0)
                 yield Fault(path=f"entry {index}", detail=str(error))
                 continue
-            self._submitted.append(not isinstance(entry, TimeEntry | FillerEntry))
+            self._submitted.append(not isinstance(entry, OWN_ENTRIES))
             if isinstance(entry, TimeEntry):
                 yield from self._end_round(index)
             if isinstance(entry, IssueEntry | ActEntry):
@@ -300,7 +307,7 @@ class _RowCheck:
         self._round += 1
 
     def _submissions(self, size: int) -> Iterator[Fault]:
-        """Exactly one idempotency key for every entry that is neither time nor filler."""
+        """Exactly one idempotency key for every entry that somebody submitted."""
         for _key, index in self._database.all_submissions():
             if not 0 <= index < len(self._submitted) or not self._submitted[index]:
                 yield _row_fault(f"submission: a key for index {index}, which no key may stand for")

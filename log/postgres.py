@@ -58,6 +58,7 @@ _TABLES: tuple[LiteralString, ...] = (
         status_index bigint, status_time bigint, status_sizes text NOT NULL)""",
     """CREATE TABLE {schema}.shard (
         origin int PRIMARY KEY, name text NOT NULL, size bigint NOT NULL, root bytea NOT NULL)""",
+    "CREATE TABLE {schema}.carried (one int PRIMARY KEY CHECK (one = 1), data bytea NOT NULL)",
 )
 
 Row = tuple[Any, ...]
@@ -169,6 +170,8 @@ class PostgresState:
             )
             self._all("INSERT INTO {schema}.signer VALUES (1, 1)")
             self._all("INSERT INTO {schema}.head VALUES (1, 0, %s, %s, 0, NULL, NULL)", (root, carry.last_time))
+            if carry.heads:
+                self._all("INSERT INTO {schema}.carried VALUES (1, %s)", (carry.blob,))
             for head in carry.heads:
                 values = (head.origin, head.name, head.size, head.root)
                 self._all("INSERT INTO {schema}.shard VALUES (%s, %s, %s, %s)", values)
@@ -224,6 +227,15 @@ class PostgresState:
         """See State."""
         found = self._all("SELECT origin, name, size, root FROM {schema}.shard ORDER BY origin")
         return tuple(FrozenHead(origin=row[0], name=row[1], size=row[2], root=Hash(row[3])) for row in found)
+
+    def carried(self) -> bytes:
+        """See State."""
+        if not self.frozen_heads():
+            return b""
+        found = self._one("SELECT data FROM {schema}.carried")
+        if found is None:
+            raise DiskDisagreesError("the carried state is gone from the database")
+        return bytes(found[0])
 
     # --- rounds
 

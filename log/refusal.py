@@ -166,6 +166,24 @@ class LogFrozenError(StorageError):
     code: ClassVar[str] = "log.frozen"
 
 
+class NotFrozenError(StorageError):
+    """Something that only a frozen log has was asked of one that is open."""
+
+    code: ClassVar[str] = "log.not_frozen"
+
+
+class RolledElsewhereError(StorageError):
+    """A frozen log and the one that is to go on from it do not name each other."""
+
+    code: ClassVar[str] = "log.rolled_elsewhere"
+
+
+class ShardNotBegunError(StorageError):
+    """A log that goes on from another has not written its first entry yet: the roll-over was cut short."""
+
+    code: ClassVar[str] = "log.shard_not_begun"
+
+
 class LogMovedError(StorageError):
     """The log goes on in another storage: this one only tells what it held when it was moved."""
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from mingzheng.formats.civil import day_of_time
 from mingzheng.log.book import DAY_TOLERANCE, Book, RootAt, RuleError, clock_faults
 from mingzheng.log.entry import (
+    OWN_ENTRIES,
     ActEntry,
+    CloseEntry,
     Entry,
     FillerEntry,
     IssueEntry,
+    OwnEntry,
     TimeEntry,
     encode_entry,
 )
@@ -74,6 +77,12 @@ class Round:
     time: int
     entries: tuple[bytes, ...]
     touched: Mapping[tuple[int, int], int]
+    closes: bool = False
+
+
+def own_draft(entry: OwnEntry) -> Draft:
+    """The draft of a round with one entry of the sequencer's own, under no key."""
+    return Draft(known={}, places={0: 0}, fresh={0: Submission(key=b"", entry=encode_entry(entry))})
 
 
 def check_call(submissions: Sequence[Submission]) -> None:
@@ -110,15 +119,15 @@ def sort_out(submissions: Sequence[Submission], known: Mapping[bytes, int], leaf
 
 
 def parse_fresh(draft: Draft) -> dict[int, Entry]:
-    """The new entries by position. Raises SubmissionError for malformed ones and for time and filler."""
+    """The new entries by position. Raises SubmissionError for malformed ones and for the sequencer's own."""
     parsed: dict[int, Entry] = {}
     for position, item in draft.fresh.items():
         try:
             entry = read_entry(item.entry)
         except EntryError as error:
             raise SubmissionError(position, error.code, str(error)) from error
-        if isinstance(entry, TimeEntry | FillerEntry):
-            raise SubmissionError(position, NOT_SUBMITTABLE, "the sequencer alone writes time and filler entries")
+        if isinstance(entry, OWN_ENTRIES):
+            raise SubmissionError(position, NOT_SUBMITTABLE, "the sequencer alone writes entries of this type")
         parsed[position] = entry
     return parsed
 
@@ -146,4 +155,5 @@ def make_round(draft: Draft, parsed: Mapping[int, Entry], book: Book, *, time: R
     entries.append(encode_entry(TimeEntry(seconds=time.now)))
     if len(entries) % 2:
         entries.append(_FILLER)
-    return Round(start=time.start, time=time.now, entries=tuple(entries), touched=touched)
+    closes = any(isinstance(entry, CloseEntry) for entry in parsed.values())
+    return Round(start=time.start, time=time.now, entries=tuple(entries), touched=touched, closes=closes)

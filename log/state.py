@@ -82,6 +82,7 @@ class Carry:
     issuers: Mapping[int, IssuerRow] = field(default_factory=dict)
     serials: Iterable[tuple[int, int, int]] = ()  # issuer, serial, state
     retired: Mapping[tuple[int, Kid], int] = field(default_factory=dict)
+    blob: bytes = b""  # the same, encoded: what entry 0 of the shard gives the hash of
 
 
 NOTHING_CARRIED = Carry()
@@ -115,6 +116,9 @@ class StateRows(Protocol):
 
     def frozen_heads(self) -> tuple[FrozenHead, ...]:
         """The earlier shards, by rising origin number."""
+
+    def carried(self) -> bytes:
+        """The encoded carried state that the log began with; empty for one that goes on from none."""
 
     def head(self) -> HeadRow:
         """The row that may be signed. Raises LogMissingError if it was deleted."""

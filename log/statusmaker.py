@@ -53,7 +53,7 @@ def status_body(log: Log, issuer: int, *, now: int) -> StatusBody:
         next_serial=log.issuer_row(issuer).next_serial,
         this_update=now,
         next_update=now + STATUS_INTERVAL,
-        origins=(OriginHead(origin=log.identity.origin_number, size=size, root=root),),
+        origins=tuple(sorted((*log.frozen_heads(), OriginHead(log.identity.origin_number, size, root)))),
         revoked=serials(SerialState.REVOKED),
         superseded=serials(SerialState.SUPERSEDED),
         void=serials(SerialState.VOID),

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from typing import Self
 
 from mingzheng.log.block import Block, block_of
-from mingzheng.log.book import ActKeys, Book, IssuerBook, wanted_serials
+from mingzheng.log.book import LOG_ITSELF, ActKeys, Book, IssuerBook, wanted_serials
 from mingzheng.log.checkpoint import Checkpoint, sign_checkpoint
 from mingzheng.log.client import LogReader
-from mingzheng.log.entry import Entry
+from mingzheng.log.entry import CloseEntry, Entry, OriginHead, ShardEntry
 from mingzheng.log.errors import MalformedError, ProofError
+from mingzheng.log.fastentry import read_entry
 from mingzheng.log.hashing import EMPTY_ROOT, Hash
 from mingzheng.log.instance import HeadMemory
 from mingzheng.log.proof import (
@@ -46,19 +47,36 @@ from mingzheng.log.refusal import (
     LogExistsError,
     LogFrozenError,
     LogMovedError,
+    NotFrozenError,
+    RolledElsewhereError,
+    ShardNotBegunError,
     StorageError,
     WriterBrokenError,
 )
 from mingzheng.log.rounds import (
+    Draft,
     Round,
     RoundTime,
     Submission,
     check_call,
     make_round,
+    own_draft,
     parse_fresh,
     sort_out,
 )
-from mingzheng.log.state import CARRIED, Carry, HeadRow, IssuerRow, LogRow, RoundRows, State, issuer_row_of
+from mingzheng.log.shard import carried_of_rows, encode_carried, shard_entry
+from mingzheng.log.state import (
+    CARRIED,
+    Carry,
+    FrozenHead,
+    HeadRow,
+    IssuerRow,
+    LogRow,
+    RoundRows,
+    State,
+    StateRows,
+    issuer_row_of,
+)
 from mingzheng.log.store import Store, StoreFetcher
 from mingzheng.log.tail import Tail, append, check_tail, stored_node
 from mingzheng.log.tile import TILE_HEIGHT, TILE_WIDTH, Tile
@@ -84,6 +102,7 @@ class Log:
         self._head: HeadRow | None = None
         self._tail: Tail | None = None
         self._read_only: StorageError | None = None
+        self._begins: ShardEntry | None = None
         self._blocks: dict[Block, SignedBlock] = {}
         self._tiles: dict[Tile, bytes] = {}
 
@@ -190,17 +209,67 @@ class Log:
         ClockJumpError, a StorageError.
         """
         database, row = self._writable()
+        if row.size == 0 and self._begins is not None:
+            raise ShardNotBegunError("the shard's first entry was not written yet: run the roll-over again")
         check_call(submissions)
         known = database.indexes_of(dict.fromkeys(item.key for item in submissions))
         draft = sort_out(submissions, known, self._leaf)
         if draft.fresh:
-            self.check_clock(now)
-            parsed = parse_fresh(draft)
-            book = self._book_for(parsed)
-            time = RoundTime(start=row.size, now=now)
-            made = make_round(draft, parsed, book, time=time, root_at=self._root_at)
-            self._append(row, made, book, [item.key for item in draft.fresh.values()])
+            self._round(draft, parse_fresh(draft), now=now)
         return draft.indexes(row.size)
+
+    def begin_shard(self, *, now: int) -> None:
+        """Write entry 0 of a log that goes on from a frozen one; nothing if it is there. Raises as `submit`."""
+        _database, row = self._writable()
+        if row.size == 0 and self._begins is not None:
+            self._round(own_draft(self._begins), {0: self._begins}, now=now)
+
+    def close_for(self, successor: int, *, now: int) -> None:
+        """End the log: its last round says which origin goes on. Nothing if it is frozen. Raises as `submit`."""
+        if isinstance(self._read_only, LogFrozenError):
+            return
+        self._writable()
+        entry = CloseEntry(successor=successor)
+        self._round(own_draft(entry), {0: entry}, now=now)
+        self._read_only = standing_of(self._db().log_row())
+
+    def carry(self) -> Carry:
+        """What the successor of this frozen log takes over. Raises StorageError if it is not frozen."""
+        if not isinstance(self._read_only, LogFrozenError):
+            raise NotFrozenError("only a log that was closed has a successor")
+        state, head = self._db(), self._row()
+        rows = {number: state.issuer_row(number) for number in (LOG_ITSELF, *state.issuers())}
+        if rows[LOG_ITSELF] == IssuerRow():
+            del rows[LOG_ITSELF]
+        carried = carried_of_rows(rows, state.all_serials(), state.retired())
+        identity = self._identity
+        mine = FrozenHead(origin=identity.origin_number, name=identity.origin_name, size=head.size, root=head.root)
+        return Carry(
+            heads=(*state.frozen_heads(), mine),
+            last_time=head.last_time,
+            issuers={number: issuer.row() for number, issuer in carried.issuers.items()},
+            serials=carried.serials(),
+            retired=dict.fromkeys(carried.retired, CARRIED),
+            blob=encode_carried(carried),
+        )
+
+    def check_closed_for(self, successor: int) -> None:
+        """Raise RolledElsewhereError if the close entry of this frozen log names another origin."""
+        size = self._row().size
+        start, stop = self._db().round_of(size - 1)
+        for _index, data in self.reader().entries(start, stop):
+            entry = read_entry(data)
+            if isinstance(entry, CloseEntry) and entry.successor != successor:
+                raise RolledElsewhereError(f"the log was closed for origin {entry.successor}, not {successor}")
+
+    def check_follows(self, old: "Log") -> None:
+        """Raise RolledElsewhereError if this log does not go on from `old` as its last predecessor."""
+        if self._begins != begins_from(old.carry()):
+            raise RolledElsewhereError("the new log goes on from something else than this frozen log")
+
+    def frozen_heads(self) -> tuple[OriginHead, ...]:
+        """The heads of the logs before this one: every status list names them."""
+        return () if self._begins is None else self._begins.origins
 
     def check_clock(self, now: int) -> None:
         """Raise ClockBackwardsError before the last round's time, ClockJumpError over 400 days after it.
@@ -305,6 +374,7 @@ class Log:
         """Roll forward, sign what the row says if that was not yet done, publish, clean up."""
         database = self._db()
         head = database.head()
+        self._begins = begins_of(database)
         self._store.prepare()
         self._tail = roll_forward(database, self._store, head)
         if head.note is None or head.signed_size != head.size:
@@ -317,6 +387,12 @@ class Log:
         self._clean()
 
     # --- one round
+
+    def _round(self, draft: Draft, parsed: dict[int, Entry], *, now: int) -> None:
+        self.check_clock(now)
+        row, book = self._row(), self._book_for(parsed)
+        made = make_round(draft, parsed, book, time=RoundTime(start=row.size, now=now), root_at=self._root_at)
+        self._append(row, made, book, [item.key for item in draft.fresh.values() if item.key])
 
     def _append(self, row: HeadRow, made: Round, book: Book, keys: Sequence[bytes]) -> None:
         database, tail = self._db(), self._tail
@@ -335,6 +411,7 @@ class Log:
             },
             issuers={number: issuer_row_of(found) for number, found in book.issuers.items()},
             retired=book.retired,
+            closes=made.closes,
         )
         self._tail = None  # broken until the round is through
         database.commit_round(rows)
@@ -379,6 +456,7 @@ class Log:
             origin_name=identity.origin_name,
             keys=self._act_keys,
             retired=database.retired(),
+            begins=self._begins,
         )
         for number, serials in wanted_serials(parsed).items():
             row = database.issuer_row(number)
@@ -457,6 +535,17 @@ class Log:
         if self._tail is None:
             raise WriterBrokenError("a write failed half-way: open the log again")
         return self._db(), self._row()
+
+
+def begins_of(state: StateRows) -> ShardEntry | None:
+    """Entry 0 of a log that goes on from frozen ones; None for one that does not."""
+    heads = [OriginHead(origin=head.origin, size=head.size, root=head.root) for head in state.frozen_heads()]
+    return shard_entry(heads, state.carried()) if heads else None
+
+
+def begins_from(carry: Carry) -> ShardEntry:
+    """Entry 0 of the log that takes this over."""
+    return shard_entry([OriginHead(origin=x.origin, size=x.size, root=x.root) for x in carry.heads], carry.blob)
 
 
 def row_of(identity: LogIdentity) -> LogRow:

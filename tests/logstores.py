@@ -56,6 +56,7 @@ class Rows:
     retired: dict[tuple[int, Kid], int] = field(default_factory=dict)
     issuer: dict[int, IssuerRow] = field(default_factory=dict)
     shard: tuple[FrozenHead, ...] = ()
+    carried: bytes = b""
 
     def clone(self) -> "Rows":
         """An independent copy: a backup, or what a transaction would leave."""
@@ -182,7 +183,7 @@ class MemoryState:
         head = HeadRow(size=0, root=root, last_time=carry.last_time, cleaned=0, note=None, signed_size=None)
         rows = Rows(log=row, head=head, shard=tuple(carry.heads), issuer=dict(carry.issuers))
         rows.serial = {(issuer, serial): (state, -1) for issuer, serial, state in carry.serials}
-        rows.retired = dict(carry.retired)
+        rows.retired, rows.carried = dict(carry.retired), carry.blob
         self._memory.rows, self._epoch = rows, 1
         self._memory.hook("initialise", "after")
 
@@ -202,6 +203,9 @@ class MemoryState:
 
     def frozen_heads(self) -> tuple[FrozenHead, ...]:
         return self._rows().shard
+
+    def carried(self) -> bytes:
+        return self._rows().carried
 
     def head(self) -> HeadRow:
         head = self._rows().head

@@ -229,7 +229,19 @@ class _Backups:
             store._client.put(self._world.place.prefix + name, data, if_match=None)
         store.close()
 
-    TABLES = ("log", "signer", "head", "staged", "submission", "serial", "round", "retired", "issuer", "shard")
+    TABLES = (
+        "log",
+        "signer",
+        "head",
+        "staged",
+        "submission",
+        "serial",
+        "round",
+        "retired",
+        "issuer",
+        "shard",
+        "carried",
+    )
 
     def rows(self) -> object:
         if isinstance(self._world, MemoryWorld):
