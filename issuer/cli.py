@@ -53,6 +53,7 @@ from mingzheng.issuer.refusals import FaultyRecordsError, RefusalError
 from mingzheng.issuer.render import Outbox
 from mingzheng.issuer.schema import FileForm
 from mingzheng.issuer.sealconfig import FORMATS
+from mingzheng.issuer.witnessing import POLICY, cosign_head, cosigned_head, full_receipt, read_policy
 from mingzheng.issuer.workspace import LOG, Foundation, Workspace, log_vkey
 from mingzheng.keys.cli import show_command, trust_group
 from mingzheng.keys.trust import OriginRecord
@@ -346,7 +347,7 @@ def trust_export(directory: Path, *, as_json: bool, lang: show.Lang, **options: 
 @ISSUER_NUMBER
 @SECRET
 def log_prove(workspace: Path, *, serial: int, issuer: int | None, **options: Any) -> None:
-    """Print the full receipt (C2SP tlog-proof) of a copy, under the newest checkpoint. 打印完整回执。
+    """Print the full receipt (C2SP tlog-proof) of a copy, cosigned if witnesses did. 打印完整回执。
 
     \b
     mingzheng log prove --workspace W --serial 17 > receipt.tlog-proof
@@ -356,7 +357,30 @@ def log_prove(workspace: Path, *, serial: int, issuer: int | None, **options: An
         index = opened.log.index_of_serial(target.registration.issuer, serial)
         if index is None:
             raise RefusalError("该序号尚未写入日志", "that serial is not in the log yet")
-        click.echo(opened.log.full_receipt(index), nl=False)
+        policy = read_policy(opened)
+        head = None if policy is None else cosigned_head(opened, policy)
+        click.echo(full_receipt(opened, index, head=head), nl=False)
+
+
+@log_group.command("cosign")
+@WORKSPACE
+@click.option("--deadline", type=click.FloatRange(0.1, 600), default=10.0, show_default=True, help="Seconds. 秒。")
+@JSON
+@LANG
+@click.pass_context
+def log_cosign(ctx: click.Context, workspace: Path, *, deadline: float, as_json: bool, lang: show.Lang) -> None:
+    """Have the newest head cosigned by the witnesses of witnesses.policy. 请见证方为最新树头签名。
+
+    \b
+    mingzheng log cosign --workspace W
+    """
+    with open_workspace(workspace, {}) as opened:
+        policy = read_policy(opened)
+        if policy is None:
+            raise RefusalError(f"工作区里没有 {POLICY}，或它不要求见证", f"there is no {POLICY}, or it demands nobody")
+        found = cosign_head(opened, policy, deadline=deadline)
+    print_lines([show.cosigned_json(found)], [show.cosigned_text(found, lang)], as_json)
+    ctx.exit(0 if found.witnessed.satisfied else EXIT_SOME_REFUSED)
 
 
 @log_group.command("fsck")

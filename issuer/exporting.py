@@ -1,9 +1,10 @@
 """Trust data out of a workspace: what verifiers believe, as a plain store of one more generation.
 
-Source: DESIGN §7, docs/spec/status.md. Issuers, bodies, keys with their scopes, the origin, profiles, page templates,
-digests of the fonts, the table of seals, the log's checkpoint, and per issuer a status list with the full receipt of
-its log entry: a new one if the last is over an hour old or the log has heard of the issuer since. Only public facts
-leave the workspace.
+Source: DESIGN §7, docs/spec/status.md, docs/spec/witness.md. Issuers, bodies, keys with their scopes, the origin,
+profiles, page templates, digests of the fonts, the table of seals, the log's checkpoint, and per issuer a status list
+with the full receipt of its log entry: a new one if the last is over an hour old or the log has heard of the issuer
+since. With a policy of witnesses these receipts, the checkpoint and the quorum go together, or nothing is exported.
+Only public facts leave the workspace.
 """
 
 import hashlib
@@ -23,6 +24,14 @@ from mingzheng.formats.limits import CborLimits
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.refusals import ForeignStoreError
 from mingzheng.issuer.rows import StatusRow
+from mingzheng.issuer.witnessing import (
+    Cosigned,
+    cosign_head,
+    cosigned_head,
+    full_receipt,
+    read_policy,
+    witness_records,
+)
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.errors import StoreMissingError
 from mingzheng.keys.sealtable import (
@@ -37,6 +46,8 @@ from mingzheng.keys.sealtable import (
 from mingzheng.keys.snapshot import load_store, save_store
 from mingzheng.keys.trust import Role, TrustData, fingerprint, format_trust
 from mingzheng.log.errors import LogError
+from mingzheng.log.policy import QuorumNotMetError, QuorumPolicy, format_policy
+from mingzheng.log.receipt import parse_tlog_proof
 from mingzheng.log.status import MAX_BYTES, StatusBody, open_status_list, parse_body
 from mingzheng.log.statusmaker import STATUS_INTERVAL, make_status
 
@@ -54,6 +65,14 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Witnessed:
+    """What an export with witnesses rests on."""
+
+    policy: QuorumPolicy
+    head: Cosigned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
     """What an export wrote."""
 
@@ -66,8 +85,9 @@ def export_trust(workspace: Workspace, directory: Path, *, now: int) -> Exported
     """Write the workspace's trust data into the store `directory`, one generation up. `now`: seconds."""
     settle(workspace, now=now)
     made = sum(refresh_status(workspace, spec.number, now=now) for spec in workspace.config.issuers)
+    witnessed = _witnessed(workspace)
     generation = workspace.ledger.next_generation(at_least=_generation_of(directory, workspace) + 1)
-    files = trust_files(workspace, generation=generation, now=now)
+    files = trust_files(workspace, generation=generation, now=now, witnessed=witnessed)
     directory.mkdir(parents=True, exist_ok=True)
     save_store(directory, files)
     _logger.info("exported generation=%d status_lists=%d", generation, made)
@@ -112,7 +132,9 @@ def claimed_this_update(listed: bytes) -> int | None:
         return None
 
 
-def trust_files(workspace: Workspace, *, generation: int, now: int) -> dict[str, bytes]:
+def trust_files(
+    workspace: Workspace, *, generation: int, now: int, witnessed: Witnessed | None = None
+) -> dict[str, bytes]:
     """The files of the trust data as the workspace stands. Raises SealKeySharedError for a key that signs and seals."""
     config, table = workspace.config, seal_table(workspace)
     check_keys_apart(table, (key.public_key.spki for key in config.keys))
@@ -120,23 +142,60 @@ def trust_files(workspace: Workspace, *, generation: int, now: int) -> dict[str,
     blobs |= {TEMPLATE_BLOB.format(name=name): data for name, data in read_shipped_templates().items()}
     blobs[FONTS_BLOB] = font_digests(workspace.fallback_font())
     blobs[SEALS_BLOB] = format_seal_table(table)
-    blobs[CHECKPOINT_BLOB.format(origin=config.origin.number)] = workspace.log.checkpoint()
+    blobs[CHECKPOINT_BLOB.format(origin=config.origin.number)] = (
+        workspace.log.checkpoint() if witnessed is None else witnessed.head.note
+    )
     for spec in config.issuers:
         status = workspace.ledger.status(spec.number)
         if status is not None:
             blobs[STATUS_BLOB.format(issuer=spec.number)] = status.list
-            blobs[PROOF_BLOB.format(issuer=spec.number)] = status.proof
+            blobs[PROOF_BLOB.format(issuer=spec.number)] = (
+                status.proof if witnessed is None else _under(workspace, status.proof, witnessed.head)
+            )
     return format_trust(
         TrustData(
             generation=generation,
             made_at=now,
             issuers=config.issuer_records(),
             origins={config.origin.number: config.origin},
-            keys=config.key_records(),
-            quorum=None,
+            keys=config.key_records() | ({} if witnessed is None else witness_records(workspace, witnessed.policy)),
+            quorum=None if witnessed is None else format_policy(witnessed.policy).decode(),
             blobs=blobs,
         )
     )
+
+
+def _witnessed(workspace: Workspace) -> Witnessed | None:
+    """The policy and a cosigned head that covers every status list; None without a policy.
+
+    Raises QuorumNotMetError: trust data that demand witnesses and lack them would decide nothing.
+    """
+    policy = read_policy(workspace)
+    if policy is None:
+        return None
+    needed = 1 + max((_index_of(row) for row in _statuses(workspace)), default=-1)
+    head = cosigned_head(workspace, policy)
+    if head is None or head.size < needed:
+        found = cosign_head(workspace, policy)
+        head = cosigned_head(workspace, policy)
+        if head is None or head.size < needed:
+            told = "; ".join(f"{name}: {failure.detail}" for name, failure in sorted(found.failures.items()))
+            raise QuorumNotMetError(f"too few witnesses cosigned the newest head ({told})")
+    return Witnessed(policy=policy, head=head)
+
+
+def _statuses(workspace: Workspace) -> list[StatusRow]:
+    rows = (workspace.ledger.status(spec.number) for spec in workspace.config.issuers)
+    return [row for row in rows if row is not None]
+
+
+def _index_of(row: StatusRow) -> int:
+    return parse_tlog_proof(row.proof).index
+
+
+def _under(workspace: Workspace, proof: bytes, head: Cosigned) -> bytes:
+    """The same entry's full receipt under the cosigned head."""
+    return full_receipt(workspace, parse_tlog_proof(proof).index, head=head)
 
 
 def font_digests(fallback: Path | None) -> bytes:

@@ -37,6 +37,7 @@ from mingzheng.issuer.render import Outbox, Renderer
 from mingzheng.issuer.rows import CopyRow, Order, Registration
 from mingzheng.issuer.schema import CopyStatus, FileForm, RegistrationState
 from mingzheng.issuer.sealing import Sealer, Sheet
+from mingzheng.issuer.witnessing import witness_copies
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.trust import IssuerRecord, Role
 
@@ -193,6 +194,7 @@ def deliver_jobs(
     )
     _logger.info("planned copies=%d", len(planned))
     settle(workspace, now=now)
+    witness_copies(workspace, [(row.issuer, row.serial) for row in planned])
     issued = []
     for job, row in zip(jobs, planned, strict=True):
         paths = renderer.deliver(workspace.ledger.copy(row.issuer, row.serial))

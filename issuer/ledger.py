@@ -182,6 +182,11 @@ class Ledger:
             ((i.issuer, i.serial, i.leaf_index, i.receipt, i.proof, i.logged_at) for i in items),
         )
 
+    def store_proofs(self, items: Iterable[tuple[int, int, bytes]]) -> None:
+        """Store better full receipts (issuer, serial, proof) of copies that no file carries yet."""
+        statement = "UPDATE copy SET proof = ?3 WHERE issuer = ?1 AND serial = ?2 AND state = 'logged'"
+        self._update(statement, items)
+
     def store_rendered(self, issuer: int, serial: int, files: Iterable[FileRow]) -> None:
         """Store what files a logged copy became; a later rendering replaces the file of the same form."""
         rows = [(issuer, serial, str(file.form), file.name, file.sha256) for file in files]

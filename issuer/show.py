@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mingzheng.issuer.exporting import Exported
     from mingzheng.issuer.issue import Issued, Job
     from mingzheng.issuer.lifecycle import ActPlan
+    from mingzheng.log.witnessclient import Collected
 
 Json = dict[str, object]
 Lang = Literal["zh", "en"]
@@ -199,6 +200,42 @@ def exported_text(exported: Exported, lang: Lang) -> str:
     if lang == "zh":
         return f"第 {exported.generation} 代信任数据，指纹 {exported.fingerprint}"
     return f"trust data generation {exported.generation}, fingerprint {exported.fingerprint}"
+
+
+def cosigned_json(found: Collected) -> Json:
+    """What the witnesses of a head answered."""
+    return {
+        "type": "cosigned",
+        "size": found.witnessed.checkpoint.size,
+        "satisfied": found.witnessed.satisfied,
+        "witnesses": dict(sorted(found.witnessed.times.items())),
+        "failures": {name: failure.detail for name, failure in sorted(found.failures.items())},
+        "forks": sorted(name for name, failure in found.failures.items() if failure.fork),
+    }
+
+
+def cosigned_text(found: Collected, lang: Lang) -> str:
+    """The same for people; a witness that has seen another history comes first."""
+    zh, seen = lang == "zh", found.witnessed
+    told = {name: failure.detail for name, failure in sorted(found.failures.items())}
+    forks = [name for name in told if found.failures[name].fork]
+    lines = []
+    if forks:
+        names = ", ".join(forks)
+        lines.append(
+            f"警告：{names} 见过这个日志的另一段历史。请停止签发并查明原因（恢复过备份？）。"
+            if zh
+            else f"WARNING: {names} saw another history of this log. Stop issuing, find out why (a restored backup?)."
+        )
+    met = (
+        ("满足策略" if zh else "the policy is met")
+        if seen.satisfied
+        else ("不满足策略" if zh else "the policy is NOT met")
+    )
+    who = ", ".join(seen.names) or ("无" if zh else "nobody")
+    lines.append(f"{'树头大小' if zh else 'head of size'} {seen.checkpoint.size}: {who}; {met}")
+    lines += [f"  {name}: {detail}" for name, detail in told.items()]
+    return "\n".join(lines)
 
 
 def status_json(body: StatusBody, *, made: bool) -> Json:

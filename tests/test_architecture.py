@@ -69,6 +69,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "serverfiles",
         "servernode",
         "serverqueue",
+        "serverrun",
         "witnessstore",
         "witnessnode",
         "witnessclient",
@@ -97,7 +98,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "seal_cli",
         "witnessing",
     },
-    "verifier": {"cli", "library", "bulk", "confine", "pool", "wire", "pagecheck", "pagekit", "pagejudge"},
+    "verifier": {"cli", "library", "bulk", "confine", "pool", "wire", "pagecheck", "pagekit", "pagejudge", "pageproof"},
     "mingzheng": {"cli", "demo", "demo_data", "demo_files", "doctor", "__main__"},
 }
 
