@@ -52,6 +52,15 @@ def test_receipt_page() -> None:
     assert f"{len(vectors['bad'])} named faults" in page
 
 
+def test_witness_page() -> None:
+    vectors = load("witness/cosignatures.json")
+    assert isinstance(vectors["cosignatures"], list)
+    cases = {case["alg"]: case for case in vectors["cosignatures"] if case["time"]}  # the last of each: w2
+    assert fences("witness.md", "cosigned") == [f"{vectors['checkpoint']}{cases['ed25519']['line']}"]
+    assert fences("witness.md", "message") == [bytes.fromhex(cases["ed25519"]["message"]).decode()]
+    assert [hex_of(body) for body in fences("witness.md", "hex")] == [cases["ml-dsa-44"]["message"]]
+
+
 def test_status_page() -> None:
     vectors = load("status/status.json")
     assert [hex_of(body) for body in fences("status.md", "hex")] == [vectors["body"], vectors["list"]]
