@@ -168,10 +168,10 @@ class LogReader:
                 if start <= index < end:
                     yield index, entry
 
-    def bundles(self) -> Iterator[tuple[int, tuple[bytes, ...]]]:
-        """Every entry of the log, 256 at a time with the first one's index, checked as in `entries`."""
+    def bundles(self, start: int = 0) -> Iterator[tuple[int, tuple[bytes, ...]]]:
+        """Every entry from the bundle of entry `start` on, 256 at a time with the first one's index; as `entries`."""
         size = self.checkpoint().size
-        for number in range(-(-size // TILE_WIDTH)):
+        for number in range(start // TILE_WIDTH, -(-size // TILE_WIDTH)):
             yield number * TILE_WIDTH, self._bundle(number, size)
 
     def tile(self, tile: Tile) -> bytes:

@@ -15,6 +15,7 @@ from mingzheng.keys.alg import PublicKey
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.trust import TrustData
 from mingzheng.keys.vkey import VerifierKey
+from mingzheng.log.alarms import Alarm
 from mingzheng.log.checkpoint import Checkpoint, open_foreign_checkpoint
 from mingzheng.log.client import LogReader
 from mingzheng.log.entry import encode_entry, issue_entry
@@ -29,7 +30,6 @@ from mingzheng.log.receipt import (
     parse_tlog_proof,
     verify_compact_receipt,
 )
-from mingzheng.log.rulecheck import Alarm
 
 MAX_FILES = 1_000_000
 MAX_FILE_BYTES = 64 * 1024

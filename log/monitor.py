@@ -1,55 +1,55 @@
 """The auditor: follow a log from a stored head, recompute everything it serves, check its entries' rules.
 
-Works for any C2SP tlog-tiles log; our own also by docs/spec/log.md once trust data name its origin. Every run reads
-the whole log again: what changed since the last run shows, and nothing rests on an earlier run but its head.
-The stored head moves only when nothing speaks against the new one.
+Works for any C2SP tlog-tiles log; our own also by docs/spec/log.md once trust data name its origin. A run goes on
+where the last one came to, if the head it reads has there the root that was judged (docs/audit.md, State). The stored
+head moves only when nothing speaks against the new one.
 """
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import TrustData
 from mingzheng.log.actkeys import TrustActKeys
+from mingzheng.log.alarms import Alarm
+from mingzheng.log.auditfiles import AuditFiles, AuditStateError
+from mingzheng.log.auditstate import Losses, Progress, ProgressError, dump_check, load_check, rules_digest
 from mingzheng.log.book import Book
-from mingzheng.log.checkpoint import Checkpoint, open_foreign_checkpoint
+from mingzheng.log.checkpoint import Checkpoint
 from mingzheng.log.client import Fetcher, FetchError, LogReader, TileUntrueError
 from mingzheng.log.collected import Found, OriginKeys, ReceiptCheck, compare_heads
-from mingzheng.log.durable import make_dirs, publish, write_file
-from mingzheng.log.entry import FillerEntry, LandmarkEntry, StatusEntry, TimeEntry
+from mingzheng.log.entry import ActEntry, IssueEntry, KeyEventEntry, NoticeEntry
 from mingzheng.log.errors import EntryError, LogError
-from mingzheng.log.evidence import Evidence, format_evidence
 from mingzheng.log.fastentry import read_entry
+from mingzheng.log.gather import Gatherer, TooLongError
 from mingzheng.log.hashing import Hash
-from mingzheng.log.rulecheck import Alarm, RuleCheck
+from mingzheng.log.headcheck import check_witnesses
+from mingzheng.log.patterns import BurstLimit
+from mingzheng.log.rulecheck import RuleCheck
 
-STATE_VERSION = 1
-MAX_STATE_BYTES = 1 << 21
 MAX_ALARMS = 10_000
+MAX_CHARGES = 256
+SAVE_EVERY = 131_072
 FORKS = frozenset({"audit.split_view", "audit.rollback", "audit.history_changed"})
 
 _logger = logging.getLogger(__name__)
 
 
-class AuditStateError(LogError):
-    """The state file is not one this program wrote, or is of another log."""
-
-    code: ClassVar[str] = "audit.bad_state"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
-    """What an audit found. `counts`: day → what → how many. `notes`: what could not be checked, and why."""
+    """What an audit found. `counts`: day → what → how many. `notes`: what could not be checked, and why.
+
+    `entries` were judged, those below `resumed_from` by earlier runs.
+    """
 
     origin: str
     size: int
     root: Hash
     followed_from: int | None
+    resumed_from: int
     alarms: tuple[Alarm, ...]
     counts: Mapping[int, Mapping[str, int]]
     entries: int
@@ -72,6 +72,8 @@ class AuditPlan:
     trust: TrustData | None
     state_file: Path | None
     receipts_dir: Path | None
+    bursts: tuple[BurstLimit, ...] = ()
+    from_start: bool = False
 
 
 def audit(plan: AuditPlan) -> AuditReport:
@@ -85,34 +87,39 @@ def audit(plan: AuditPlan) -> AuditReport:
 class _Audit:
     def __init__(self, plan: AuditPlan) -> None:
         self._plan = plan
+        self._files = None if plan.state_file is None else AuditFiles(plan.state_file, plan.keys)
         self._reader = LogReader(plan.fetcher, plan.keys.vkey, origin=plan.keys.name)
         self._alarms: list[Alarm] = []
+        self._lasting: list[Alarm] = []  # of entries: reported by every run that goes on from here
+        self._losses = Losses(upto=0, found={})
+        self._filed: dict[str, str] = {}
         self._evidence: list[str] = []
         self._notes: list[str] = []
         self._counts: Mapping[int, Mapping[str, int]] = {}
-        self._entries = 0
+        self._entries = self._start = 0
         self._agreed = 0
 
     def run(self) -> AuditReport:
-        before = None if self._plan.state_file is None else read_state(self._plan.state_file, self._plan.keys)
+        before = None if self._files is None else self._files.head()
         head: Checkpoint | None = None
         try:
             head = self._reader.refresh()
             if before is not None:
                 self._follow(before)
-            self._read_all()
+            self._read_all(before)
             self._receipts()
         except (TileUntrueError, FetchError) as error:
             self._alarm(Alarm(code=error.code, index=None, detail=str(error), evidence={"path": error.path}))
         except (KeysError, LogError) as error:
             self._alarm(Alarm(code=error.code, index=None, detail=str(error)))
-        if head is not None and self._plan.state_file is not None and not self._speaks_against():
-            write_state(self._plan.state_file, self._reader.note(), self._plan.keys, head)
+        if head is not None and self._files is not None and not self._speaks_against():
+            self._files.keep_head(self._reader.note(), head)
         return AuditReport(
             origin=self._plan.keys.name,
             size=0 if head is None else head.size,
             root=Hash(b"") if head is None else head.root,
             followed_from=None if before is None else before[1].size,
+            resumed_from=self._start,
             alarms=tuple(self._alarms),
             counts=self._counts,
             entries=self._entries,
@@ -127,47 +134,114 @@ class _Audit:
         if found is not None:
             self._found(found)
 
-    def _read_all(self) -> None:
+    def _read_all(self, before: tuple[bytes, Checkpoint] | None) -> None:
         """Every bundle and, above it, every tile; each entry by the rules if trust data tell the origin."""
-        check = self._rule_check()
-        for first, entries in self._reader.bundles():
-            self._entries += len(entries)
-            if check is not None:
-                for index, entry in enumerate(entries, first):
-                    for alarm in check.take(index, entry):
-                        self._alarm(alarm)
-        if check is None:
+        plan, trust = self._plan, self._plan.trust
+        if trust is None:
+            for _first, entries in self._reader.bundles():
+                self._entries += len(entries)
             self._notes.append("no trust data: entries were hashed, not read")
             return
+        check, rules = self._take_up(trust)
+        self._counts = check.counts
+        try:
+            self._judge(check, rules)
+        finally:
+            self._counts = check.counts
         for alarm in check.finish(self._entries):
             self._alarm(alarm)
-        self._counts = check.counts
-        for alarm in self._compromises(check):
+        for alarm in self._compromises(check, trust):
             self._alarm(alarm)
+        gatherer = Gatherer(self._reader, check.good_events)
+        for found in check_witnesses(self._reader, gatherer, plan.keys, trust, before):
+            self._found(found)
+        self._charge(gatherer)
+        if check.settled:
+            self._save(check, rules, self._entries)
 
-    def _rule_check(self) -> RuleCheck | None:
-        trust, keys = self._plan.trust, self._plan.keys
-        if trust is None:
-            return None
+    def _take_up(self, trust: TrustData) -> tuple[RuleCheck, bytes]:
+        """A rule check as the last run left it, or a fresh one."""
+        plan = self._plan
+        rules = rules_digest(trust, number=plan.keys.number, name=plan.keys.name, limits=plan.bursts)
+        check = self._rule_check(trust)
+        try:
+            kept = None if self._files is None or plan.from_start else self._files.progress()
+            if kept is None or kept.rules != rules or not self._is_at(kept.position, kept.root):
+                return check, rules
+            load_check(check, kept.judged)
+        except ProgressError as error:
+            _logger.warning("progress not taken up: %s", error)
+            return self._rule_check(trust), rules
+        self._start = self._entries = kept.position
+        self._losses, self._filed = kept.losses, dict(kept.filed)
+        self._lasting.extend(kept.alarms)
+        for alarm in kept.alarms:
+            self._alarm(alarm)
+        return check, rules
+
+    def _is_at(self, position: int, root: Hash) -> bool:
+        """Whether the head being read stands on what was judged."""
+        return 0 < position <= self._reader.checkpoint().size and self._reader.root_at(position) == root
+
+    def _rule_check(self, trust: TrustData) -> RuleCheck:
+        keys = self._plan.keys
         book = Book(origin=keys.number, origin_name=keys.name, keys=TrustActKeys(trust))
-        return RuleCheck(book, self._reader.root_at)
+        return RuleCheck(book, self._reader.root_at, self._plan.bursts)
 
-    def _compromises(self, check: RuleCheck) -> Iterator[Alarm]:
-        """Count what compromised keys put into the log at or above their last good sizes, in one more pass."""
+    def _judge(self, check: RuleCheck, rules: bytes) -> None:
+        """Every entry from the start on; how far it came is kept at ends of rounds."""
+        due = self._start + SAVE_EVERY
+        for first, entries in self._reader.bundles(self._start):
+            skipped = max(self._start - first, 0)
+            for index, entry in enumerate(entries[skipped:], first + skipped):
+                for alarm in check.take(index, entry):
+                    self._lasting.append(alarm)
+                    self._alarm(alarm)
+                self._entries = index + 1
+                if index >= due and check.settled:
+                    self._save(check, rules, index + 1)
+                    due = index + SAVE_EVERY
+
+    def _save(self, check: RuleCheck, rules: bytes, position: int) -> None:
+        if self._files is None or position == 0:
+            return
+        progress = Progress(
+            position=position,
+            root=self._reader.root_at(position),
+            rules=rules,
+            alarms=tuple(self._lasting[:MAX_ALARMS]),
+            losses=self._losses,
+            filed=self._filed,
+            judged=dump_check(check),
+        )
+        self._files.keep_progress(progress)
+        _logger.info("kept position=%d", position)
+
+    def _compromises(self, check: RuleCheck, trust: TrustData) -> Iterator[Alarm]:
+        """Count what compromised keys put into the log at or above their last good sizes, in one more pass.
+
+        What an earlier run counted for the same size is not read again.
+        """
         good = dict(check.good_sizes)
-        for record in () if self._plan.trust is None else self._plan.trust.keys.values():
+        for record in trust.keys.values():
             if record.compromised is not None:
                 place, size = (record.issuer, record.kid), record.compromised.get(self._plan.keys.number, 0)
                 good[place] = min(size, good.get(place, size))
-        if not good:
-            return
-        found: dict[tuple[int, Kid], tuple[int, int]] = {}  # how many, and the last
-        for index, data in self._reader.entries(min(good.values()), self._entries):
+        found: dict[tuple[int, Kid, int], tuple[int, int]] = {}  # how many, and the last
+        start: dict[tuple[int, Kid], int] = {}
+        for (issuer, kid), size in good.items():
+            kept = self._losses.found.get((issuer, kid, size))
+            start[issuer, kid] = size if kept is None else max(size, self._losses.upto)
+            found[issuer, kid, size] = (0, 0) if kept is None else kept
+        for index, data in self._reader.entries(min(start.values(), default=self._entries), self._entries):
             author = _author(data)
-            if author is not None and author in good and index >= good[author]:
-                found[author] = (found.get(author, (0, 0))[0] + 1, index)
-        for (issuer, kid), (count, last) in sorted(found.items()):
-            size = good[issuer, kid]
+            if author is not None and author in good and index >= start[author]:
+                lost = (*author, good[author])
+                found[lost] = (found[lost][0] + 1, index)
+        self._losses = Losses(upto=self._entries, found=found)
+        for (issuer, kid, size), (count, last) in sorted(found.items()):
+            if not count:
+                continue
             detail = f"issuer {issuer}: {count} entries of key {kid.hex()} stand at or above its last good size {size}"
             evidence: dict[str, str | int] = {"good_size": size, "entries": count, "last": last}
             yield Alarm(code="audit.compromised_key_used", index=last, detail=detail, evidence=evidence)
@@ -182,26 +256,37 @@ class _Audit:
         if check.other_origin:
             self._notes.append(f"{check.other_origin} receipts are of other origins")
 
+    def _charge(self, gatherer: Gatherer) -> None:
+        """Evidence files for what entries alone prove; one an alarm, kept from run to run."""
+        if self._files is None:
+            return
+        made = left = 0
+        for place, alarm in enumerate(self._alarms):
+            key = f"{alarm.code}@{alarm.index}"
+            path = self._files.filed(self._filed[key]) if key in self._filed else None
+            if path is None and made < MAX_CHARGES:
+                try:
+                    charge = gatherer.charge(alarm)
+                except TooLongError:
+                    charge, left = None, left + 1
+                if charge is not None:
+                    path, made = self._files.file(charge), made + 1
+            elif path is None:
+                left += 1
+            if path is not None:
+                self._filed[key] = path.name
+                self._evidence.append(str(path))
+                self._alarms[place] = replace(alarm, evidence={**alarm.evidence, "file": path.name})
+        if left:
+            self._notes.append(f"{left} alarms without an evidence file: too many, or too long")
+
     def _found(self, found: Found) -> None:
         alarm = found.alarm
-        if found.evidence is not None and self._plan.state_file is not None:
-            name = self._write_evidence(found.evidence)
-            alarm = Alarm(
-                code=alarm.code, index=alarm.index, detail=alarm.detail, evidence={**alarm.evidence, "file": name}
-            )
+        if found.evidence is not None and self._files is not None:
+            path = self._files.file(found.evidence)
+            self._evidence.append(str(path))
+            alarm = replace(alarm, evidence={**alarm.evidence, "file": path.name})
         self._alarm(alarm)
-
-    def _write_evidence(self, evidence: Evidence) -> str:
-        assert self._plan.state_file is not None  # the caller looked
-        directory = self._plan.state_file.with_name(self._plan.state_file.name + ".evidence")
-        make_dirs(directory)
-        data = format_evidence(evidence)
-        number = 0
-        while (path := directory / f"{number:04}.json").exists() and path.read_bytes() != data:
-            number += 1
-        write_file(path, data)
-        self._evidence.append(str(path))
-        return path.name
 
     def _alarm(self, alarm: Alarm) -> None:
         if len(self._alarms) < MAX_ALARMS:
@@ -213,7 +298,8 @@ class _Audit:
     def _speaks_against(self) -> bool:
         """Whether something found concerns the head itself, so that it must not replace the one in the state."""
         return any(
-            alarm.code in FORKS or alarm.code.startswith(("client.", "note.", "checkpoint.")) for alarm in self._alarms
+            alarm.code in FORKS or alarm.code.startswith(("client.", "note.", "checkpoint.", "witness."))
+            for alarm in self._alarms
         )
 
 
@@ -223,43 +309,9 @@ def _author(data: bytes) -> tuple[int, Kid] | None:
         entry = read_entry(data)
     except EntryError:
         return None
-    return (
-        None if isinstance(entry, StatusEntry | LandmarkEntry | TimeEntry | FillerEntry) else (entry.issuer, entry.kid)
-    )
+    if isinstance(entry, IssueEntry | ActEntry | NoticeEntry | KeyEventEntry):
+        return entry.issuer, entry.kid
+    return None
 
 
-def read_state(path: Path, keys: OriginKeys) -> tuple[bytes, Checkpoint] | None:
-    """The head of the last audit, None before the first. Raises AuditStateError, OSError."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_STATE_BYTES)
-    except FileNotFoundError:
-        return None
-    try:
-        value = json.loads(data)
-        version, note = value["version"], str(value["note"]).encode()
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise AuditStateError(f"{path.name} is no audit state") from error
-    if version != STATE_VERSION:
-        raise AuditStateError(f"state of version {version}, this program reads {STATE_VERSION}")
-    try:
-        return note, open_foreign_checkpoint(note, vkeys=[keys.vkey], origin=keys.name)
-    except (KeysError, LogError) as error:
-        raise AuditStateError(f"{path.name} holds no head of this log: {error}") from error
-
-
-def write_state(path: Path, note: bytes, keys: OriginKeys, head: Checkpoint) -> None:
-    """Keep a verified head, atomically."""
-    value = {
-        "version": STATE_VERSION,
-        "origin": keys.name,
-        "size": head.size,
-        "root": head.root.hex(),
-        "note": note.decode(),
-    }
-    make_dirs(path.parent)
-    publish(
-        path,
-        json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n",
-        temporary=path.with_name(path.name + ".tmp"),
-    )
+__all__ = ["AuditPlan", "AuditReport", "AuditStateError", "audit"]

@@ -4,23 +4,29 @@ Pure: entries in, alarms out; it never stops at a fault. Memory: some bytes per 
 lists, from which every list is drawn again where its entry stands.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
 from mingzheng.formats.civil import day_of_time
 from mingzheng.keys.kid import Kid
 from mingzheng.log.acts import SerialState
+from mingzheng.log.alarms import Alarm
 from mingzheng.log.book import (
     CODE_OF,
     DAY_TOLERANCE,
+    ActSignatureError,
     Book,
     IssuerBook,
     KeyCompromisedError,
+    KeyRetiredError,
     RootAt,
+    RuleError,
+    UnknownKeyError,
     clock_faults,
 )
+from mingzheng.log.densestates import DenseStates
 from mingzheng.log.entry import (
+    OWN_ENTRIES,
     ActEntry,
     Entry,
     FillerEntry,
@@ -35,82 +41,44 @@ from mingzheng.log.entry import (
 )
 from mingzheng.log.errors import EntryError
 from mingzheng.log.fastentry import read_entry
+from mingzheng.log.patterns import BurstLimit, Bursts, Gaps, KeyChain
 from mingzheng.log.status import StatusBody, encode_body
 
-_DENSE_SLACK = 65_536
-_DENSE_SHARE = 8  # the dense part is at most about twice as many bytes for each serial seen
 _UNKNOWN = CODE_OF[SerialState.UNKNOWN]
 _LIVE = CODE_OF[SerialState.LIVE]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """Something the log must not do. `code` is stable; `index` is the entry's, None for the log as a whole."""
-
-    code: str
-    index: int | None
-    detail: str
-    evidence: Mapping[str, str | int] = field(default_factory=dict)
-
-
-class DenseStates(MutableMapping[int, int]):
-    """Serial → state, a byte each while serials are dense; a hostile log's outliers go to a dictionary."""
-
-    __slots__ = ("_dense", "_seen", "_sparse")
-
-    def __init__(self) -> None:
-        self._dense = bytearray()
-        self._seen = 0  # how often a serial was set for the first time
-        self._sparse: dict[int, int] = {}
-
-    def __getitem__(self, serial: int) -> int:
-        if serial < len(self._dense):
-            state = self._dense[serial] or self._sparse.get(serial, _UNKNOWN)
-        else:
-            state = self._sparse.get(serial, _UNKNOWN)
-        if state == _UNKNOWN:
-            raise KeyError(serial)
-        return state
-
-    def __setitem__(self, serial: int, state: int) -> None:
-        dense = self._dense
-        if self._sparse and serial in self._sparse:  # it stays there: one place for each serial
-            self._sparse[serial] = state
-            return
-        if serial >= len(dense):
-            if serial > _DENSE_SHARE * self._seen + _DENSE_SLACK:
-                self._seen += 1
-                self._sparse[serial] = state
-                return
-            dense.extend(bytes(max(serial + 1, 2 * len(dense)) - len(dense)))
-        if not dense[serial]:
-            self._seen += 1
-        dense[serial] = state
-
-    def __delitem__(self, serial: int) -> None:
-        if self._sparse.pop(serial, None) is None:
-            self._dense[serial] = _UNKNOWN
-
-    def __iter__(self) -> Iterator[int]:
-        yield from (serial for serial, state in enumerate(self._dense) if state)
-        yield from self._sparse
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+_FORGED = (ActSignatureError, UnknownKeyError)
 
 
 class RuleCheck:
     """Feed every entry in order to `take`, then call `finish`."""
 
-    def __init__(self, book: Book, root_at: RootAt) -> None:
+    def __init__(self, book: Book, root_at: RootAt, limits: Sequence[BurstLimit] = ()) -> None:
+        self.book = book
+        self.bursts, self.gaps, self.chain = Bursts(limits), Gaps(), KeyChain()
         self.counts: dict[int, dict[str, int]] = {}
         self.good_sizes: dict[tuple[int, Kid], int] = {}  # of keys that an event called compromised; the least counts
-        self._book, self._root_at = book, root_at
-        self._sets: dict[int, dict[int, set[int]]] = {}
+        self.good_events: dict[tuple[int, Kid], int] = {}  # the event's index
+        self._root_at = root_at
+        self._sets: dict[int, dict[int, set[int]]] = _sets_of(book)
         self._round: list[tuple[int, IssueEntry | SignedEntry | StatusEntry]] = []  # whose times await the round's
         self._length = 0  # entries of the round so far, time included
         self._timed = False
-        self._last_time = 0
+        self.last_time = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last entry ended a round, so that nothing is half judged."""
+        return not self._round and (self._timed or not self._length)
+
+    @property
+    def awaits_filler(self) -> bool:
+        """Whether the round's time entry was the last one: a filler may follow."""
+        return self._timed
+
+    def resume(self, *, last_time: int, awaits_filler: bool) -> None:
+        """Go on behind a settled place; book, counts and watchers are the caller's to fill."""
+        self.last_time, self._timed, self._length = last_time, awaits_filler, int(awaits_filler)
+        self._sets = _sets_of(self.book)
 
     def take(self, index: int, data: bytes) -> Iterator[Alarm]:
         """Alarms of the entry at `index`."""
@@ -121,27 +89,49 @@ class RuleCheck:
             self._length += 1
             return
         yield from self._shape(index, entry)
-        if isinstance(entry, TimeEntry | FillerEntry):
+        if isinstance(entry, OWN_ENTRIES):
+            for fault in self.book.apply(entry, index, self._root_at):
+                yield Alarm(code=fault.code, index=index, detail=str(fault))
             return
         if isinstance(entry, StatusEntry):
             yield from self._redraw(index, entry)
         before = self._before(entry) if isinstance(entry, IssueEntry | ActEntry) else {}
-        for fault in self._book.apply(entry, index, self._root_at):
-            if isinstance(fault, KeyCompromisedError):
-                continue  # the auditor sums them up, with those that only a later event shows
-            yield Alarm(code=fault.code, index=index, detail=str(fault))
+        faults = self.book.apply(entry, index, self._root_at)
+        for fault in faults:
+            if not self._summed_up(fault, entry, index):
+                yield Alarm(code=fault.code, index=index, detail=str(fault))
         if isinstance(entry, IssueEntry | ActEntry):
             self._after(entry.issuer, before)
+        if not isinstance(entry, StatusEntry | LandmarkEntry):
+            self.chain.use(entry.issuer, entry.kid, index)
         self._count(entry)
         if not isinstance(entry, LandmarkEntry):
             self._round.append((index, entry))
-        if isinstance(entry, KeyEventEntry) and entry.event == KeyEventType.COMPROMISED:
-            size = next((item.size for item in entry.sizes if item.origin == self._book.origin), 0)
-            place = (entry.issuer, entry.subject_kid)
-            self.good_sizes[place] = min(size, self.good_sizes.get(place, size))
+        if isinstance(entry, KeyEventEntry):
+            yield from self._key_event(entry, index, sound=not any(isinstance(fault, _FORGED) for fault in faults))
+
+    def _summed_up(self, fault: RuleError, entry: Entry, index: int) -> bool:
+        """What a compromised key wrote is counted at the end, with what only a later event shows."""
+        if isinstance(fault, KeyRetiredError) and isinstance(entry, IssueEntry | ActEntry | NoticeEntry):
+            return index >= self.good_sizes.get((entry.issuer, entry.kid), index + 1)
+        return isinstance(fault, KeyCompromisedError)
+
+    def _key_event(self, entry: KeyEventEntry, index: int, *, sound: bool) -> Iterator[Alarm]:
+        """`sound`: its authority signed it. What a forged one says of a key is not believed."""
+        keys, place = self.book.keys, (entry.issuer, entry.subject_kid)
+        record = None if keys is None else keys.record(entry.subject_kid)
+        known = keys is None or (record is not None and record.issuer == entry.issuer)
+        if sound:
+            yield from self.chain.take(entry, index, known=known)
+        if sound and entry.event == KeyEventType.COMPROMISED:
+            size = next((item.size for item in entry.sizes if item.origin == self.book.origin), 0)
+            if size <= self.good_sizes.get(place, size):
+                self.good_sizes[place], self.good_events[place] = size, index
 
     def finish(self, size: int) -> Iterator[Alarm]:
-        """Alarms that only the end shows: the head must stand between two rounds."""
+        """Alarms that only the end shows: serials left out; the head must stand between two rounds."""
+        states = {n: book.states for n, book in self.book.issuers.items() if isinstance(book.states, DenseStates)}
+        yield from self.gaps.finish(self.last_time, states)
         if self._timed and size % 2:
             yield Alarm(code="audit.round_shape", index=size - 1, detail="the last round lacks its filler")
         elif self._length and not self._timed:
@@ -164,11 +154,11 @@ class RuleCheck:
         if isinstance(entry, TimeEntry):
             if self._length == 1:
                 yield Alarm(code="audit.round_shape", index=index, detail="a round of a time entry alone")
-            if entry.seconds < self._last_time:
-                detail = f"time {entry.seconds} after {self._last_time}"
+            if entry.seconds < self.last_time:
+                detail = f"time {entry.seconds} after {self.last_time}"
                 yield Alarm(code="audit.time_backwards", index=index, detail=detail)
             yield from self._times(entry.seconds)
-            self._last_time, self._timed = entry.seconds, True
+            self.last_time, self._timed = entry.seconds, True
 
     def _times(self, seconds: int) -> Iterator[Alarm]:
         day = day_of_time(seconds)
@@ -179,21 +169,27 @@ class RuleCheck:
                 detail = f"issued on day {entry.issued_day}, logged on day {day}"
                 evidence = {"issued_day": entry.issued_day, "logged_day": day}
                 yield Alarm(code="audit.backdated", index=index, detail=detail, evidence=evidence)
+        issues = [(index, entry.issuer, entry.kind) for index, entry in self._round if isinstance(entry, IssueEntry)]
+        yield from self.bursts.take(seconds, issues)
+        for issuer in {entry.issuer for _index, entry in self._round}:
+            self.gaps.take(seconds, issuer, self.book.issuer(issuer).next_serial)
         self._round.clear()
 
     def _before(self, entry: IssueEntry | ActEntry) -> dict[int, int]:
         """States of the serials that the entry names."""
         serials = (entry.serial,) if isinstance(entry, IssueEntry) else entry.serials
-        book = self._book.issuers.get(entry.issuer)
+        book = self.book.issuers.get(entry.issuer)
         if book is None:
-            book = self._book.issuers[entry.issuer] = IssuerBook(states=DenseStates())
+            book = self.book.issuers[entry.issuer] = IssuerBook()
+        if type(book.states) is dict and not book.states:
+            book.states = DenseStates()
         states = book.states
         return {serial: states.get(serial, _UNKNOWN) for serial in serials}
 
     def _after(self, issuer: int, before: Mapping[int, int]) -> None:
         """Move the serials between the sets of the lists."""
         for serial, was in before.items():
-            state = self._book.issuers[issuer].states.get(serial, _UNKNOWN)
+            state = self.book.issuers[issuer].states.get(serial, _UNKNOWN)
             if state != was and (state > _LIVE or was > _LIVE):
                 sets = self._sets.setdefault(issuer, {})
                 sets.setdefault(was, set()).discard(serial)
@@ -202,7 +198,9 @@ class RuleCheck:
 
     def _redraw(self, index: int, entry: StatusEntry) -> Iterator[Alarm]:
         """Draw the list again from what its issuer did below the entry, and compare its hash."""
-        others = [head.origin for head in entry.origins if head.origin != self._book.origin and head.size]
+        begins = self.book.begins
+        known = {self.book.origin, *(head.origin for head in (() if begins is None else begins.origins))}
+        others = [head.origin for head in entry.origins if head.origin not in known and head.size]
         if others:
             detail = f"also covers origins {others}: their entries are needed to draw it again"
             yield Alarm(code="audit.status_unchecked", index=index, detail=detail)
@@ -221,7 +219,7 @@ class RuleCheck:
 
         return StatusBody(
             issuer=entry.issuer,
-            next_serial=self._book.issuer(entry.issuer).next_serial,
+            next_serial=self.book.issuer(entry.issuer).next_serial,
             this_update=entry.this_update,
             next_update=entry.next_update,
             origins=entry.origins,
@@ -242,3 +240,13 @@ class RuleCheck:
             day, label = day_of_time(entry.this_update), "status" if isinstance(entry, StatusEntry) else "landmark"
         counts = self.counts.setdefault(day, {})
         counts[label] = counts.get(label, 0) + (len(entry.serials) if isinstance(entry, ActEntry) else 1)
+
+
+def _sets_of(book: Book) -> dict[int, dict[int, set[int]]]:
+    """The sets of the lists as a book that goes on from another log begins with."""
+    sets: dict[int, dict[int, set[int]]] = {}
+    for number, issuer in book.issuers.items():
+        for serial, state in issuer.states.items():
+            if state > _LIVE:
+                sets.setdefault(number, {}).setdefault(state, set()).add(serial)
+    return sets

@@ -40,6 +40,7 @@ from mingzheng.log.alarms import codes, sentence
 from mingzheng.log.book import Book, StatusIncompleteError
 from mingzheng.log.client import DirectoryFetcher
 from mingzheng.log.collected import OriginKeys
+from mingzheng.log.densestates import DenseStates
 from mingzheng.log.entry import (
     FillerEntry,
     KeyEventType,
@@ -53,7 +54,7 @@ from mingzheng.log.evidence import check_evidence, parse_evidence
 from mingzheng.log.hashing import EMPTY_ROOT, Hash, leaf_hash
 from mingzheng.log.merkle import root_of
 from mingzheng.log.monitor import AuditPlan, AuditReport, AuditStateError, audit
-from mingzheng.log.rulecheck import DenseStates, RuleCheck
+from mingzheng.log.rulecheck import RuleCheck
 from mingzheng.log.status import StatusBody, status_entry
 from mingzheng.log.statusmaker import make_status
 
@@ -315,7 +316,7 @@ CHEATS: dict[str, tuple[Callable[[], list[bytes]], list[tuple[str, int]]]] = {
     "backdated": (lambda: rounded([issue(0, day=DAY - 2)]), [("audit.backdated", 0)]),
     "postdated": (lambda: rounded([issue(0), issue(1, day=DAY + 2)]), [("audit.backdated", 1)]),
     "time goes back": (lambda: [*TWO, *rounded([issue(3)], now=NOW - 1)], [("audit.time_backwards", 5)]),
-    "unknown entry": (lambda: rounded([b"\x82\x01\x09"]), [("entry.unknown_type", 0)]),
+    "unknown entry": (lambda: rounded([b"\x82\x01\x0b"]), [("entry.unknown_type", 0)]),
     "no CBOR": (lambda: rounded([b"\xff"]), [("entry.malformed", 0)]),
     "no time at the end": (lambda: [issue(0)], [("audit.round_shape", 0)]),
     "no filler at the end": (lambda: [issue(0), issue(1), TIME], [("audit.round_shape", 2)]),
