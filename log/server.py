@@ -5,7 +5,6 @@ only by `log serve` (extra `server`). One process: the sequencer's thread owns t
 """
 
 import logging
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Final
 
@@ -63,13 +62,10 @@ def create_app(node: LogNode, *, name: str = "mingzheng-log") -> "Sanic[Config, 
     return app
 
 
-def serve(node: LogNode, *, host: str, port: int, stop: Callable[[], None]) -> None:
-    """Answer requests until the process is told to stop; then `stop`. Raises OSError if there is no such address."""
+def serve(node: LogNode, *, host: str, port: int) -> None:
+    """Answer requests until the process is told to stop. Raises OSError if there is no such address."""
     app = create_app(node)
-    try:
-        app.run(host=host, port=port, single_process=True, access_log=False, motd=False, backlog=1_024)
-    finally:
-        stop()
+    app.run(host=host, port=port, single_process=True, access_log=False, motd=False, backlog=1_024)
 
 
 def _request(request: Request) -> HttpRequest:

@@ -1,0 +1,148 @@
+"""Everything of a log's server put together and run: clocks, memory figures, JSON log lines, trust data read again.
+
+Source: docs/spec/server.md, "Operating". Sanic is imported when a server runs, not before.
+"""
+
+import contextlib
+import importlib.resources
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mingzheng.keys.kid import Kid
+from mingzheng.keys.trust import KeyRecord
+from mingzheng.log.client import Fetcher
+from mingzheng.log.serverfiles import PublicFiles
+from mingzheng.log.servergate import Gate, GateLimits, Nonces
+from mingzheng.log.servermetrics import Metrics
+from mingzheng.log.servernode import Face, LogNode, Writing
+from mingzheng.log.serverqueue import QueueLimits, Sequencing
+from mingzheng.log.writer import Log
+
+START_SECONDS: Final = 600.0  # a recovery may have much to read
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritePlan:
+    """The writing side. `records` reads the submit keys, at the start and at every SIGHUP."""
+
+    open_log: Callable[[], Log]
+    origin_number: int
+    origin_name: str
+    records: Callable[[], Callable[[Kid], KeyRecord | None]]
+    queue: QueueLimits = field(default_factory=QueueLimits)
+    gate: GateLimits = field(default_factory=GateLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServePlan:
+    """What to serve and where. `write` None: only reading."""
+
+    fetcher: Fetcher
+    host: str
+    port: int
+    chinese: Callable[[str], str]
+    write: WritePlan | None
+
+
+class SystemClocks:
+    """See serverqueue.Clocks."""
+
+    def now(self) -> int:
+        """Seconds since the epoch."""
+        return int(time.time())
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, what, and the fields of a request."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+        line: dict[str, object] = {"time": stamp, "level": record.levelname.lower(), "event": record.getMessage()}
+        line["from"] = record.name.removeprefix("mingzheng.")
+        fields = getattr(record, "fields", None)
+        if isinstance(fields, dict):
+            line |= {name: value for name, value in fields.items() if value is not None}
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def run(plan: ServePlan) -> None:
+    """Serve until the process is told to stop. Raises what opening the log raises, OSError for the address."""
+    from mingzheng.log.server import serve  # Sanic takes half a second to import
+
+    with node_of(plan) as node:
+        _logger.info("serving", extra={"fields": {"host": plan.host, "port": plan.port}})
+        serve(node, host=plan.host, port=plan.port)
+
+
+@contextlib.contextmanager
+def node_of(plan: ServePlan) -> Iterator[LogNode]:
+    """The node, its sequencer running while the context is open."""
+    clocks, metrics = SystemClocks(), Metrics()
+    face = Face(metrics=metrics, monotonic=clocks.monotonic, gauges=gauges, chinese=plan.chinese, openapi=openapi())
+    files = PublicFiles(plan.fetcher)
+    write = plan.write
+    if write is None:
+        yield LogNode(files, face, None)
+        return
+    sequencing = Sequencing(write.open_log, limits=write.queue, clocks=clocks, observer=metrics)
+    gate = Gate(origin=write.origin_number, name=write.origin_name, record=write.records(), limits=write.gate)
+    nonces = Nonces(most=write.gate.nonces)
+    writing = Writing(origin_name=write.origin_name, gate=gate, sequencing=sequencing, clocks=clocks, nonces=nonces)
+    sequencing.start(timeout=START_SECONDS)
+    try:
+        with _on_hangup(lambda: _read_again(gate, write)):
+            yield LogNode(files, face, writing)
+    finally:
+        sequencing.stop()
+
+
+def openapi() -> bytes:
+    """The interface's description, as shipped."""
+    return importlib.resources.files("mingzheng.log").joinpath("openapi.json").read_bytes()
+
+
+def gauges() -> dict[str, float]:
+    """Memory and open files of this process, where the system tells (Linux)."""
+    found: dict[str, float] = {}
+    with contextlib.suppress(OSError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        found["resident_bytes"] = float(pages * os.sysconf("SC_PAGE_SIZE"))
+        found["open_files"] = float(len(os.listdir("/proc/self/fd")))
+    return found
+
+
+def _read_again(gate: Gate, write: WritePlan) -> None:
+    gate.record = write.records()
+    _logger.info("submit keys read again")
+
+
+@contextlib.contextmanager
+def _on_hangup(action: Callable[[], None]) -> Iterator[None]:
+    """SIGHUP runs `action` in the main thread; where there is no such signal, nothing does."""
+    if not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, lambda _number, _frame: action())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+__all__ = ["JsonLines", "ServePlan", "SystemClocks", "WritePlan", "gauges", "node_of", "openapi", "run"]
