@@ -22,7 +22,7 @@ from mingzheng.formats.sniff import FileKind, sniff
 if TYPE_CHECKING:
     from mingzheng.formats.limits import Limits
 
-__all__ = ["UnsupportedKindError", "extract"]
+__all__ = ["UnsupportedKindError", "check_file", "extract"]
 
 MIRRORED: Final = "image.mirrored"
 
@@ -54,14 +54,19 @@ def extract(data: bytes, *, limits: Limits) -> Extracted:
         raise FileTooHungryError("memory", limit=0) from error
 
 
-def _extract(data: bytes, limits: Limits) -> Extracted:
+def check_file(data: bytes, *, limits: Limits) -> FileKind:
+    """The one kind of a file, told by its first bytes; raises the errors of `extract` that need no reading."""
     if len(data) > limits.file_bytes:
         raise ResourceLimitError("file_bytes", limit=limits.file_bytes, got=len(data))
     if not data:
         raise UnreadableError("an empty file / 空文件")
     kind = sniff(data)
     check_one_kind(data, kind)
-    match kind:
+    return kind
+
+
+def _extract(data: bytes, limits: Limits) -> Extracted:
+    match kind := check_file(data, limits=limits):
         case FileKind.PDF:
             from mingzheng.formats.pdf.extract import extract_pdf
 

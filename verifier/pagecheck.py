@@ -40,7 +40,7 @@ from mingzheng.verifier.pageoutcome import Mismatch, PageOutcome, PagePicture
 if TYPE_CHECKING:
     from mingzheng.verifier.checks import Subject
 
-__all__ = ["FilePages", "PageKit", "PageResult"]
+__all__ = ["INK_BOXES", "INK_GROW_MM", "FilePages", "PageKit", "PageResult", "page_again"]
 
 TEMPLATE_UNKNOWN: Final = "page.template_unknown"
 PROFILE_UNKNOWN: Final = "page.profile_unknown"
@@ -55,7 +55,8 @@ PERSON: Final = "page.only_a_person"  # all is equal that can be compared; `unpr
 PICTURE_DPI: Final = 110  # of the page in a report
 _METADATA: Final = PdfMetadata(author="", subject="", producer="")
 _SEAL_GROW_MM: Final = 0.6  # the seal's own edge
-_INK_GROW_MM: Final = 1.0  # a pen passes the line of its box
+INK_GROW_MM: Final = 1.0  # a pen passes the line of its box
+INK_BOXES: Final = (("ink.signature", "ink.signature.box"), ("ink.date", "ink.date.box"))  # and their frames
 _IMAGE_GROW_MM: Final = 0.4
 _AFAR_MM: Final = 2.0  # as far as the colours of one place reach when seen from afar
 _NEAR_MM: Final = 0.5  # a difference this near to a box is the box's
@@ -132,7 +133,7 @@ class FilePages:
             )
             view = _View(sheet, template, bare=bare)
             images = _signed_images(sheet, shown, subject.claims.image_digest)
-            spec = _page(subject, template, kit, tokens, images or _guessed(view, template))
+            spec = page_again(subject, template, kit, tokens, images or _guessed(view, template))
             made = _made(spec, self._kind, kit)
             wanted = _View(stack.enter_context(open_sheet(made, limits=self._limits)), template)
             result = _Check(wanted, view, spec, proved=images is not None).result(tokens)
@@ -201,8 +202,7 @@ class _Check:
 
     def __init__(self, wanted: _View, view: _View, spec: PageSpec, *, proved: bool) -> None:
         self._wanted, self._view, self._spec, self._proved = wanted, view, spec, proved
-        boxes = (("ink.signature", "ink.signature.box"), ("ink.date", "ink.date.box"))
-        self._ink = [(name, bounds(box)) for name, frame in boxes for box in spec.named(frame)]
+        self._ink = [(name, bounds(box)) for name, frame in INK_BOXES for box in spec.named(frame)]
         self._slots = [box for box in spec.boxes if isinstance(box, SealSlot)]
         self._code = next(box.rect for box in spec.boxes if isinstance(box, QrSlot))
         frames = (("photo", "photo.frame"), ("signature.image", "signature.box"))
@@ -286,7 +286,7 @@ class _Check:
         picture = seen.copy()
         for places, grow in (
             ([box.rect for box in self._slots], _SEAL_GROW_MM),
-            ([rect for _, rect in self._ink], _INK_GROW_MM),
+            ([rect for _, rect in self._ink], INK_GROW_MM),
             ([rect for _, rect in self._images], _IMAGE_GROW_MM),
             (read, 0.0),
         ):
@@ -294,7 +294,7 @@ class _Check:
         return picture
 
     def _is_filled(self, rect: Rect) -> bool:
-        box = likeness.to_pixels(rect, COARSE_DPI, grow_mm=_INK_GROW_MM)
+        box = likeness.to_pixels(rect, COARSE_DPI, grow_mm=INK_GROW_MM)
         want = self._wanted.grey(COARSE_DPI).crop(box)
         return any(
             likeness.has_ink(want, self._view.grey(COARSE_DPI, paper=paper).crop(box)) for paper in self._view.papers
@@ -408,9 +408,13 @@ def _guessed(view: _View, template: Template) -> SignedImages:
     return SignedImages(photo=None, signature=BLANK_IMAGE if drawn else None)
 
 
-def _page(
+def page_again(
     subject: Subject, template: Template, kit: PageKit, tokens: Sequence[bytes], images: SignedImages
 ) -> PageSpec:
+    """The page of a subject laid out as its issuer did, with the code of the first of `tokens` under the first prefix.
+
+    The subject has a profile. Raises FormatError where there is no such page.
+    """
     assert subject.profile is not None
     prefix = subject.issuer.prefixes[0] if subject.issuer.prefixes else None
     material = PageMaterial(

@@ -14,10 +14,12 @@ from typing import Final
 from mingzheng.formats.candidate import Extracted
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.limits import Limits
+from mingzheng.formats.sniff import FileKind
 from mingzheng.verifier.context import VerifyContext
 from mingzheng.verifier.pagecheck import FilePages, PageResult
 from mingzheng.verifier.pagekit import PageKit
 from mingzheng.verifier.pageoutcome import PageOutcome, Pictures
+from mingzheng.verifier.pageproof import proved_rows
 from mingzheng.verifier.pipeline import verify_extracted
 from mingzheng.verifier.report import Report
 
@@ -36,6 +38,12 @@ class PageBench:
         """The rows of a PDF or OFD that was read, with pictures if `drawn`."""
         pages = FilePages(data, extracted.kind, self._kit, limits=self._limits)
         reports = verify_extracted(extracted, self._ctx, name, pages=pages)
+        return tuple(_plain(report, pages if self._drawn else None) for report in reports)
+
+    def proved_rows(self, data: bytes, name: str) -> tuple[Report, ...]:
+        """The rows of a PDF of ours whose page need not be drawn to be compared; none if it has to be."""
+        pages = FilePages(data, FileKind.PDF, self._kit, limits=self._limits)
+        reports = proved_rows(data, name, self._ctx, self._kit, self._limits)
         return tuple(_plain(report, pages if self._drawn else None) for report in reports)
 
     @cached_property

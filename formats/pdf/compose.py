@@ -24,7 +24,7 @@ from mingzheng.formats.pdf.imageembed import embed_direct, embed_pixels
 from mingzheng.formats.pdf.objects import PdfObjects, array, dictionary, name, number, ref, stream, text_string
 from mingzheng.formats.pdf.structure import Element, Structure
 
-__all__ = ["ComposeError", "PdfMetadata", "compose_pdf"]
+__all__ = ["ComposeError", "PdfMetadata", "compose_pdf", "page_objects"]
 
 _MEDIA_TYPES: Final = {"credential": "application/cose", "receipt": "text/plain"}
 _DESCRIPTIONS: Final = {
@@ -41,20 +41,7 @@ def compose_pdf(page: PageSpec, *, fonts: FontSet, attachments: Mapping[str, byt
     """
     objects = PdfObjects()
     catalogue, pages, leaf = objects.reserve(), objects.reserve(), objects.reserve()
-    writer = _PageWriter(page, fonts, objects)
-    body = writer.content()
-    objects.set(
-        leaf,
-        dictionary(
-            Type=b"/Page",
-            Parent=ref(pages),
-            MediaBox=array(number(mm * content.POINTS_PER_MM) for mm in (0, 0, page.width_mm, page.height_mm)),
-            Resources=writer.resources(),
-            Contents=ref(objects.add(stream(body))),
-            StructParents=b"0",
-            Tabs=b"/S",
-        ),
-    )
+    writer = _write_page(page, fonts, objects, leaf=leaf, above=pages)
     objects.set(pages, dictionary(Type=b"/Pages", Kids=array([ref(leaf)]), Count=b"1"))
     files = [(label, _attach(objects, label, attachments[label], metadata.made_on)) for label in sorted(attachments)]
     entries = {
@@ -73,6 +60,37 @@ def compose_pdf(page: PageSpec, *, fonts: FontSet, attachments: Mapping[str, byt
         entries["AF"] = array(ref(number_) for _, number_ in files)
     objects.set(catalogue, dictionary(entries))
     return objects.file(root=catalogue, info=objects.add(info(page.title, metadata)))
+
+
+def page_objects(page: PageSpec, *, fonts: FontSet) -> tuple[bytes, ...]:
+    """The objects of `compose_pdf` up to the page's content, in the order of their numbers from 1.
+
+    The catalogue and the tree of pages, which come first, are empty here. Everything that the page draws is among
+    the others: the page itself is the third.
+    """
+    objects = PdfObjects()
+    _catalogue, pages, leaf = objects.reserve(), objects.reserve(), objects.reserve()
+    _write_page(page, fonts, objects, leaf=leaf, above=pages)
+    return objects.written()
+
+
+def _write_page(page: PageSpec, fonts: FontSet, objects: PdfObjects, *, leaf: int, above: int) -> _PageWriter:
+    """Write the page and all it draws; its objects stand in a row behind the reserved ones."""
+    writer = _PageWriter(page, fonts, objects)
+    body = writer.content()
+    objects.set(
+        leaf,
+        dictionary(
+            Type=b"/Page",
+            Parent=ref(above),
+            MediaBox=array(number(mm * content.POINTS_PER_MM) for mm in (0, 0, page.width_mm, page.height_mm)),
+            Resources=writer.resources(),
+            Contents=ref(objects.add(stream(body))),
+            StructParents=b"0",
+            Tabs=b"/S",
+        ),
+    )
+    return writer
 
 
 class _PageWriter:

@@ -31,6 +31,7 @@ __all__ = [
     "Hole",
     "add_faults",
     "check_lean",
+    "check_skeleton",
     "digest_around",
     "hides_objects",
     "judge_seal",
@@ -87,7 +88,14 @@ class _Seal:
 def check_lean(data: bytes) -> Checked | None:
     """The seals and faults of a plainly built file, or None. Never raises. Cost: about 1 ms plus the digests."""
     try:
-        skeleton = read_skeleton(data)
+        return check_skeleton(read_skeleton(data))
+    except NotPlainError:
+        return None
+
+
+def check_skeleton(skeleton: Skeleton) -> Checked | None:
+    """The same for the bones of a file that were read already."""
+    try:
         document = read_document(skeleton.view(len(skeleton.revisions)))
         signed = _signed(skeleton, document)
         text = skeleton.text()

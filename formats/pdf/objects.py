@@ -12,9 +12,9 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["PdfObjects", "array", "dictionary", "name", "number", "ref", "stream", "text_string"]
+__all__ = ["HEADER", "PdfObjects", "array", "dictionary", "name", "number", "ref", "stream", "text_string"]
 
-_HEADER: Final = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"  # §7.5.2: a comment of high bytes marks a binary file
+HEADER: Final = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"  # §7.5.2: a comment of high bytes marks a binary file
 _NAME_ESCAPE: Final = re.compile(rb"[^A-Za-z0-9._+\-]")
 _LEVEL: Final = 1  # a tenth larger than level 6 and three times as fast
 
@@ -40,9 +40,13 @@ class PdfObjects:
         """Write a new object."""
         return self.set(self.reserve(), body)
 
+    def written(self) -> tuple[bytes, ...]:
+        """The bodies of all objects written so far, in the order of their numbers; empty for one still reserved."""
+        return tuple(body or b"" for body in self._bodies)
+
     def file(self, *, root: int, info: int) -> bytes:
         """The whole document (§7.5): header, body, cross-reference table, trailer."""
-        out = bytearray(_HEADER)
+        out = bytearray(HEADER)
         offsets = []
         for index, body in enumerate(self._bodies):
             assert body is not None, f"object {index + 1} was reserved and never written"
