@@ -1,15 +1,17 @@
 """Credential: claims signed as COSE_Sign1, its identity and its receipt (docs/spec/credential.md).
 
 `parse_credential` checks the shape and gives an `UnverifiedCredential`; `open_credential` checks
-it against the one key of its kid and gives a `Credential`: the only place where unverified
-becomes verified. Identity is SHA-256 of the signed bytes, so that adding, removing or changing a
-receipt or the signature bytes leaves it as it is. Scope of the key, receipt, status and rules
-come later, in the verifier.
+it against the one key of its kid and gives a `Credential`. Only there, and in
+`open_logged_credential` for a caller that trusts a log instead, does unverified become verified.
+Identity is SHA-256 of the signed bytes, so that adding, removing or changing a receipt or the
+signature bytes leaves it as it is. Scope of the key, receipt, status and rules come later, in the
+verifier.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NewType
 
@@ -21,6 +23,7 @@ from mingzheng.formats.errors import (
     CoseError,
     CredentialForgedError,
     CredentialKeyError,
+    UnknownVersionError,
 )
 from mingzheng.formats.limits import LIMITS_CREDENTIAL
 from mingzheng.keys.alg import verify
@@ -57,7 +60,7 @@ class UnverifiedCredential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """A credential whose signature by `key` holds and whose claims are well-formed."""
+    """A credential whose signature by `key` holds, or a trusted log's word for it; its claims are well-formed."""
 
     claims: Claims
     kid: Kid
@@ -113,6 +116,34 @@ def open_credential(unverified: UnverifiedCredential, key: KeyRecord) -> Credent
         claims = parse_claims(unverified.payload)
     except (CborError, ClaimsError) as error:
         raise CredentialForgedError(f"signed claims are malformed: {error.detail}") from error
+    return Credential(
+        claims=claims,
+        kid=unverified.kid,
+        key=key,
+        identity=unverified.identity,
+        receipt=unverified.receipt,
+    )
+
+
+def open_logged_credential(
+    unverified: UnverifiedCredential, key: KeyRecord, is_logged: Callable[[Claims], bool]
+) -> Credential | None:
+    """Take a log's word in place of the signature under `key`; None where it does not give it: check the signature.
+
+    `is_logged` says whether a log that the caller trusts for this holds the entry of these claims under this kid and
+    identity, which covers every signed byte. Nothing else is left out: the header's algorithm is the key's, the claims
+    are strictly read. Raises CredentialKeyError as `open_credential`.
+    """
+    if key.role is not Role.CREDENTIAL or key.kid != unverified.kid:
+        raise CredentialKeyError("the key record is not the credential key of this kid")
+    if unverified.alg != key.public_key.alg:
+        return None
+    try:
+        claims = parse_claims(unverified.payload)
+    except (CborError, ClaimsError, UnknownVersionError):
+        return None
+    if not is_logged(claims):
+        return None
     return Credential(
         claims=claims,
         kid=unverified.kid,

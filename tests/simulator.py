@@ -43,6 +43,7 @@ from mingzheng.log.entry import (
     issue_entry,
 )
 from mingzheng.log.hashing import Hash, leaf_hash, node_hash
+from mingzheng.log.landmark import BlockBook, LandmarkBody, landmark_entry, sign_landmark_list
 from mingzheng.log.merkle import tree_root
 from mingzheng.log.proof import build_block_inclusion, build_consistency, build_inclusion
 from mingzheng.log.receipt import TlogProof, format_tlog_proof, parse_tlog_proof, sign_compact_receipt
@@ -88,12 +89,14 @@ class MemoryLog:
         self.number = number
         self.name = f"log{number}.example.cn/mingzheng"
         self.height = height
+        self.landmark_signer = signer(f"landmark {number}")
         self.receipt_signer = signer(f"receipt {number}", Alg.EDDSA)
         self.checkpoint_signer = signer(f"checkpoint {number}")
         self.cosigners: tuple[str, ...] = ()  # who cosigns every head
         self.now = 0  # of the last round
         self.entries: list[bytes] = []
         self._rounds: list[tuple[int, int]] = []
+        self._times: list[int] = []
         self._nodes: dict[tuple[int, int], Hash] = {}
 
     @property
@@ -107,6 +110,7 @@ class MemoryLog:
         if self.size % 2:
             self.entries.append(encode_entry(FillerEntry()))
         self._rounds.append((start, self.size))
+        self._times.append(now)
         return list(range(start, start + len(entries)))
 
     def node(self, level: int, index: int) -> Hash:
@@ -150,6 +154,13 @@ class MemoryLog:
         return format_tlog_proof(
             TlogProof(index=index, hashes=path.hashes, checkpoint_note=self.checkpoint(), extra=None)
         )
+
+    def landmark(self) -> LandmarkBody:
+        """The log's landmark list as of its head and the time of its last round."""
+        book = BlockBook(origin=self.number, height=self.height)
+        for (_start, end), time in zip(self._rounds, self._times, strict=True):
+            book.add_round(end, time, self.node)
+        return book.draw(self.head(), this_update=self.now, next_update=self.now + 24 * HOUR, read=self.node)
 
     def landmark_proof(self, index: int, size: int) -> bytes:
         """The file beside a landmark list of the head of that size, whose entry stands at `index`."""
@@ -316,6 +327,15 @@ class World:
             self.blobs[f"status/{number}.cbor"] = sign_status_list(body, who.status_signer)
             self.blobs[f"status/{number}.tlog-proof"] = self.logs[log].full_receipt(index)
 
+    def publish_landmark(self, body: LandmarkBody | None = None, *, log: int = 1) -> LandmarkBody:
+        """The log's landmark list as of now (or another body), logged, with the file beside it."""
+        where = self.logs[log]
+        body = body or where.landmark()
+        (index,) = where.append([encode_entry(landmark_entry(body))], now=self.now)
+        self.blobs[f"landmark/{log}.cbor"] = sign_landmark_list(body, where.landmark_signer)
+        self.blobs[f"landmark/{log}.tlog-proof"] = where.landmark_proof(index, body.head.size)
+        return body
+
     def change_key(self, kid: Kid, **changes: object) -> None:
         """Change fields of one key's record in all trust data made from now on."""
         self.changed_keys.setdefault(kid, {}).update(changes)
@@ -346,6 +366,7 @@ class World:
             records += [self._record(role, key, who.number) for role, key in roles]
         for log in self.logs.values():
             records.append(self._log_record(Role.RECEIPT, log.receipt_signer, log.number, ""))
+            records.append(self._log_record(Role.LANDMARK, log.landmark_signer, log.number, ""))
             records.append(self._log_record(Role.CHECKPOINT, log.checkpoint_signer, log.number, log.name))
         for name in WITNESSES:
             record = self._log_record(Role.WITNESS, witness_signer(name), 1, witness(name).name)

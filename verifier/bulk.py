@@ -80,6 +80,7 @@ class Recipe:
     at: int | None
     policy: str
     expect: Expectations
+    trust_log: bool = False  # docs/spec/landmark.md
     files: Limits = LIMITS_DEFAULT
     drawn: bool = False  # rows bring pictures of their pages along
 
@@ -93,7 +94,12 @@ class Recipe:
                 signed=stored.signed_by_tuf,
                 expires=stored.expires if stored.signed_by_tuf else None,
             ),
-            judging=Judging(now=self.now, at=self.at, policy=select_policy(load_policies(), self.policy)),
+            judging=Judging(
+                now=self.now,
+                at=self.at,
+                policy=select_policy(load_policies(), self.policy),
+                trust_log=self.trust_log,
+            ),
             expect=self.expect,
             messages=load_messages(),
         )

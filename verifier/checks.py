@@ -12,7 +12,7 @@ from typing import Final
 
 from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.formats.claims import Claims, Copy, Specialty
-from mingzheng.formats.credential import Credential
+from mingzheng.formats.credential import Credential, UnverifiedCredential
 from mingzheng.formats.profile import (
     Citation,
     Handwriting,
@@ -47,7 +47,7 @@ _STATE_CODES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A credential whose signature holds, with what the trust data says about its issuer and kind."""
+    """A credential that holds (`pipeline._open`), with what the trust data says about its issuer and kind."""
 
     credential: Credential
     issuer: IssuerRecord
@@ -68,7 +68,7 @@ class Subject:
 class Inclusion:
     """Where the log is shown to hold the credential: (origin, index) of each good receipt.
 
-    `witnessed`: a full receipt among them is under a checkpoint that the quorum cosigned.
+    `witnessed`: among them is a full receipt under a head that the quorum cosigned, or a block of a landmark list.
     """
 
     places: tuple[tuple[int, int], ...]
@@ -122,16 +122,60 @@ def leaf_of(subject: Subject) -> Hash:
     return leaf_hash(encode_entry(entry))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What one good receipt shows."""
+
+    origin: int
+    index: int
+    witnessed: bool
+
+
+def listed_at(ctx: VerifyContext, unverified: UnverifiedCredential, claims: Claims, key: KeyRecord) -> Shown | None:
+    """docs/spec/landmark.md: where a landmark list holds the credential with these claims, by hashing alone.
+
+    None if none does, whatever the reason: then both signatures decide.
+    """
+    if unverified.receipt is None:
+        return None
+    entry = issue_entry(claims, identity=unverified.identity, kid=unverified.kid, issuer=key.issuer)
+    try:
+        receipt = parse_compact_receipt(unverified.receipt)
+        root = receipt_root(receipt, leaf_hash(encode_entry(entry)))
+    except LogError:
+        return None
+    signer = ctx.trust.receipt_key(receipt.origin)
+    may_be = signer is not None and key.may_log(receipt.origin) and _receipt_day(signer, claims.copy_issued_on)
+    if not may_be or not _is_listed(ctx, receipt, root):
+        return None
+    return Shown(origin=receipt.origin, index=receipt.index, witnessed=True)
+
+
+def _is_listed(ctx: VerifyContext, receipt: CompactReceipt, root: Hash) -> bool:
+    index = ctx.landmarks.get(receipt.origin)
+    return index is not None and index.holds(receipt.start, receipt.end, root)
+
+
 def check_inclusion(
-    ctx: VerifyContext, subject: Subject, *, compact: Sequence[bytes], full: Sequence[bytes]
+    ctx: VerifyContext,
+    subject: Subject,
+    *,
+    compact: Sequence[bytes],
+    full: Sequence[bytes],
+    listed: Sequence[Shown] = (),
 ) -> Inclusion:
-    """§grades: the compact receipts inside the credential's copies and the full receipts beside them."""
+    """§grades: the compact receipts inside the credential's copies and the full receipts beside them.
+
+    `listed`: what the copies opened by `listed_at` showed; their receipts are not among `compact`.
+    """
+    shown: list[Shown] = list(listed)
+    findings: list[Finding] = []
+    if not compact and not full and len(shown) == 1:
+        return Inclusion(places=((shown[0].origin, shown[0].index),), findings=(), witnessed=shown[0].witnessed)
     try:
         leaf = leaf_of(subject)
     except LogError as error:
         return Inclusion(places=(), findings=(ctx.finding(Code.FORGED, reason=error.code),), witnessed=False)
-    shown: list[_Shown] = []
-    findings: list[Finding] = []
     for check, receipts in ((_compact, compact), (_full, full)):
         for receipt in receipts:
             outcome = check(ctx, subject, leaf, receipt)
@@ -150,16 +194,7 @@ def check_inclusion(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shown:
-    """What one good receipt shows."""
-
-    origin: int
-    index: int
-    witnessed: bool
-
-
-def _compact(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> Finding | _Shown:
+def _compact(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> Finding | Shown:
     try:
         receipt = parse_compact_receipt(data)
     except LogError as error:
@@ -169,13 +204,16 @@ def _compact(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> F
         return ctx.finding(Code.RECEIPT_INVALID, reason="origin", origin=receipt.origin)
     if not _receipt_day(key, subject.claims.copy_issued_on):
         return ctx.finding(Code.RECEIPT_INVALID, reason="receipt_key_days", origin=receipt.origin)
-    try:
-        _verify_block(ctx, receipt, leaf, key)
-    except LogError as error:
-        return ctx.finding(Code.RECEIPT_INVALID, reason=error.code, origin=receipt.origin)
-    if key.compromised is not None:
-        return ctx.finding(Code.RECEIPT_KEY_COMPROMISED, origin=receipt.origin)
-    return _Shown(origin=receipt.origin, index=receipt.index, witnessed=False)
+    root = receipt_root(receipt, leaf)
+    listed = _is_listed(ctx, receipt, root)
+    if key.compromised is None or not listed:  # a thief's signature neither adds to nor takes from what witnesses saw
+        try:
+            _verify_block(ctx, receipt, leaf, root, key)
+        except LogError as error:
+            return ctx.finding(Code.RECEIPT_INVALID, reason=error.code, origin=receipt.origin)
+        if key.compromised is not None:
+            return ctx.finding(Code.RECEIPT_KEY_COMPROMISED, origin=receipt.origin)
+    return Shown(origin=receipt.origin, index=receipt.index, witnessed=listed)
 
 
 def _receipt_day(key: KeyRecord, issued_on: int) -> bool:
@@ -183,9 +221,8 @@ def _receipt_day(key: KeyRecord, issued_on: int) -> bool:
     return any(key.allows_day(issued_on + step) for step in (0, -1, 1))
 
 
-def _verify_block(ctx: VerifyContext, receipt: CompactReceipt, leaf: Hash, key: KeyRecord) -> None:
+def _verify_block(ctx: VerifyContext, receipt: CompactReceipt, leaf: Hash, root: Hash, key: KeyRecord) -> None:
     """Verify the receipt; the same signature over the same block and root is verified once per context."""
-    root = receipt_root(receipt, leaf)
     seen = (key.kid, receipt.alg, receipt.origin, receipt.start, receipt.end, root, receipt.signature)
     if seen in ctx.blocks_seen:
         return
@@ -196,7 +233,7 @@ def _verify_block(ctx: VerifyContext, receipt: CompactReceipt, leaf: Hash, key: 
     ctx.blocks_seen.add(seen)
 
 
-def _full(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> Finding | _Shown:
+def _full(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> Finding | Shown:
     try:
         proved = included(data, leaf, ctx.heads)
         cosigned = ctx.quorum is not None and _cosigned(proved, ctx.quorum)
@@ -210,7 +247,7 @@ def _full(ctx: VerifyContext, subject: Subject, leaf: Hash, data: bytes) -> Find
         return ctx.finding(Code.RECEIPT_INVALID, reason="checkpoint_key_days", origin=origin)
     if not head.sound:
         return ctx.finding(Code.RECEIPT_KEY_COMPROMISED, origin=origin)
-    return _Shown(origin=origin, index=proved.index, witnessed=cosigned)
+    return Shown(origin=origin, index=proved.index, witnessed=cosigned)
 
 
 def _cosigned(proved: Proved, quorum: Quorum) -> bool:
@@ -227,7 +264,9 @@ def check_grade(ctx: VerifyContext, subject: Subject, inclusion: Inclusion) -> I
     if not inclusion.places:
         code = Code.NOT_LOGGED
     if inclusion.grade is not Grade.WITNESSED:
-        yield from ctx.once(("grade", code), lambda: [ctx.finding(code)])
+        reasons = [ctx.landmarks_refused[o] for o, _ in inclusion.places if o in ctx.landmarks_refused]
+        once = ("grade", code, *reasons[:1])
+        yield from ctx.once(once, lambda: [ctx.finding(code, landmark=reasons[0]) if reasons else ctx.finding(code)])
     key = subject.key
     if key.compromised is None or any(key.counts_at(origin=o, index=i) for o, i in inclusion.places):
         return

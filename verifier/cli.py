@@ -75,6 +75,11 @@ def _fingerprint(ctx: click.Context, param: click.Parameter, text: str | None) -
     metavar="HEX",
     help="Fingerprint of the trust data, confirmed with the authority. 已核对的信任数据指纹。",
 )
+@click.option(
+    "--trust-log",
+    is_flag=True,
+    help="Where a landmark list holds a copy, do not check the signatures in it. 已列入地标清单的，不再检验签名。",
+)
 @click.option("--expect-purpose", metavar="TEXT", help="The purpose the copy must name. 应注明的用途。")
 @click.option(
     "--expect-specialty", metavar="CODE", help="The specialty that must run: number, code or name. 必须有效的专业。"
@@ -152,6 +157,7 @@ def _recipe(trust: Path, settings: dict[str, str | int | None], *, drawn: bool) 
             specialty=None if specialty is None else str(specialty),
             trust_fingerprint=None if fingerprint is None else str(fingerprint),
         ),
+        trust_log=bool(settings["trust_log"]),
         files=LIMITS_DEFAULT,
         drawn=drawn,
     )

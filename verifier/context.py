@@ -3,7 +3,8 @@
 Source: docs/spec/verdicts.md, "Context". The caller reads the store and the clock; this module checks
 what the trust data says about itself. A status list is believed only if the issuer's status key signed it
 and a log entry with its hash is included under a head that the origin's checkpoint key signed, and that the
-quorum of witnesses cosigned where the trust data demand one (docs/spec/witness.md).
+quorum of witnesses cosigned where the trust data demand one (docs/spec/witness.md). A landmark list is believed only
+under a quorum, and only if its roots hash up to a head that the cosigned one continues (docs/spec/landmark.md).
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from mingzheng.log.book import MAX_STATUS_LAG, MAX_STATUS_SPAN
 from mingzheng.log.entry import encode_entry
 from mingzheng.log.errors import LogError
 from mingzheng.log.hashing import Hash, leaf_hash
+from mingzheng.log.landmark import LandmarkBody, LandmarkIndex, open_landmark_list, verify_landmark_proof
 from mingzheng.log.policy import PolicyError, QuorumNotMetError
 from mingzheng.log.quorum import Quorum, QuorumUnboundError, quorum_of
 from mingzheng.log.receipt import parse_tlog_proof, verify_full_receipt
 from mingzheng.log.status import StatusBody, StatusIndex, open_status_list, status_entry
 from mingzheng.verifier.errors import (
     KeySharedError,
+    LandmarkRefusedError,
     SettingError,
     StatusRefusedError,
     TableError,
@@ -49,11 +52,15 @@ CACHED_BLOCKS: Final = 65_536  # verified block signatures kept, then forgotten 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judging:
-    """The clock (unix seconds, read once), the judging day if one is given, and the use."""
+    """The clock (unix seconds, read once), the judging day if one is given, and the use.
+
+    `trust_log`: for what a landmark list holds, take the log's word in place of the issuer's and the log's signature.
+    """
 
     now: int
     at: int | None
     policy: Policy
+    trust_log: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +115,8 @@ class VerifyContext:
     expires: int | None  # of the signatures over the trust data
     statuses: Mapping[int, StatusIndex]  # by issuer, each checked in full
     refused: Mapping[int, str]  # issuer -> why its list was refused (a stable code)
+    landmarks: Mapping[int, LandmarkIndex]  # by origin, each checked in full and cosigned by the quorum
+    landmarks_refused: Mapping[int, str]  # origin -> why its list was refused
     profiles: ProfileSet
     forms: Mapping[tuple[int, int, int], OldForm]
     seals: SealTable
@@ -116,6 +125,7 @@ class VerifyContext:
     at: int | None
     day: int  # the judging day
     policy: Policy
+    trust_log: bool  # docs/spec/landmark.md
     expect: Expectations
     clock_floor: int  # no clock may be behind this
     prefixes: tuple[str, ...]  # QR prefixes of all issuers
@@ -146,8 +156,9 @@ class VerifyContext:
 def build_context(source: TrustSource, *, judging: Judging, expect: Expectations, messages: Messages) -> VerifyContext:
     """Check the trust data's own parts and freeze everything.
 
-    A status list that fails is left out and named in `refused`. Raises TrustUnusableError for profiles, forms or a
-    quorum policy that cannot be used and for keys that sign and seal, SettingError for a fingerprint that is none.
+    A status or landmark list that fails is left out and named in `refused` or `landmarks_refused`. Raises
+    TrustUnusableError for profiles, forms or a quorum policy that cannot be used and for keys that sign and seal,
+    SettingError for a fingerprint that is none.
     """
     trust = source.data
     if expect.trust_fingerprint is not None and not _is_fingerprint(expect.trust_fingerprint):
@@ -155,6 +166,7 @@ def build_context(source: TrustSource, *, judging: Judging, expect: Expectations
     heads = _heads(trust)
     quorum = _quorum(trust)
     statuses, refused = _statuses(trust, heads, quorum)
+    landmarks, landmarks_refused = _landmarks(trust, heads, quorum)
     floor = max([trust.made_at, *(index.body.this_update for index in statuses.values())])
     profiles, forms = _rules(trust)
     return VerifyContext(
@@ -164,6 +176,8 @@ def build_context(source: TrustSource, *, judging: Judging, expect: Expectations
         expires=source.expires,
         statuses=MappingProxyType(statuses),
         refused=MappingProxyType(refused),
+        landmarks=MappingProxyType(landmarks),
+        landmarks_refused=MappingProxyType(landmarks_refused),
         profiles=profiles,
         forms=forms,
         seals=_seals(trust),
@@ -172,6 +186,7 @@ def build_context(source: TrustSource, *, judging: Judging, expect: Expectations
         at=judging.at,
         day=day_of_time(judging.now) if judging.at is None else judging.at,
         policy=judging.policy,
+        trust_log=judging.trust_log,
         expect=expect,
         clock_floor=floor,
         prefixes=tuple(prefix for issuer in trust.issuers.values() for prefix in issuer.prefixes),
@@ -287,6 +302,56 @@ def _signed_status(trust: TrustData, issuer: int, listed: bytes) -> tuple[Status
         if not key.allows_day(day_of_time(body.this_update)):
             raise StatusRefusedError("the list was made outside the status key's days")
         return body, key
+    raise refusal
+
+
+def _landmarks(
+    trust: TrustData, heads: Mapping[str, HeadKey], quorum: Quorum | None
+) -> tuple[dict[int, LandmarkIndex], dict[int, str]]:
+    """docs/spec/landmark.md, "Believing a list"; without a quorum a list could show no more than a receipt does."""
+    landmarks: dict[int, LandmarkIndex] = {}
+    refused: dict[int, str] = {}
+    if quorum is None:
+        return landmarks, refused
+    for origin in trust.origins.values():
+        if f"landmark/{origin.number}.cbor" not in trust.blobs:
+            continue
+        try:
+            landmarks[origin.number] = _open_landmark(trust, origin, heads, quorum)
+        except (LogError, KeysError, VerifierError) as error:
+            refused[origin.number] = error.code
+    return landmarks, refused
+
+
+def _open_landmark(
+    trust: TrustData, origin: OriginRecord, heads: Mapping[str, HeadKey], quorum: Quorum
+) -> LandmarkIndex:
+    body = _signed_landmark(trust, origin, trust.blobs[f"landmark/{origin.number}.cbor"])
+    if (body.head.origin, body.height) != (origin.number, origin.block_height):
+        raise LandmarkRefusedError("the list is another log's")
+    beside, head = trust.blobs.get(f"landmark/{origin.number}.tlog-proof"), heads.get(origin.name)
+    if beside is None or head is None or not head.sound or not head.key.allows_day(day_of_time(body.this_update)):
+        raise LandmarkRefusedError("no full receipt of the list's log entry, or no sound key of that day to check it")
+    proof = parse_tlog_proof(beside)
+    verify_landmark_proof(proof, body, vkey=head.vkey, origin=origin.name)
+    if not witnessed(Proved(head=head, index=proof.index, note=proof.checkpoint_note), quorum):
+        raise QuorumNotMetError("too few of the demanded witnesses cosigned the head that holds the list")
+    return LandmarkIndex(body)
+
+
+def _signed_landmark(trust: TrustData, origin: OriginRecord, listed: bytes) -> LandmarkBody:
+    refusal: LogError | VerifierError = LandmarkRefusedError("the log has no landmark key that is sound")
+    for key in trust.keys_of(Role.LANDMARK, 0):
+        if key.compromised is not None or not key.may_log(origin.number):
+            continue
+        try:
+            body = open_landmark_list(listed, key.public_key)
+        except LogError as error:
+            refusal = error
+            continue
+        if not key.allows_day(day_of_time(body.this_update)):
+            raise LandmarkRefusedError("the list was made outside the landmark key's days")
+        return body
     raise refusal
 
 

@@ -46,6 +46,12 @@ class StatusRefusedError(VerifierError):
     code: ClassVar[str] = "verifier.status_refused"
 
 
+class LandmarkRefusedError(VerifierError):
+    """A landmark list is well signed but not one this trust data may rest on."""
+
+    code: ClassVar[str] = "verifier.landmark_refused"
+
+
 class UnknownHeadError(VerifierError):
     """A full receipt rests on a checkpoint of an origin that the trust data does not know."""
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mingzheng.formats.candidate import Candidate, Extracted, Source
-from mingzheng.formats.credential import Credential, UnverifiedCredential, open_credential, parse_credential
+from mingzheng.formats.claims import Claims
+from mingzheng.formats.credential import (
+    Credential,
+    UnverifiedCredential,
+    open_credential,
+    open_logged_credential,
+    parse_credential,
+)
 from mingzheng.formats.errors import (
     CredentialForgedError,
     FormatError,
@@ -24,7 +31,7 @@ from mingzheng.formats.onekind import named_kinds
 from mingzheng.formats.qrtext import parse_qr_text
 from mingzheng.keys.trust import KeyRecord, Role
 from mingzheng.verifier import checks
-from mingzheng.verifier.checks import Inclusion, Subject
+from mingzheng.verifier.checks import Inclusion, Shown, Subject
 from mingzheng.verifier.context import VerifyContext
 from mingzheng.verifier.findings import LOOK_YOURSELF, Code, Finding, Severity, verdict_of
 from mingzheng.verifier.pageoutcome import PageJudge, PageOutcome
@@ -59,6 +66,14 @@ class Judged:
     findings: tuple[Finding, ...]
     subject: Subject | None
     inclusion: Inclusion
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A copy that holds. `listed`: by the log's word alone, which shows it there."""
+
+    credential: Credential
+    listed: Shown | None
 
 
 class _Several:
@@ -132,20 +147,24 @@ def judge(copies: Sequence[Met], ctx: VerifyContext, *, full_receipts: Sequence[
 
     All its copies must hold: they differ at most in signature bytes and receipt. `copies` is not empty.
     """
-    opened: list[Credential] = []
+    opened: list[_Opened] = []
     for data in dict.fromkeys(copy.data for copy in copies):
         outcome = _open(data, ctx)
         if isinstance(outcome, Finding):
             return _not_opened(outcome, data, ctx)
         opened.append(outcome)
-    credential = opened[0]
+    credential = opened[0].credential
     claims, key = credential.claims, credential.key
     profile = ctx.profiles.select(claims.kind, claims.jurisdiction, claims.copy_issued_on)
     subject = Subject(credential=credential, issuer=ctx.trust.issuers[key.issuer], profile=profile)
-    compact = [receipt for receipt in dict.fromkeys(item.receipt for item in opened) if receipt is not None]
-    inclusion = checks.check_inclusion(ctx, subject, compact=compact, full=full_receipts)
+    signed = dict.fromkeys(item.credential.receipt for item in opened if item.listed is None)
+    compact = [receipt for receipt in signed if receipt is not None]
+    listed = [item.listed for item in opened if item.listed is not None]
+    inclusion = checks.check_inclusion(ctx, subject, compact=compact, full=full_receipts, listed=listed)
     prefixes = dict.fromkeys(copy.prefix for copy in copies)
     findings = [finding for prefix in prefixes for finding in checks.check_prefix(ctx, subject, prefix)]
+    if listed:
+        findings += ctx.once(("unsigned",), lambda: [ctx.finding(Code.ISSUER_SIGNATURE_NOT_CHECKED)])
     findings += [*inclusion.findings, *_rules(ctx, subject, inclusion)]
     return Judged(findings=tuple(findings), subject=subject, inclusion=inclusion)
 
@@ -180,8 +199,8 @@ def _token(candidate: Candidate, ctx: VerifyContext) -> Token | NotOurFormatErro
     return Token(met=Met(data=data, prefix=prefix), candidate=candidate, identity=identity)
 
 
-def _open(data: bytes, ctx: VerifyContext) -> Credential | Finding:
-    """docs/spec/credential.md, Verification 1 to 3."""
+def _open(data: bytes, ctx: VerifyContext) -> _Opened | Finding:
+    """docs/spec/credential.md, Verification 1 to 3; by policy the log's word for 2 (docs/spec/landmark.md)."""
     try:
         unverified = parse_credential(data)
     except FormatError as error:
@@ -189,14 +208,30 @@ def _open(data: bytes, ctx: VerifyContext) -> Credential | Finding:
     key = _key_of(unverified, ctx)
     if key is None:
         return ctx.finding(Code.UNKNOWN_ISSUER, kid=unverified.kid.hex())
+    if ctx.trust_log:
+        by_log = _open_by_log(unverified, key, ctx)
+        if by_log is not None:
+            return by_log
     try:
-        return open_credential(unverified, key)
+        return _Opened(open_credential(unverified, key), None)
     except CredentialForgedError as error:
         cause = error.__cause__
         reason = cause.code if isinstance(cause, FormatError) else error.code
         return ctx.finding(Code.FORGED, reason=reason, kid=unverified.kid.hex())
     except UnknownVersionError as error:
         return ctx.finding(Code.VERSION_UNKNOWN, version=error.version)
+
+
+def _open_by_log(unverified: UnverifiedCredential, key: KeyRecord, ctx: VerifyContext) -> _Opened | None:
+    listed: Shown | None = None
+
+    def is_logged(claims: Claims) -> bool:
+        nonlocal listed
+        listed = checks.listed_at(ctx, unverified, claims, key)
+        return listed is not None
+
+    credential = open_logged_credential(unverified, key, is_logged)
+    return None if credential is None else _Opened(credential, listed)
 
 
 def _key_of(unverified: UnverifiedCredential, ctx: VerifyContext) -> KeyRecord | None:
