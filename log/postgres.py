@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, ClassVar, LiteralString
 
 import psycopg
@@ -17,17 +18,19 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mingzheng.keys.kid import Kid
+from mingzheng.log.book import LOG_ITSELF
 from mingzheng.log.hashing import Hash
 from mingzheng.log.refusal import (
     DiskDisagreesError,
     FencedError,
+    LogExistsError,
     LogMissingError,
     RestoredBackupError,
     StorageError,
     WriterActiveError,
     WriterBrokenError,
 )
-from mingzheng.log.state import Carry, FrozenHead, HeadRow, IssuerRow, LogRow, RoundRows, Standing
+from mingzheng.log.state import Carry, FrozenHead, HeadRow, IssuerRow, LogRow, RoundRows, Standing, StateRows
 
 SCHEMA = 1
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
@@ -178,6 +181,31 @@ class PostgresState:
             self._put_issuers(carry.issuers.items())
             self._copy("COPY {schema}.serial FROM STDIN", ((*item, -1) for item in carry.serials))
             self._copy("COPY {schema}.retired FROM STDIN", ((*key, index) for key, index in carry.retired.items()))
+        self._epoch = 1
+
+    def import_rows(self, source: StateRows) -> None:
+        """See `migrate.ImportState`."""
+        again = self.is_complete()
+        if again and self.log_row().standing is not Standing.IMPORTING:
+            raise LogExistsError("the schema already holds a log")
+        head = source.head()
+        row = replace(source.log_row(), standing=Standing.IMPORTING)
+        carry = Carry(heads=source.frozen_heads(), last_time=head.last_time, blob=source.carried())
+        with _spoken(), self._connected().transaction():
+            if again:
+                self._all("DROP SCHEMA {schema} CASCADE")
+            self.initialise(row, head.root, carry)
+            self._all(
+                "UPDATE {schema}.head SET size = %s, cleaned = %s, note = %s, signed_size = %s",
+                (head.size, head.cleaned, head.note, head.signed_size),
+            )
+            self._copy("COPY {schema}.staged FROM STDIN", source.staged())
+            self._copy("COPY {schema}.submission FROM STDIN", source.all_submissions())
+            self._copy("COPY {schema}.serial FROM STDIN", source.all_serials())
+            self._copy("COPY {schema}.round FROM STDIN", source.all_rounds())
+            retired = ((*place, index) for place, index in source.retired().items())
+            self._copy("COPY {schema}.retired FROM STDIN", retired)
+            self._put_issuers((number, source.issuer_row(number)) for number in (LOG_ITSELF, *source.issuers()))
         self._epoch = 1
 
     def doubt(self) -> StorageError | None:

@@ -22,6 +22,7 @@ from mingzheng.log.instance import HeadMemory
 from mingzheng.log.refusal import (
     DiskDisagreesError,
     FencedError,
+    LogExistsError,
     LogMissingError,
     RestoredBackupError,
     StorageError,
@@ -29,7 +30,17 @@ from mingzheng.log.refusal import (
     WriterBrokenError,
 )
 from mingzheng.log.sequencer import LogIdentity
-from mingzheng.log.state import NOTHING_CARRIED, Carry, FrozenHead, HeadRow, IssuerRow, LogRow, RoundRows, Standing
+from mingzheng.log.state import (
+    NOTHING_CARRIED,
+    Carry,
+    FrozenHead,
+    HeadRow,
+    IssuerRow,
+    LogRow,
+    RoundRows,
+    Standing,
+    StateRows,
+)
 from mingzheng.log.store import CHECKPOINT
 from mingzheng.log.tile import Tile
 from mingzheng.log.writer import Log
@@ -186,6 +197,25 @@ class MemoryState:
         rows.retired, rows.carried = dict(carry.retired), carry.blob
         self._memory.rows, self._epoch = rows, 1
         self._memory.hook("initialise", "after")
+
+    def import_rows(self, source: StateRows) -> None:
+        self._memory.hook("import_rows", "before")
+        if self.is_complete() and self.log_row().standing is not Standing.IMPORTING:
+            raise LogExistsError("there is a log")
+        rows = Rows(
+            log=replace(source.log_row(), standing=Standing.IMPORTING),
+            head=source.head(),
+            staged=dict(source.staged()),
+            submission=dict(source.all_submissions()),
+            serial={(issuer, serial): (state, index) for issuer, serial, state, index in source.all_serials()},
+            round=dict(source.all_rounds()),
+            retired=source.retired(),
+            issuer={number: source.issuer_row(number) for number in (0, *source.issuers())},
+            shard=source.frozen_heads(),
+            carried=source.carried(),
+        )
+        self._memory.rows, self._epoch = rows, 1
+        self._memory.hook("import_rows", "after")
 
     def doubt(self) -> StorageError | None:
         return RestoredBackupError("a copy") if self._rows().copy else None
