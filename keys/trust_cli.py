@@ -208,10 +208,10 @@ def publish_command(
     done = publish(repo, files, signers=signers, now=int(time.time()))
     if isinstance(done, Waiting):
         _tell(done)
-        return
-    if packed is not None:
-        write_zip(repo, packed)
-    _tell_published(done, as_json)
+    else:
+        if packed is not None:
+            write_zip(repo, packed)
+        _tell_published(done, as_json)
 
 
 @click.command("update")
@@ -270,7 +270,8 @@ def _words(signed: Signed[Root] | Signed[Targets], old: Signed[Root] | None, *, 
     else:
         yield from targets_words(parse_targets(signed.data), now=now)
     if old is not None:
-        yield f"现行的根 root in force: {old.body.version}  {old.fingerprint}"
+        yield f"与之比较的根 compared with root {old.body.version}: {old.fingerprint}"
+        yield "  请与您上次保存的指纹核对 Compare it with the one you kept: a false root here would hide what changes"
 
 
 def _tell(waiting: Waiting) -> None:

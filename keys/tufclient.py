@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, assert_never
 
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, RepositoryError
 from tuf.ngclient.config import UpdaterConfig
@@ -86,7 +86,7 @@ def update_store(directory: Path, source: Source, *, first: FirstRoot | None, pi
         stored = _stored(directory, pins)
         if stored is not None and stored.signed_by_tuf:
             _check_clock(now, stored.data.made_at)
-        seen = _memory(writer, stored)
+        seen = _memory(writer, stored, pins)
         roots = _first_roots(source, first, seen, pins)
         evidence = Evidence(roots=roots) if seen is None else replace(seen, roots=roots)
         with _working(source, evidence, now, writer) as work:
@@ -193,8 +193,7 @@ class _Work:
     def _download(self, name: str) -> bytes:
         with _named():
             info = self._updater.get_targetinfo(name)
-            if info is None:
-                raise TufRefusedError(f"the TUF library does not know {name}")
+            assert info is not None  # both have read the same targets, and there are no delegations
             return Path(self._updater.download_target(info)).read_bytes()
 
 
@@ -250,6 +249,8 @@ class _Watched(FetcherInterface):
                     assert seen.snapshot is not None
                     self.chain = add_snapshot(self.chain, seen.snapshot, seen=seen, now=now)
                 return add_targets(self.chain, data, now=now)
+            case _:
+                assert_never(role)
 
 
 @contextlib.contextmanager
@@ -280,15 +281,19 @@ def _stored(directory: Path, pins: Set[str]) -> StoredTrust | None:
         return None
 
 
-def _memory(writer: StoreWriter, stored: StoredTrust | None) -> Evidence | None:
-    """The newest that was seen: SEEN, or, should that be lost or older, the evidence in force."""
+def _memory(writer: StoreWriter, stored: StoredTrust | None, pins: Set[str]) -> Evidence | None:
+    """The newest that was seen: SEEN, or, should that be lost, older or of another root, the evidence in force."""
     found = [] if stored is None or stored.evidence is None else [stored.evidence]
     with contextlib.suppress(TufError):
         seen = writer.seen()
         if seen is not None:
-            open_roots = start_chain(seen.roots)
-            found.append(replace(seen, roots=open_roots.evidence().roots))
-    return max(found, key=_age, default=None)
+            start_chain(seen.roots)
+            found.append(seen)
+    return max(found, key=lambda evidence: (_first_of(evidence) in pins, *_age(evidence)), default=None)
+
+
+def _first_of(evidence: Evidence) -> str:
+    return parse_root(evidence.roots[0]).fingerprint
 
 
 def _age(evidence: Evidence) -> tuple[int, int]:
@@ -301,8 +306,11 @@ def _age(evidence: Evidence) -> tuple[int, int]:
 
 
 def _first_roots(source: Source, first: FirstRoot | None, seen: Evidence | None, pins: Set[str]) -> tuple[bytes, ...]:
-    """The roots to begin with: those seen, if their first is believed; else the one that is given."""
-    have = () if seen is None else tuple(parse_root(root).fingerprint for root in seen.roots)
+    """The roots to begin with: those seen, if their first is believed; else from the one that is given.
+
+    Roots before the one somebody vouches for are dropped: whoever made them may have named its keys beside his own.
+    """
+    have = [] if seen is None else [parse_root(root).fingerprint for root in seen.roots]
     if first is None:
         if seen is None:
             raise TufNoRootError("no first root is known: give its file or fingerprint")
@@ -310,8 +318,9 @@ def _first_roots(source: Source, first: FirstRoot | None, seen: Evidence | None,
             raise TufRootUnknownError("the store's first root is not pinned on this machine: give its fingerprint")
         return seen.roots
     data = _given(source, first)
-    if seen is not None and parse_root(data).fingerprint in have:
-        return seen.roots
+    given = parse_root(data).fingerprint
+    if seen is not None and given in have:
+        return seen.roots if have[0] in pins else seen.roots[have.index(given) :]
     return (data,)
 
 

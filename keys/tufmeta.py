@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar, assert_never
 
 from mingzheng.keys.alg import Alg, PublicKey, parse_public_key, spki_of_raw, verify
 from mingzheng.keys.errors import BadSpkiError, KeySharedError, SignatureInvalidError, TrustError, WeakKeyError
@@ -177,7 +177,8 @@ def parse_any(data: bytes) -> AnySigned:
     """Parse a file of whichever role it says it is."""
     if len(data) > max(MAX_BYTES.values()):
         raise TufMalformedError("no metadata file is that long")
-    match _guarded(lambda: _role_of(load_json(data))):
+    role = _guarded(lambda: _role_of(load_json(data)))
+    match role:
         case RoleName.ROOT:
             return parse_root(data)
         case RoleName.TARGETS:
@@ -186,6 +187,8 @@ def parse_any(data: bytes) -> AnySigned:
             return parse_snapshot(data)
         case RoleName.TIMESTAMP:
             return parse_timestamp(data)
+        case _:
+            assert_never(role)
 
 
 def write_root(body: Root, signatures: Mapping[str, bytes]) -> bytes:
@@ -341,9 +344,7 @@ def _take_role(value: Json, where: str) -> RoleKeys:
     keyids = [take_hex(item, f"{where}: keyid", size=32).hex() for item in items]
     if len(set(keyids)) != len(keyids):
         raise TufMalformedError(f"{where}: a key is named twice")
-    threshold = take_int(fields["threshold"], f"{where}: threshold", low=1, high=max(1, len(keyids)))
-    if not keyids:
-        raise TufMalformedError(f"{where}: no key")
+    threshold = take_int(fields["threshold"], f"{where}: threshold", low=1, high=len(keyids))  # so one key at least
     return RoleKeys(keyids=tuple(sorted(keyids)), threshold=threshold)
 
 

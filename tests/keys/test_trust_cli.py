@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -59,11 +60,8 @@ class Desk:
     def install(self, version: int, *names: str) -> Result:
         return self.run("install", self.path("pub"), *(self.path(f"{version}.{name}.json") for name in names))
 
-    def begin(self) -> None:
-        self.init()
-        self.sign("alice", 1)
-        self.sign("bob", 1)
-        assert "已生效" in self.install(1, "alice", "bob").stdout
+    def begin(self, begun: Path) -> None:
+        shutil.copytree(begun, self.home / "pub")
 
     def publish(self, *more: str, online: str = "online") -> Result:
         keys = ["--key", self.path("release.key"), "--key", self.path(f"{online}.key")]
@@ -78,6 +76,19 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         result = desk.signing("key", desk.path(f"{name}.key"))
         assert result.stdout.split() == [desk.keyid(name), desk.path(f"{name}.pub")]
     return desk.home
+
+
+@pytest.fixture(scope="module")
+def begun(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose first root is in force, signed once for all tests that go on from there."""
+    home = tmp_path_factory.mktemp("begun") / "desk"
+    shutil.copytree(keys, home, ignore=shutil.ignore_patterns("exported"))
+    desk = Desk(home)
+    desk.init()
+    for name in ("alice", "bob"):
+        desk.sign(name, 1)
+    assert "已生效" in desk.install(1, "alice", "bob").stdout
+    return home / "pub"
 
 
 @pytest.fixture
@@ -114,8 +125,8 @@ def test_a_ceremony_a_publication_and_a_verifier(desk: Desk) -> None:
     assert "timestamp 2" in desk.publish().stdout
 
 
-def test_the_first_root_as_a_file(desk: Desk) -> None:
-    desk.begin()
+def test_the_first_root_as_a_file(desk: Desk, begun: Path) -> None:
+    desk.begin(begun)
     desk.publish("--trust", desk.path("exported"))
     with pytest.raises(KeysError) as caught:
         desk.run("update", desk.path("store"), "--from", desk.path("pub"))
@@ -130,8 +141,8 @@ def test_who_says_no_signs_nothing(desk: Desk) -> None:
     assert not (desk.home / "1.alice.json").exists()
 
 
-def test_a_rotation_says_who_comes_and_who_goes(desk: Desk) -> None:
-    desk.begin()
+def test_a_rotation_says_who_comes_and_who_goes(desk: Desk, begun: Path) -> None:
+    desk.begin(begun)
     desk.publish("--trust", desk.path("exported"))
     change = ["--remove-root", desk.keyid("carol").upper(), "--add-root", desk.path("dave.pub")]
     more = ["--threshold", "3", "--online", desk.path("online2.pub")]
@@ -153,16 +164,16 @@ def test_a_rotation_says_who_comes_and_who_goes(desk: Desk) -> None:
     assert desk.publish(online="online2").stdout.startswith("root 2")
 
 
-def test_a_renewal_of_the_publishers_keys_alone(desk: Desk) -> None:
-    desk.begin()
+def test_a_renewal_of_the_publishers_keys_alone(desk: Desk, begun: Path) -> None:
+    desk.begin(begun)
     assert desk.run("rotate", desk.path("pub"), "--targets", desk.path("dave.pub")).exit_code == 3
     with pytest.raises(KeysError) as caught:
         desk.run("rotate", desk.path("pub"), "--remove-root", "0" * 64)
     assert caught.value.code == "tuf.bad_setting"
 
 
-def test_targets_signed_away_from_the_publisher(desk: Desk) -> None:
-    desk.begin()
+def test_targets_signed_away_from_the_publisher(desk: Desk, begun: Path) -> None:
+    desk.begin(begun)
     words = ["publish", desk.path("pub"), "--trust", desk.path("exported"), "--key", desk.path("online.key")]
     waiting = desk.signing(*words)
     assert (waiting.exit_code, "0/1" in waiting.stderr) == (3, True)
@@ -178,8 +189,8 @@ def test_targets_signed_away_from_the_publisher(desk: Desk) -> None:
     assert desk.signing(*words).exit_code == 0
 
 
-def test_what_is_signed_by_hand_is_said_only_against_its_predecessor(desk: Desk) -> None:
-    desk.begin()
+def test_what_is_signed_by_hand_is_said_only_against_its_predecessor(desk: Desk, begun: Path) -> None:
+    desk.begin(begun)
     desk.run("rotate", desk.path("pub"), "--days", "30")
     third = parse_root((desk.home / "pub/staging/2.root.json").read_bytes()).body
     (desk.home / "3.json").write_bytes(write_root(dataclasses.replace(third, version=3), {}))
@@ -189,8 +200,8 @@ def test_what_is_signed_by_hand_is_said_only_against_its_predecessor(desk: Desk)
     assert caught.value.code == "tuf.bad_setting"
 
 
-def test_without_the_tuf_library_the_rest_works(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.begin()
+def test_without_the_tuf_library_the_rest_works(desk: Desk, begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.begin(begun)
     monkeypatch.setitem(sys.modules, "mingzheng.keys.tufclient", None)
     with pytest.raises(KeysError) as caught:
         desk.publish("--trust", desk.path("exported"))

@@ -8,6 +8,7 @@ python-tuf alone: what the specification forbids it must refuse without our read
 import dataclasses
 import datetime
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -44,7 +45,7 @@ from mingzheng.keys.errors import KeysError
 from mingzheng.keys.snapshot import load_store
 from mingzheng.keys.tufclient import FirstRoot, update_store
 from mingzheng.keys.tuffetch import MemorySource
-from mingzheng.keys.tufmeta import RoleName, TargetFile, listed, parse_snapshot, parse_targets
+from mingzheng.keys.tufmeta import RoleName, TargetFile, key_id, listed, parse_root, parse_snapshot, parse_targets
 
 Attack = Callable[[World], None]
 
@@ -309,6 +310,18 @@ def timestamp_that_is_born_expired(world: World) -> None:
 def timestamp_of_a_thief(world: World) -> None:
     world.online = THIEF
     world.put_timestamp()
+
+
+@case("tuf.threshold")
+def timestamp_of_a_thief_under_the_true_key_id(world: World) -> None:
+    def relabelled(data: bytes) -> bytes:
+        document = json.loads(data)
+        document["signatures"][0]["keyid"] = key_id(ONLINE.public_key)
+        return json.dumps(document).encode()
+
+    world.online = THIEF
+    world.put_timestamp()
+    change(world, TIMESTAMP, relabelled)
 
 
 @case("tuf.threshold")
@@ -636,13 +649,28 @@ def clock_set_back(world: World) -> None:
     news(world)
 
 
-def _honest(directory: Path, world: World, case: Case) -> frozenset[str]:
-    if case.before is not None:
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clients after the honest update that most cases begin with: ours in `store`, python-tuf's own in `plain`."""
+    home = tmp_path_factory.mktemp("base")
+    _update(home / "store", World())
+    _python_tuf(home / "plain", World(), NOW)
+    return home
+
+
+def _update(directory: Path, world: World) -> None:
+    first = FirstRoot(data=world.first)
+    update_store(directory, MemorySource(world.files), first=first, pins=frozenset(), now=NOW)
+
+
+def _honest(directory: Path, world: World, case: Case, base: Path) -> frozenset[str]:
+    """The client after an honest update; gives the pins of its machine."""
+    if case.before is None:
+        shutil.copytree(base / "store", directory)
+    else:
         case.before(world)
-    done = update_store(
-        directory, MemorySource(world.files), first=FirstRoot(data=world.first), pins=frozenset(), now=NOW
-    )
-    return frozenset({done.first_root})
+        _update(directory, world)
+    return frozenset({parse_root(world.first).fingerprint})
 
 
 def _refused(directory: Path, world: World, case: Case, pins: frozenset[str]) -> str:
@@ -656,9 +684,9 @@ def test_there_are_enough_cases() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_refused_with_its_own_code_and_the_store_stays(name: str, tmp_path: Path) -> None:
+def test_refused_with_its_own_code_and_the_store_stays(name: str, tmp_path: Path, base: Path) -> None:
     world, case = World(), CASES[name]
-    pins = _honest(tmp_path / "store", world, case)
+    pins = _honest(tmp_path / "store", world, case, base)
     before = load_store(tmp_path / "store", pins=pins)
     case.attack(world)
     assert _refused(tmp_path / "store", world, case, pins) == case.code
@@ -684,12 +712,12 @@ for line in sys.stdin:
 """
 
 
-def test_refused_by_a_process_that_knows_only_the_disk(tmp_path: Path) -> None:
+def test_refused_by_a_process_that_knows_only_the_disk(tmp_path: Path, base: Path) -> None:
     """The honest updates in this process, the mirrors written to disk, the attacks met by a new process."""
     lines = []
     for name, case in CASES.items():
         world, home = World(), tmp_path / name
-        (pin,) = _honest(home / "store", world, case)
+        (pin,) = _honest(home / "store", world, case, base)
         case.attack(world)
         for path, data in world.files.items():
             if ".." not in path:
@@ -734,14 +762,16 @@ def _python_tuf(directory: Path, world: World, now: int) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_python_tuf_alone_refuses_what_the_specification_forbids(name: str, tmp_path: Path) -> None:
-    world, case = World(), CASES[name]
-    if case.before is not None:
+def test_python_tuf_alone_refuses_what_the_specification_forbids(name: str, tmp_path: Path, base: Path) -> None:
+    world, case, home = World(), CASES[name], tmp_path / "plain"
+    if case.before is None:
+        shutil.copytree(base / "plain", home, symlinks=True)
+    else:
         case.before(world)
-    _python_tuf(tmp_path, world, NOW)
+        _python_tuf(home, world, NOW)
     case.attack(world)
     if case.ours:
-        _python_tuf(tmp_path, world, NOW + case.later)
+        _python_tuf(home, world, NOW + case.later)
         return
     with pytest.raises((RepositoryError, DownloadError, ValueError)):
-        _python_tuf(tmp_path, world, NOW + case.later)
+        _python_tuf(home, world, NOW + case.later)

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import socket
 import struct
 import threading
+import urllib.error
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -254,10 +256,32 @@ def test_all_reads_together_have_one_limit_of_time(server: str) -> None:
             source.read(NAME, most=100)
 
 
+@pytest.mark.parametrize("reason", [TimeoutError(), OSError("no route")])
+def test_a_connection_that_does_not_come_about(reason: OSError) -> None:
+    source = HttpSource("http://mirror.example/")
+
+    class Broken:
+        def open(self, *arguments: object, **named: object) -> object:
+            raise urllib.error.URLError(reason)
+
+    source._opener = Broken()  # type: ignore[assignment]
+    with pytest.raises(TufSlowError if isinstance(reason, TimeoutError) else TufFetchError):
+        source.read(NAME, most=100)
+
+
+def test_a_stick_that_fails_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(BODY)
+
+    def torn(*arguments: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(tuffetch, "_capped", torn)
+    with pytest.raises(TufFetchError):
+        DirectorySource(tmp_path).read("a", most=100)
+
+
 def test_silence_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that takes the connection and says nothing."""
-    import socket
-
     monkeypatch.setattr(tuffetch, "SILENCE_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TufSlowError):
         HttpSource(f"http://127.0.0.1:{silent.getsockname()[1]}").read(NAME, most=100)
