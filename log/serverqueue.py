@@ -70,7 +70,7 @@ class Observer(Protocol):
         """A request was answered this long after it was taken."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Request:
     entries: tuple[bytes, ...]
     size_bytes: int
@@ -281,13 +281,14 @@ class Sequencing:
         raise error
 
     def _failed(self, error: Exception, held: list[_Request]) -> None:
-        """Note why; what failed twice is given up."""
+        """Note why; what failed twice, or waits for a log that does not open, is given up."""
+        served = self._trouble is None
         self._trouble = error.code if isinstance(error, LogError | KeysError) else STORAGE
         _logger.error("log failed code=%s error=%s", self._trouble, type(error).__name__)
-        again = [request for request in held if request.tries < 2]
-        self._answer_all([request for request in held if request.tries >= 2], LogUnavailableError(self._trouble))
+        again = [request for request in held if request.tries < 2 and served]
+        self._answer_all([request for request in held if request not in again], LogUnavailableError(self._trouble))
         held[:] = again
-        if not again:  # what waits is not kept waiting for a log that does not open
+        if not again:
             self._drain(held)
 
     def _say_opened(self, error: Exception | None) -> bool:

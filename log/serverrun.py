@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,7 @@ from mingzheng.log.serverfiles import PublicFiles
 from mingzheng.log.servergate import Gate, GateLimits, Nonces
 from mingzheng.log.servermetrics import Metrics
 from mingzheng.log.servernode import Face, LogNode, Writing
-from mingzheng.log.serverqueue import QueueLimits, Sequencing
+from mingzheng.log.serverqueue import Appended, QueueLimits, Sequencing
 from mingzheng.log.writer import Log
 
 START_SECONDS: Final = 600.0  # a recovery may have much to read
@@ -102,7 +103,7 @@ def node_of(plan: ServePlan) -> Iterator[LogNode]:
         return
     sequencing = Sequencing(write.open_log, limits=write.queue, clocks=clocks, observer=metrics)
     gate = Gate(origin=write.origin_number, name=write.origin_name, record=write.records(), limits=write.gate)
-    nonces = Nonces(most=write.gate.nonces)
+    nonces: Nonces[Future[tuple[Appended, ...]]] = Nonces(most=write.gate.nonces)
     writing = Writing(origin_name=write.origin_name, gate=gate, sequencing=sequencing, clocks=clocks, nonces=nonces)
     sequencing.start(timeout=START_SECONDS)
     try:
