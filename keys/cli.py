@@ -41,6 +41,7 @@ def show_command(status_time: StatusTime | None, namer: Namer | None = None) -> 
             stored.data,
             fingerprint=stored.fingerprint,
             signed_by_tuf=stored.signed_by_tuf,
+            first_root=stored.first_root,
             now=int(time.time()),
             status_time=status_time,
         )

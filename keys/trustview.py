@@ -30,6 +30,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Unsigned trust data: compare the fingerprint over another channel.",
     ),
     "signed": ("经 TUF 签名导入。", "Imported through TUF."),
+    "first_root": ("签名所依的最初的根", "first root of its signatures"),
     "issuer": ("签发机构", "issuer"),
     "body": ("机关", "body"),
     "prefix": ("二维码前缀", "QR prefix"),
@@ -65,15 +66,25 @@ _ROLES_ZH: Final[Mapping[Role, str]] = {
 
 
 def describe(
-    data: TrustData, *, fingerprint: str, signed_by_tuf: bool, now: int, status_time: StatusTime | None
+    data: TrustData,
+    *,
+    fingerprint: str,
+    signed_by_tuf: bool,
+    now: int,
+    status_time: StatusTime | None,
+    first_root: str | None = None,
 ) -> dict[str, Json]:
-    """Everything a store holds, as JSON; ages are `now` (unix seconds) minus the time stated."""
+    """Everything a store holds, as JSON; ages are `now` (unix seconds) minus the time stated.
+
+    `first_root`: fingerprint of the root that its signatures begin with, pinned here or not.
+    """
     return {
         "generation": data.generation,
         "made_at": data.made_at,
         "age_seconds": now - data.made_at,
         "fingerprint": fingerprint,
         "signed_by_tuf": signed_by_tuf,
+        "first_root": first_root,
         "issuers": [_issuer(data, number, now, status_time) for number in sorted(data.issuers)],
         "origins": [
             {"number": o.number, "name": o.name, "block_height": o.block_height}
@@ -97,6 +108,7 @@ def render(data: TrustData, shown: Mapping[str, Json], lang: Lang, namer: Namer 
         f"{say('made')}: {made}",
         f"{say('fingerprint')}: {shown['fingerprint']}",
         say("signed" if shown["signed_by_tuf"] else "unsigned"),
+        *([f"{say('first_root')}: {shown['first_root']}"] if shown["first_root"] else ()),
         f"{say('quorum')}: {len(data.quorum.splitlines())}" if data.quorum else say("no_quorum"),
         f"{say('files')}: {len(data.blobs) + 1}",
     ]

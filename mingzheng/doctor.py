@@ -70,6 +70,7 @@ def checks(now: datetime.datetime, where: Path) -> list[Check]:
         library("PIL", "pillow", zh="读取照片", en="reads photos"),
         library("pypdfium2", "pypdfium2", zh="读取 PDF", en="reads PDF"),
         library("uharfbuzz", "uharfbuzz", zh="签发 PDF（字体子集）", en="issues PDF (font subsets)"),
+        library("tuf.ngclient", "tuf", zh="更新、发布签名的信任数据", en="updates and publishes signed trust data"),
         library("pyzbar.pyzbar", "pyzbar", zh="第二个二维码识别器（可选）", en="second QR reader (optional)"),
         library("rich", "rich", zh="终端进度显示（可选）", en="progress on a terminal (optional)"),
         _font(),

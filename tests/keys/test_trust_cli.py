@@ -106,10 +106,10 @@ def test_a_ceremony_a_publication_and_a_verifier(desk: Desk) -> None:
     waiting = desk.init()
     assert (waiting.exit_code, waiting.stdout.strip()) == (3, desk.path("pub/staging/1.root.json"))
     assert "0/2" in waiting.stderr
-    shown = desk.sign("alice", 1).stderr
+    said = desk.sign("alice", 1).stderr
     body = parse_root((desk.home / "pub/staging/1.root.json").read_bytes())
     for word in ("根 root 1", body.fingerprint, " 天 days", desk.keyid("carol")):
-        assert word in shown
+        assert word in said
     half = desk.install(1, "alice")
     assert (half.exit_code, "1/2" in half.stderr) == (3, True)
     desk.sign("bob", 1)
@@ -121,7 +121,9 @@ def test_a_ceremony_a_publication_and_a_verifier(desk: Desk) -> None:
     again = desk.run("update", desk.path("store"), "--from", desk.path("trust.zip"), "--json")
     assert json.loads(again.stdout)["changed"] is False
     assert "已是最新" in desk.run("update", desk.path("store"), "--from", desk.path("pub")).stderr
-    assert "TUF" in desk.run("show", desk.path("store")).stdout
+    shown = desk.run("show", desk.path("store")).stdout
+    assert "经 TUF" in shown
+    assert body.fingerprint in shown
     assert "timestamp 2" in desk.publish().stdout
 
 
