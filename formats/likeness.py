@@ -35,6 +35,7 @@ __all__ = [
     "inked_tiles",
     "is_grey",
     "is_modules",
+    "is_red_picture",
     "marked",
     "only_red",
     "paired_png",
@@ -71,6 +72,7 @@ _INK_PIXELS: Final = 6
 _SQUARES: Final = 137  # a side of the largest code looked at: with more, each is a few pixels, and those draw anything
 _FRAME: Final = 64  # darkness of what counts for the bounds of a page's ink
 _RED_DARK: Final = 110  # darkness in the red channel that no seal's red has
+_SEAL_DARK: Final = 64  # of a picture that may be scaled, its colours and its opacity apart
 
 _SHIFTS: Final = sorted(
     ((x, y) for x in range(-_REACH, _REACH + 1) for y in range(-_REACH, _REACH + 1)),
@@ -206,6 +208,17 @@ def only_red(expected: Any, shown: Any) -> bool:
     dark_shown = ImageChops.invert(shown.getchannel("R"))
     extra = ImageChops.subtract(dark_shown, _grown(_grown(dark_expected))).filter(ImageFilter.BoxBlur(1))
     return sum(extra.histogram()[_RED_DARK:]) < _INK_PIXELS
+
+
+def is_red_picture(colour: bytes, alpha: bytes | None, size: tuple[int, int]) -> bool:
+    """Tell whether RGB samples with their opacity darken no ground in the red channel by more than seals do.
+
+    However a renderer scales the picture, it then adds nothing that `only_red` takes for writing.
+    """
+    dark = ImageChops.invert(Image.frombytes("RGB", size, colour).getchannel("R"))
+    if alpha is not None:
+        dark = ImageChops.multiply(dark, Image.frombytes("L", size, alpha))
+    return _most(dark) <= _SEAL_DARK
 
 
 def adds_marks(expected: Any, shown: Any) -> bool:

@@ -40,10 +40,10 @@ class PageBench:
         reports = verify_extracted(extracted, self._ctx, name, pages=pages)
         return tuple(_plain(report, pages if self._drawn else None) for report in reports)
 
-    def proved_rows(self, data: bytes, name: str) -> tuple[Report, ...]:
-        """The rows of a PDF of ours whose page need not be drawn to be compared; none if it has to be."""
-        pages = FilePages(data, FileKind.PDF, self._kit, limits=self._limits)
-        reports = proved_rows(data, name, self._ctx, self._kit, self._limits)
+    def proved_rows(self, data: bytes, kind: FileKind, name: str) -> tuple[Report, ...]:
+        """The rows of a file of ours whose page need not be drawn to be compared; none if it has to be."""
+        pages = FilePages(data, kind, self._kit, limits=self._limits)
+        reports = proved_rows(data, kind, name, self._ctx, self._kit, limits=self._limits)
         return tuple(_plain(report, pages if self._drawn else None) for report in reports)
 
     @cached_property

@@ -27,9 +27,13 @@ from mingzheng.formats.ofd.xmlwrite import OfdWriteError, document, element, esc
 from mingzheng.formats.ofd.zipwrite import PackedFile, join_package, pack_file
 from mingzheng.formats.page import Box, ImageBox, PageSpec, Path, QrSlot, Role, SealSlot, TextRun
 
-__all__ = ["SIGNATURES", "TAGS_NAMESPACE", "OfdField", "OfdMetadata", "compose_ofd"]
+__all__ = ["SIGNATURES", "TAGS_NAMESPACE", "OfdField", "OfdMetadata", "PageFiles", "compose_ofd", "page_files"]
 
 DOC: Final = "Doc_0"
+_DOCUMENT: Final = f"{DOC}/Document.xml"
+_PUBLIC: Final = f"{DOC}/PublicRes.xml"
+_PICTURES: Final = f"{DOC}/DocumentRes.xml"
+_CONTENT: Final = f"{DOC}/Pages/Page_0/Content.xml"
 SIGNATURES: Final = f"{DOC}/Signs/Signatures.xml"
 TAGS_NAMESPACE: Final = "urn:mingzheng:ofd-tags:1"
 LICENCE_FIELD: Final = "证照标识"
@@ -80,12 +84,12 @@ def compose_ofd(
     content = writer.content()
     files = [
         pack_file("OFD.xml", _root(page, metadata, seals)),
-        pack_file(f"{DOC}/Document.xml", _document(page, metadata, writer, attached=bool(attachments))),
-        pack_file(f"{DOC}/PublicRes.xml", _fonts(writer)),
-        pack_file(f"{DOC}/DocumentRes.xml", _pictures(writer)),
+        pack_file(_DOCUMENT, _document(page, metadata, writer, attached=bool(attachments))),
+        pack_file(_PUBLIC, _fonts(writer)),
+        pack_file(_PICTURES, _pictures(writer)),
         *([] if writer.ground is None else [writer.ground.file]),
-        pack_file(f"{DOC}/Pages/Page_0/Content.xml", content),
-        *writer.resources,
+        pack_file(_CONTENT, content),
+        *(pack_file(name, data) for name, data in writer.resources.items()),
         *_tags(metadata, writer),
         *_attachments(attachments, metadata),
     ]
@@ -95,12 +99,36 @@ def compose_ofd(
     return join_package(files)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFiles:
+    """The files of a package that show its page, by name; `document` are Document.xml's bytes up to what shows nothing.
+
+    `page_id` is what the stamps of seals refer to.
+    """
+
+    files: Mapping[str, bytes]
+    document: bytes
+    page_id: int
+
+
+def page_files(page: PageSpec, *, fonts: FontSet) -> PageFiles:
+    """What `compose_ofd` writes of a page itself. Raises what it raises for page and fonts."""
+    writer = _PageWriter(page, fonts)
+    content = writer.content()
+    files = {_PUBLIC: _fonts(writer), _PICTURES: _pictures(writer), _CONTENT: content, **writer.resources}
+    if writer.ground is not None:
+        files[writer.ground.file.name] = writer.ground.data
+    head = document(element("Document", None, *_shown(page, writer))).removesuffix(b"</ofd:Document>")
+    return PageFiles(files=files, document=head, page_id=writer.page_id)
+
+
 @dataclass(frozen=True, slots=True)
 class _Ground:
     """The decoration that comes first, as a template page: the same for every copy of a template."""
 
     id: int
     file: PackedFile
+    data: bytes
     last_id: int
 
 
@@ -110,8 +138,9 @@ def _ground(page: PageSpec) -> _Ground:
     shapes = [path_object(box, number_=3 + at, page=page) for at, box in enumerate(page.boxes) if isinstance(box, Path)]
     layer = element("Layer", {"ID": 2, "Type": "Background"}, *shapes)
     root = element("Page", None, _area(page), element("Content", None, layer))
-    file = pack_file(f"{DOC}/Tpls/Tpl_0/Content.xml", document(root), level=9)
-    return _Ground(id=1, file=file, last_id=2 + len(shapes))
+    data = document(root)
+    file = pack_file(f"{DOC}/Tpls/Tpl_0/Content.xml", data, level=9)
+    return _Ground(id=1, file=file, data=data, last_id=2 + len(shapes))
 
 
 @dataclass(slots=True)
@@ -135,7 +164,7 @@ class _PageWriter:
         self.page_id = self.next_id()
         self.used = _Used()
         self._glyphs: dict[int, Mapping[int, int]] = {}
-        self.resources: list[PackedFile] = []
+        self.resources: dict[str, bytes] = {}
         self.objects: dict[str, list[int]] = {}
 
     def next_id(self) -> int:
@@ -215,14 +244,14 @@ class _PageWriter:
         for index in sorted(points):
             font = self._fonts.fonts[index]
             file, part = f"font_{index}.ttf", font.subset(points[index], standalone=True)
-            self.resources.append(pack_file(f"{DOC}/Res/{file}", part.data))
+            self.resources[f"{DOC}/Res/{file}"] = part.data
             self.used.fonts[index] = (self.next_id(), font.postscript_name, file)
             self._glyphs[index] = part.glyphs
 
     def _picture(self, file: str, kind: str, data: bytes) -> int:
         number_ = self.next_id()
         self.used.pictures.append((number_, kind, file))
-        self.resources.append(pack_file(f"{DOC}/Res/{file}", data))
+        self.resources[f"{DOC}/Res/{file}"] = data
         return number_
 
 
@@ -258,7 +287,7 @@ def _root(page: PageSpec, metadata: OfdMetadata, seals: int) -> bytes:
     if custom:
         datas = [element("CustomData", {"Name": name}, escape(value)) for name, value in custom]
         info.append(element("CustomDatas", None, *datas))
-    body = [element("DocInfo", None, *info), element("DocRoot", None, f"/{DOC}/Document.xml")]
+    body = [element("DocInfo", None, *info), element("DocRoot", None, f"/{_DOCUMENT}")]
     if seals:
         body.append(element("Signatures", None, f"/{SIGNATURES}"))
     return document(element("OFD", {"Version": "1.0", "DocType": "OFD"}, element("DocBody", None, *body)))
@@ -266,13 +295,23 @@ def _root(page: PageSpec, metadata: OfdMetadata, seals: int) -> bytes:
 
 def _document(page: PageSpec, metadata: OfdMetadata, writer: _PageWriter, *, attached: bool) -> bytes:
     """Document.xml (§7.5)."""
+    parts = [*_shown(page, writer), _permissions(metadata)]
+    if metadata.fields:
+        parts.append(element("CustomTags", None, f"/{DOC}/Tags/CustomTags.xml"))
+    if attached:
+        parts.append(element("Attachments", None, f"/{DOC}/Attachs/Attachments.xml"))
+    return document(element("Document", None, *parts))
+
+
+def _shown(page: PageSpec, writer: _PageWriter) -> tuple[str, str]:
+    """The parts of Document.xml that say what is shown."""
     common = [
         element("MaxUnitID", None, str(writer.max_id)),
         element(
             "PageArea", None, element("PhysicalBox", None, f"0 0 {number(page.width_mm)} {number(page.height_mm)}")
         ),
-        element("PublicRes", None, f"/{DOC}/PublicRes.xml"),
-        element("DocumentRes", None, f"/{DOC}/DocumentRes.xml"),
+        element("PublicRes", None, f"/{_PUBLIC}"),
+        element("DocumentRes", None, f"/{_PICTURES}"),
     ]
     if writer.ground is not None:
         place: dict[str, str | int] = {
@@ -281,13 +320,8 @@ def _document(page: PageSpec, metadata: OfdMetadata, writer: _PageWriter, *, att
             "BaseLoc": f"/{writer.ground.file.name}",
         }
         common.append(element("TemplatePage", place))
-    leaf = element("Page", {"ID": writer.page_id, "BaseLoc": f"/{DOC}/Pages/Page_0/Content.xml"})
-    parts = [element("CommonData", None, *common), element("Pages", None, leaf), _permissions(metadata)]
-    if metadata.fields:
-        parts.append(element("CustomTags", None, f"/{DOC}/Tags/CustomTags.xml"))
-    if attached:
-        parts.append(element("Attachments", None, f"/{DOC}/Attachs/Attachments.xml"))
-    return document(element("Document", None, *parts))
+    leaf = element("Page", {"ID": writer.page_id, "BaseLoc": f"/{_CONTENT}"})
+    return element("CommonData", None, *common), element("Pages", None, leaf)
 
 
 def _permissions(metadata: OfdMetadata) -> str:

@@ -20,6 +20,7 @@ from typing import Final
 from mingzheng.formats.candidate import SealFacts
 from mingzheng.formats.page import Rect
 from mingzheng.formats.pdf.archive import output_intents
+from mingzheng.formats.pdf.imageembed import Pixels
 from mingzheng.formats.pdf.inflate import STREAM_MAX, TOTAL_MAX, check_inflated
 from mingzheng.formats.pdf.lean import check_skeleton
 from mingzheng.formats.pdf.objects import HEADER, PdfObjects
@@ -54,6 +55,16 @@ _WIDGET: Final[Mapping[str, Value]] = {
 }
 _WIDGET_FREE: Final = frozenset({"T", "TU", "Contents", "StructParent", "Lock", "V"})
 _FACE_KEYS: Final = frozenset({"Type", "Subtype", "BBox", "Resources", "Filter", "Length"})
+_FLATE_NAME: Final = Name("FlateDecode")
+_IMAGE_DRAWN: Final = re.compile(rb"q 100 0 0 [0-9.]{1,12} 0 0 cm /X0 Do Q")
+_IMAGE: Final[Mapping[str, Value]] = {
+    "Type": Name("XObject"),
+    "Subtype": Name("Image"),
+    "BitsPerComponent": 8,
+    "Filter": _FLATE_NAME,
+}
+_IMAGE_KEYS: Final = frozenset({*_IMAGE, "Width", "Height", "ColorSpace", "Length"})
+_PIXELS_MAX: Final = 4_000_000
 _FILE_KEYS: Final = frozenset({"Type", "Subtype", "Params", "Length"})
 _FILES_MAX: Final = 2
 _FLATE: Final = re.compile(rb"(<<[^\r]*?/Filter /FlateDecode) /Length (\d{1,9})>>\nstream\n")
@@ -66,7 +77,8 @@ class OwnPdf:
     """A file of our own shape that holds no fault.
 
     `attachments` by name, `images` the picture files of its page as they may have been before they went in, `places`
-    where its seals stand, in millimetres from the top left corner of the page.
+    where its seals stand, in millimetres from the top left corner of the page. Seals drawn as shapes are red;
+    `pictures` are those of the others, not yet looked at.
     """
 
     skeleton: Skeleton
@@ -74,6 +86,7 @@ class OwnPdf:
     images: tuple[bytes, ...]
     seals: tuple[SealFacts, ...]
     places: tuple[Rect, ...]
+    pictures: tuple[Pixels, ...]
 
 
 def read_own(data: bytes) -> OwnPdf:
@@ -92,13 +105,15 @@ def read_own(data: bytes) -> OwnPdf:
     root = view.dictionary(view.trailer.get("Root"))
     _check_catalogue(skeleton, view, root)
     places, faces = _places(view, root, seals)
-    _check_streams(skeleton, {_profile(root), *faces, *_page_streams(view)})
+    drawn = {number for face in faces for number in face.numbers}
+    _check_streams(skeleton, {_profile(root), *drawn, *_page_streams(view)})
     return OwnPdf(
         skeleton=skeleton,
         attachments=tuple(_attachments(view, root)),
         images=tuple(_images(view)),
         seals=seals,
         places=places,
+        pictures=tuple(face.picture for face in faces if face.picture is not None),
     )
 
 
@@ -142,12 +157,7 @@ def _is_same(theirs: bytes, ours: bytes) -> bool:
         return False
     plain = zlib.decompress(ours[mine.end() : -len(_STREAM_END)])
     coded = theirs[other.end() : -len(_STREAM_END)]
-    unpacker = zlib.decompressobj()
-    try:
-        found = unpacker.decompress(coded, len(plain) + 1)
-    except zlib.error:
-        return False
-    return found == plain and unpacker.eof and not unpacker.unused_data and len(coded) == int(other[2])
+    return len(coded) == int(other[2]) and _inflated(coded, len(plain)) == plain
 
 
 def _check_order(skeleton: Skeleton) -> None:
@@ -216,61 +226,114 @@ def _attachments(view: View, root: Mapping[str, Value]) -> Iterator[tuple[str, b
         yield label.decode("latin-1"), view.data[file.start : file.end]
 
 
-def _places(view: View, root: Mapping[str, Value], seals: Sequence[SealFacts]) -> tuple[tuple[Rect, ...], set[int]]:
-    """Where the seals stand; every annotation is a signed field of the form and adds nothing but red to its place."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Face:
+    """The picture of a field: its objects, and its pixels unless it is shapes, red or none at all."""
+
+    numbers: tuple[int, ...]
+    picture: Pixels | None = None
+
+
+def _places(
+    view: View, root: Mapping[str, Value], seals: Sequence[SealFacts]
+) -> tuple[tuple[Rect, ...], tuple[_Face, ...]]:
+    """Where the seals stand, and their pictures; all annotations are signed fields of the form, clipped to places."""
     leaf = view.dictionary(Ref(_LEAF, 0))
     shown = leaf.get("Annots", ())
     if not seals:
         if "AcroForm" in root or "Annots" in leaf:
             raise NotPlainError("a form that nobody sealed")
-        return (), set()
+        return (), ()
     form = root.get("AcroForm")
     if not isinstance(form, Mapping) or form != {"Fields": shown, "SigFlags": 3} or not isinstance(shown, tuple):
         raise NotPlainError("another form than ours")
-    faces: set[int] = set()
-    for item in shown:
-        if not isinstance(item, Ref):
-            raise NotPlainError("an annotation without a number")
-        faces.add(_face(view, view.dictionary(item)))
+    if not all(isinstance(item, Ref) for item in shown):
+        raise NotPlainError("an annotation without a number")
+    fields = [view.dictionary(item) for item in shown]
+    faces = tuple(_face(view, field) for field in fields)
     places = [mark.rect for seal in seals for mark in seal.marks]
-    drawn = [item for item in shown if any(view.array(view.dictionary(item).get("Rect")))]
-    if len(places) != len(seals) or len(drawn) != len(seals):
+    if len(places) != len(seals) or sum(any(view.array(field.get("Rect"))) for field in fields) != len(seals):
         raise NotPlainError("a seal without its place")
     return tuple(places), faces
 
 
-def _face(view: View, field: Mapping[str, Value]) -> int:
-    """The number of a field's picture, which is red and clipped to the field; or nothing where it has no place."""
+def _face(view: View, field: Mapping[str, Value]) -> _Face:
+    """The picture of a field, which is red shapes or one image; or nothing where the field has no place."""
     rect, pictures = view.array(field.get("Rect")), field.get("AP")
     free = _WIDGET_FREE | {"Rect", "AP"}
-    if (
-        not isinstance(field.get("P"), Ref)
-        or not field.keys() <= _WIDGET.keys() | free
-        or any(field.get(key) != value for key, value in _WIDGET.items())
-    ):
+    if not field.keys() <= _WIDGET.keys() | free or any(field.get(key) != value for key, value in _WIDGET.items()):
         raise NotPlainError("another widget than ours")
     picture = pictures.get("N") if isinstance(pictures, Mapping) and pictures.keys() == {"N"} else None
     face = view.resolve(picture)
-    if not isinstance(picture, Ref) or not isinstance(face, StreamValue) or not isinstance(field.get("V"), Ref):
+    if not all(isinstance(item, Ref) for item in (picture, field.get("P"), field.get("V"))):
         raise NotPlainError("a seal without a picture or a signature")
-    entries, coded = face.entries, view.data[face.start : face.end]
-    form = (entries.get("Type"), entries.get("Subtype"), entries.get("Resources"))
-    packed = entries.get("Filter") == Name("FlateDecode")
-    if (
-        not entries.keys() <= _FACE_KEYS
-        or form != (Name("XObject"), Name("Form"), {})
-        or packed != ("Filter" in entries)
-    ):
+    if not isinstance(picture, Ref) or not isinstance(face, StreamValue) or not face.entries.keys() <= _FACE_KEYS:
         raise NotPlainError("a picture of a seal of another shape")
-    box = entries.get("BBox")
+    entries, coded = face.entries, view.data[face.start : face.end]
+    packed, box = "Filter" in entries, entries.get("BBox")
+    kinds = (entries.get("Type"), entries.get("Subtype"), entries.get("Filter", _FLATE_NAME))
+    if kinds != (Name("XObject"), Name("Form"), _FLATE_NAME):
+        raise NotPlainError("a picture of a seal that is no form")
     if len(rect) != 4 or not isinstance(box, tuple) or len(box) != 4 or not all(map(_is_number, (*box, *rect))):
         raise NotPlainError("a place that is no rectangle")
     if not any(rect):
-        if coded or any(box):
+        if coded or any(box) or entries.get("Resources") != {}:
             raise NotPlainError("a picture without a place")
-    elif not is_red_drawing(coded, packed=packed):
-        raise NotPlainError("a picture of a seal that is not told to be red")
-    return picture.number
+        return _Face(numbers=(picture.number,))
+    if entries.get("Resources") == {}:
+        if not is_red_drawing(coded, packed=packed):
+            raise NotPlainError("a picture of a seal that is not told to be red")
+        return _Face(numbers=(picture.number,))
+    image = _IMAGE_DRAWN.fullmatch(b"" if packed else coded)
+    resources = entries.get("Resources")
+    drawn = resources.get("XObject") if isinstance(resources, Mapping) and resources.keys() == {"XObject"} else None
+    if image is None or box[:3] != (0, 0, 100) or not isinstance(drawn, Mapping) or drawn.keys() != {"X0"}:
+        raise NotPlainError("a picture of a seal that does more than show an image")
+    numbers, pixels = _pixels(view, drawn["X0"])
+    return _Face(numbers=(picture.number, *numbers), picture=pixels)
+
+
+def _pixels(view: View, link: Value) -> tuple[tuple[int, ...], Pixels]:
+    """The samples of an image as `imageembed.embed_pixels` writes it, in colour, with its opacity."""
+    image = view.resolve(link)
+    if not isinstance(link, Ref) or not isinstance(image, StreamValue):
+        raise NotPlainError("an image without a number")
+    width, height, data = _samples(view, image, 3, frozenset({"SMask"}))
+    numbers: tuple[int, ...] = (link.number,)
+    alpha, mask = None, image.entries.get("SMask")
+    if mask is not None:
+        below = view.resolve(mask)
+        if not isinstance(mask, Ref) or not isinstance(below, StreamValue):
+            raise NotPlainError("an opacity without a number")
+        numbers = (link.number, mask.number)
+        *size, alpha = _samples(view, below, 1, frozenset())
+        if size != [width, height]:
+            raise NotPlainError("an opacity of another size")
+    return numbers, Pixels(width=width, height=height, channels=3, data=data, alpha=alpha)
+
+
+def _samples(view: View, image: StreamValue, channels: int, more: frozenset[str]) -> tuple[int, int, bytes]:
+    entries = image.entries
+    width, height = entries.get("Width"), entries.get("Height")
+    wanted = {**_IMAGE, "ColorSpace": Name("DeviceRGB" if channels == 3 else "DeviceGray")}
+    if any(entries.get(key) != value for key, value in wanted.items()) or not entries.keys() <= _IMAGE_KEYS | more:
+        raise NotPlainError("an image of another shape")
+    if type(width) is not int or type(height) is not int or not 0 < width * height <= _PIXELS_MAX or width < 0:
+        raise NotPlainError("an image of no size, or too large")
+    plain = _inflated(view.data[image.start : image.end], width * height * channels)
+    if plain is None:
+        raise NotPlainError("an image of other samples")
+    return width, height, plain
+
+
+def _inflated(coded: bytes, size: int) -> bytes | None:
+    """So many bytes out of one whole stream; None for any other number, or anything behind it."""
+    unpacker = zlib.decompressobj()
+    try:
+        found = unpacker.decompress(coded, size + 1)
+    except zlib.error:
+        return None
+    return found if len(found) == size and unpacker.eof and not unpacker.unused_data else None
 
 
 def _is_number(value: Value) -> bool:
