@@ -115,7 +115,8 @@ class FileJudge:
         """The rows of one file; raises FormatError."""
         from mingzheng.formats.extract import check_file, extract  # pictures and PDF: slow to load
 
-        if check_file(data, limits=self._files) is FileKind.PDF and (proved := self._bench.proved_rows(data, name)):
+        kind = check_file(data, limits=self._files)
+        if kind in DOCUMENTS and (proved := self._bench.proved_rows(data, kind, name)):
             return proved
         extracted = extract(data, limits=self._files)
         if extracted.kind not in DOCUMENTS:
