@@ -58,6 +58,7 @@ def checks(now: datetime.datetime, where: Path) -> list[Check]:
         ),
         library("cryptography", "cryptography", zh="签名与验签", en="signatures", needed=True),
         _sm2(),
+        _ml_dsa(),
         library("click", "click", zh="命令行", en="command line", needed=True),
         Check(
             name="sqlite",
@@ -72,6 +73,7 @@ def checks(now: datetime.datetime, where: Path) -> list[Check]:
         library("uharfbuzz", "uharfbuzz", zh="签发 PDF（字体子集）", en="issues PDF (font subsets)"),
         library("tuf.ngclient", "tuf", zh="更新、发布签名的信任数据", en="updates and publishes signed trust data"),
         library("pyzbar.pyzbar", "pyzbar", zh="第二个二维码识别器（可选）", en="second QR reader (optional)"),
+        library("sanic", "sanic", zh="见证方与日志的服务（可选）", en="serves witnesses and logs (optional)"),
         library("rich", "rich", zh="终端进度显示（可选）", en="progress on a terminal (optional)"),
         _font(),
         Check(
@@ -105,6 +107,21 @@ def _sm2() -> Check:
             "SM2 is verified only (slower); signing needs OpenSSL 3",
         )
     return Check(name="sm2", level="ok" if signs else "optional", found=found, zh=zh, en=en)
+
+
+def _ml_dsa() -> Check:
+    """Whether `cryptography` knows ML-DSA-44: witnesses may sign with it."""
+    try:
+        there = bool(importlib.import_module("mingzheng.keys.mldsa").available())
+    except ImportError:
+        there = False
+    return Check(
+        name="ml-dsa-44",
+        level="ok" if there else "optional",
+        found="present" if there else "missing: a newer cryptography has it",
+        zh="后量子的见证签名",
+        en="post-quantum cosignatures of witnesses",
+    )
 
 
 def _font() -> Check:

@@ -3,6 +3,7 @@
 import datetime
 import importlib
 import json
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -110,3 +111,11 @@ def test_sm2_backend_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     without(monkeypatch, "mingzheng.keys.sm2backend")
     row = by_name(checks(NOW, tmp_path))["sm2"]
     assert (row.level, row.found) == ("optional", "missing")
+
+
+def test_an_old_library_lacks_ml_dsa(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert by_name(checks(NOW, tmp_path))["ml-dsa-44"].level == "ok"
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.mldsa", None)
+    assert by_name(checks(NOW, tmp_path))["ml-dsa-44"].level == "optional"
+    without(monkeypatch, "mingzheng.keys.mldsa")
+    assert by_name(checks(NOW, tmp_path))["ml-dsa-44"].level == "optional"
