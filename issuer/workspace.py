@@ -214,14 +214,16 @@ class Workspace:
     def log(self) -> EmbeddedLog:
         """The workspace's log, opened for writing at first use (recovers what a killed command left)."""
         if self._log is None:
-            roles = {spec.role: spec for spec in self.config.keys if spec.issuer == 0}
-            identity = _identity(
-                self.config.origin, self._load(roles[Role.CHECKPOINT]), self._load(roles[Role.RECEIPT])
-            )
+            identity = self.log_identity()
             self._log = EmbeddedLog.open(
                 self.root / LOG, identity, act_keys=self.config, memory_dir=self._access.memory_dir
             )
         return self._log
+
+    def log_identity(self) -> LogIdentity:
+        """Name and keys of the workspace's log."""
+        roles = {spec.role: spec for spec in self.config.keys if spec.issuer == 0}
+        return _identity(self.config.origin, self._load(roles[Role.CHECKPOINT]), self._load(roles[Role.RECEIPT]))
 
     # issuers
 
@@ -253,6 +255,23 @@ class Workspace:
         issuers = tuple(sorted((*self.config.issuers, spec), key=lambda item: item.number))
         self.store_config(replace(self.config, issuers=issuers, keys=(*self.config.keys, *keys)))
         return self.config
+
+    def add_log_key(self, role: Role, alg: Alg = Alg.ED25519) -> None:
+        """Make a key of the log's for the days of its checkpoint key, and name it in mingzheng.toml."""
+        own = next(key for key in self.config.keys if key.role is Role.CHECKPOINT)
+        days = (own.valid_from, own.valid_until)
+        place = _KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
+        keys = [key for key, _ in _make_keys(place, [(role, alg)], 0)]
+        self.store_config(replace(self.config, keys=(*self.config.keys, *keys)))
+
+    def add_key(self, role: Role, issuer: int) -> Kid:
+        """Make an Ed25519 key of that issuer for the days of its newest act key, and name it in mingzheng.toml."""
+        own = max((key for key in self.config.keys if (key.role, key.issuer) == (Role.ACT, issuer)), key=_last_day)
+        days = (own.valid_from, own.valid_until)
+        place = _KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
+        ((spec, _signer),) = _make_keys(place, [(role, Alg.ED25519)], issuer)
+        self.store_config(replace(self.config, keys=(*self.config.keys, spec)))
+        return spec.kid
 
     def store_config(self, config: WorkspaceConfig) -> None:
         """Replace mingzheng.toml, durable on return. Raises ConfigError for what could not be read again."""
@@ -319,6 +338,10 @@ class Workspace:
         if signer.public_key.spki != spec.public_key.spki:
             raise KeyMismatchError(spec.file)
         return signer
+
+
+def _last_day(key: KeySpec) -> int:
+    return key.valid_until
 
 
 def check_demo_name(name: str, *, demo: bool) -> None:

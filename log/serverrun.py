@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from mingzheng.keys.errors import KeysError
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import KeyRecord
 from mingzheng.log.client import Fetcher
@@ -129,8 +130,12 @@ def gauges() -> dict[str, float]:
 
 
 def _read_again(gate: Gate, write: WritePlan) -> None:
-    gate.record = write.records()
-    _logger.info("submit keys read again")
+    try:
+        gate.record = write.records()
+    except (KeysError, OSError) as error:
+        _logger.error("trust data not read again, the old ones stand error=%s", type(error).__name__)
+    else:
+        _logger.info("trust data read again")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,165 @@
+"""`mingzheng log serve` and `log submit-key`: a workspace's log on the network, and keys that may submit to it.
+
+Source: docs/spec/server.md. The server holds the log's own lock, not the workspace's: while it runs, offices submit to
+it, this one too.
+"""
+
+import importlib.resources
+import importlib.util
+import json
+import logging
+import os
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from mingzheng.issuer.options import SECRET, WORKSPACE, open_workspace
+from mingzheng.issuer.refusals import OptionError
+from mingzheng.issuer.workspace import LOG
+from mingzheng.keys.kid import Kid
+from mingzheng.keys.snapshot import load_store
+from mingzheng.keys.trust import KeyRecord, Role
+from mingzheng.log.actkeys import TrustActKeys
+from mingzheng.log.book import ActKeys
+from mingzheng.log.client import DirectoryFetcher
+from mingzheng.log.instance import default_memory_dir
+from mingzheng.log.sequencer import PUBLIC, EmbeddedLog
+from mingzheng.log.servergate import GateLimits
+from mingzheng.log.serverrun import JsonLines, ServePlan, WritePlan, run
+
+__all__ = ["serve_command", "submit_key_command"]
+
+LISTEN: Final = "127.0.0.1:8600"
+_ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([1-9][0-9]{0,4})", re.ASCII)
+_DIRECTORY: Final = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def read_listen(ctx: click.Context, param: click.Parameter, text: str) -> tuple[str, int]:
+    """HOST:PORT."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None or int(found[2]) > 65_535:
+        raise click.BadParameter("写成 主机:端口 (HOST:PORT)", ctx, param)
+    return found[1].strip("[]"), int(found[2])
+
+
+@click.command("serve")
+@click.option(
+    "--workspace",
+    envvar="MINGZHENG_WORKSPACE",
+    type=click.Path(path_type=Path),
+    help="Workspace whose log is served. 提供其日志的工作区。",
+)
+@click.option("--public", type=_DIRECTORY, help="Only read: a copy of any tlog-tiles log. 只读：任意日志目录的副本。")
+@click.option("--trust", type=_DIRECTORY, help="Trust store with the keys of all who submit. 信任数据目录。")
+@click.option(
+    "--listen", default=LISTEN, show_default=True, callback=read_listen, help="Where to listen. 监听地址：主机:端口。"
+)
+@click.option(
+    "--no-address-limit",
+    is_flag=True,
+    help="Do not count failures by address: behind a proxy. 不按地址限流（前面有代理时）。",
+)
+@SECRET
+def serve_command(
+    *, workspace: Path | None, public: Path | None, trust: Path | None, listen: tuple[str, int], **options: Any
+) -> None:
+    """Serve a log: tiles to anyone, new entries from submit keys. 在网络上提供日志。
+
+    \b
+    mingzheng log serve --workspace W --trust trust --listen 127.0.0.1:8600
+    mingzheng log serve --public mirror/public
+
+    Needs the extra `server`: pip install 'mingzheng[server]'. Put a proxy with TLS in front. 前面请放置带 TLS 的代理。
+    """
+    if (public is not None) and (trust is not None):
+        raise click.UsageError("--trust 只用于 --workspace (--trust goes with --workspace)")
+    if public is None and workspace is None:
+        raise click.UsageError("请给出 --workspace 或 --public (give --workspace or --public)")
+    if importlib.util.find_spec("sanic") is None:  # said before any key is asked for
+        raise click.UsageError("需要 pip install 'mingzheng[server]' (needs the extra `server`)")
+    write = None
+    if public is None:
+        assert workspace is not None  # one of the two
+        write, public = _write_plan(workspace, trust, options), workspace / LOG / PUBLIC
+    _log_json()
+    fetcher = DirectoryFetcher(public)
+    run(ServePlan(fetcher=fetcher, host=listen[0], port=listen[1], chinese=_chinese(), write=write))
+
+
+@click.command("submit-key")
+@WORKSPACE
+@click.option("--issuer", type=int, required=True, help="Issuer number. 机构编号。")
+@SECRET
+def submit_key_command(workspace: Path, *, issuer: int, **options: Any) -> None:
+    """Make a key that submits an issuer's entries to a served log. 为机构生成提交密钥。
+
+    \b
+    mingzheng log submit-key --workspace W --issuer 1
+
+    `trust export` takes its public half along. 公钥随 trust export 一起导出。
+    """
+    with open_workspace(workspace, options) as opened:
+        if opened.config.issuer(issuer) is None:
+            raise OptionError(f"没有编号为 {issuer} 的机构", f"there is no issuer {issuer}")
+        kid = opened.add_key(Role.SUBMIT, issuer)
+    click.echo(kid.hex())
+
+
+class _Keys:
+    """`book.ActKeys` that can be read again while the log is open."""
+
+    def __init__(self, read: Callable[[], ActKeys]) -> None:
+        self._read = read
+        self._now = read()
+
+    def again(self) -> Callable[[Kid], KeyRecord | None]:
+        """Read again; the way to the records. Raises what reading raises, and keeps what was."""
+        self._now = self._read()
+        return self._now.record
+
+    def record(self, kid: Kid) -> KeyRecord | None:
+        """See ActKeys."""
+        return self._now.record(kid)
+
+    def may_name(self, issuer: int, origin: int) -> bool:
+        """See ActKeys."""
+        return self._now.may_name(issuer, origin)
+
+
+def _write_plan(workspace: Path, trust: Path | None, options: dict[str, Any]) -> WritePlan:
+    """Read what is needed out of the workspace, and let go of its lock."""
+    with open_workspace(workspace, options) as opened:
+        identity, config, directory = opened.log_identity(), opened.config, opened.root / LOG
+
+    keys = _Keys(lambda: config if trust is None else TrustActKeys(load_store(trust).data))
+    memory = default_memory_dir(os.environ)
+    limits = replace(GateLimits(), address=None) if options["no_address_limit"] else GateLimits()
+    return WritePlan(
+        open_log=lambda: EmbeddedLog.open(directory, identity, act_keys=keys, memory_dir=memory),
+        origin_number=identity.origin_number,
+        origin_name=identity.origin_name,
+        records=keys.again,
+        gate=limits,
+    )
+
+
+def _log_json() -> None:
+    """From here on our own lines are JSON, from INFO up."""
+    ours = logging.getLogger("mingzheng")
+    for handler in ours.handlers:
+        handler.setFormatter(JsonLines())
+    ours.setLevel(min(ours.level or logging.INFO, logging.INFO))
+
+
+def _chinese() -> Callable[[str], str]:
+    text = importlib.resources.files("mingzheng").joinpath("errors_zh.json").read_text(encoding="utf-8")
+    return partial(_sentence, json.loads(text))
+
+
+def _sentence(table: dict[str, str], code: str) -> str:
+    return table.get(code, "")
