@@ -22,6 +22,7 @@ from mingzheng.issuer.config import CREDENTIAL_ALGS, IssuerSpec
 from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_status, refresh_status
 from mingzheng.issuer.issue import Issued, Request, prepare
 from mingzheng.issuer.issue import issue as issue_records
+from mingzheng.issuer.landmarks import kept_landmark, refresh_landmark
 from mingzheng.issuer.lifecycle import Target
 from mingzheng.issuer.options import (
     AS_OF,
@@ -53,6 +54,7 @@ from mingzheng.issuer.refusals import FaultyRecordsError, RefusalError
 from mingzheng.issuer.render import Outbox
 from mingzheng.issuer.schema import FileForm
 from mingzheng.issuer.sealconfig import FORMATS
+from mingzheng.issuer.serve_cli import serve_command, submit_key_command
 from mingzheng.issuer.witnessing import POLICY, cosign_head, cosigned_head, full_receipt, read_policy
 from mingzheng.issuer.workspace import LOG, Foundation, Workspace, log_vkey
 from mingzheng.keys.cli import show_command, trust_group
@@ -341,6 +343,10 @@ def trust_export(directory: Path, *, as_json: bool, lang: show.Lang, **options: 
     print_lines([show.exported_json(exported)], [show.exported_text(exported, lang)], as_json)
 
 
+log_group.add_command(serve_command)
+log_group.add_command(submit_key_command)
+
+
 @log_group.command("prove")
 @WORKSPACE
 @click.option("--serial", type=int, required=True, help="Serial. 序号。")
@@ -416,6 +422,25 @@ def log_status(*, as_json: bool, lang: show.Lang, **options: Any) -> None:
             body = read_status(opened, spec.number)
             assert body is not None  # just refreshed
             print_lines([show.status_json(body, made=made)], [show.status_text(body, lang, made=made)], as_json)
+
+
+@log_group.command("landmark")
+@COMMON
+def log_landmark(*, as_json: bool, lang: show.Lang, **options: Any) -> None:
+    """Make the log's landmark list if it is due, and show it. 生成并查看地标清单。
+
+    \b
+    mingzheng log landmark --workspace W
+
+    With witnesses `trust export` does it, too, and takes the list along.
+    有见证方时 trust export 也会生成，并随信任数据导出。
+    """
+    with open_workspace(options["workspace"], options) as opened:
+        made = refresh_landmark(opened, now=time_of(opened, options["as_of"]))
+        kept = kept_landmark(opened)
+    if kept is None:
+        raise RefusalError("日志还是空的", "the log is still empty")
+    print_lines([show.landmark_json(kept.body, made=made)], [show.landmark_text(kept.body, lang, made=made)], as_json)
 
 
 @log_group.command("resume")

@@ -3,8 +3,8 @@
 Source: DESIGN §7, docs/spec/status.md, docs/spec/witness.md. Issuers, bodies, keys with their scopes, the origin,
 profiles, page templates, digests of the fonts, the table of seals, the log's checkpoint, and per issuer a status list
 with the full receipt of its log entry: a new one if the last is over an hour old or the log has heard of the issuer
-since. With a policy of witnesses these receipts, the checkpoint and the quorum go together, or nothing is exported.
-Only public facts leave the workspace.
+since. With a policy of witnesses these receipts, the checkpoint, the quorum and the log's landmark list
+(docs/spec/landmark.md) go together, or nothing is exported. Only public facts leave the workspace.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from mingzheng.formats.cose import parse_sign1
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.library import read_shipped_templates
 from mingzheng.formats.limits import CborLimits
+from mingzheng.issuer.landmarks import kept_landmark, landmark_blobs, refresh_landmark
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.refusals import ForeignStoreError
 from mingzheng.issuer.rows import StatusRow
@@ -84,6 +85,8 @@ class Exported:
 def export_trust(workspace: Workspace, directory: Path, *, now: int) -> Exported:
     """Write the workspace's trust data into the store `directory`, one generation up. `now`: seconds."""
     settle(workspace, now=now)
+    if read_policy(workspace) is not None:
+        refresh_landmark(workspace, now=now)
     made = sum(refresh_status(workspace, spec.number, now=now) for spec in workspace.config.issuers)
     witnessed = _witnessed(workspace)
     generation = workspace.ledger.next_generation(at_least=_generation_of(directory, workspace) + 1)
@@ -145,6 +148,8 @@ def trust_files(
     blobs[CHECKPOINT_BLOB.format(origin=config.origin.number)] = (
         workspace.log.checkpoint() if witnessed is None else witnessed.head.note
     )
+    if witnessed is not None:
+        blobs |= landmark_blobs(workspace, witnessed.head)
     for spec in config.issuers:
         status = workspace.ledger.status(spec.number)
         if status is not None:
@@ -166,14 +171,16 @@ def trust_files(
 
 
 def _witnessed(workspace: Workspace) -> Witnessed | None:
-    """The policy and a cosigned head that covers every status list; None without a policy.
+    """The policy and a cosigned head that covers every list; None without a policy.
 
     Raises QuorumNotMetError: trust data that demand witnesses and lack them would decide nothing.
     """
     policy = read_policy(workspace)
     if policy is None:
         return None
-    needed = 1 + max((_index_of(row) for row in _statuses(workspace)), default=-1)
+    kept = kept_landmark(workspace)
+    indexes = [_index_of(row) for row in _statuses(workspace)] + ([] if kept is None else [kept.index])
+    needed = 1 + max(indexes, default=-1)
     head = cosigned_head(workspace, policy)
     if head is None or head.size < needed:
         found = cosign_head(workspace, policy)

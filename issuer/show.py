@@ -13,6 +13,8 @@ from mingzheng.formats.profile import ProfileSet, Window
 from mingzheng.issuer.faults import Fault
 from mingzheng.issuer.places import kind_name, place_name
 from mingzheng.issuer.schema import FileForm
+from mingzheng.log.hashing import HASH_BYTES
+from mingzheng.log.landmark import LandmarkBody
 from mingzheng.log.status import StatusBody
 
 if TYPE_CHECKING:
@@ -262,6 +264,31 @@ def status_text(body: StatusBody, lang: Lang, *, made: bool) -> str:
         return words.format(body.issuer, "新清单" if made else "现行清单", *counts)
     words = "issuer {} {}: serials below {}, {} revoked, {} superseded, {} void, {} suspended"
     return words.format(body.issuer, "new list" if made else "list in force", *counts)
+
+
+def landmark_json(body: LandmarkBody, *, made: bool) -> Json:
+    """The log's landmark list in force."""
+    return {
+        "type": "landmark",
+        "origin": body.head.origin,
+        "made": made,
+        "this_update": body.this_update,
+        "next_update": body.next_update,
+        "start": body.start,
+        "size": body.head.size,
+        "rounds": len(body.rounds),
+        "blocks": len(body.roots) // HASH_BYTES,
+    }
+
+
+def landmark_text(body: LandmarkBody, lang: Lang, *, made: bool) -> str:
+    """The log's landmark list for people."""
+    figures = (body.head.origin, body.start, body.head.size, len(body.roots) // HASH_BYTES)
+    if lang == "zh":
+        words = "日志 {} {}：条目 [{}, {})，{} 个块"
+        return words.format(figures[0], "新地标清单" if made else "现行地标清单", *figures[1:])
+    words = "log {} {}: entries [{}, {}), {} blocks"
+    return words.format(figures[0], "new landmark list" if made else "landmark list in force", *figures[1:])
 
 
 def _window_json(window: Window | None) -> Json:

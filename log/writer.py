@@ -7,7 +7,7 @@ log again, which rolls forward or refuses.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from mingzheng.log.block import Block, block_of
@@ -192,6 +192,10 @@ class Log:
     def issuers(self) -> list[int]:
         """Issuers with an entry here."""
         return self._db().issuers()
+
+    def rounds(self) -> Iterable[tuple[int, int]]:
+        """Every round [start, stop), rising."""
+        return self._db().all_rounds()
 
     def database_faults(self) -> list[str]:
         """The storage's own check of its state; for `fsck`."""

@@ -209,6 +209,19 @@ def test_every_act_has_its_command() -> None:
     assert (status["void"], status["made"]) == (1, False)
 
 
+def test_log_landmark_makes_a_list_and_shows_it() -> None:
+    make()
+    with pytest.raises(RefusalError, match="empty"):
+        run(commands.log_group, "landmark")
+    issue()
+    (made,) = lines(run(commands.log_group, "landmark", "--json"))
+    assert (made["type"], made["made"], made["start"], made["size"], made["blocks"]) == ("landmark", True, 0, 4, 1)
+    assert "现行地标清单" in run(commands.log_group, "landmark").stdout
+    assert (
+        "landmark list in force: entries [0, 4), 1 blocks" in run(commands.log_group, "landmark", "--lang", "en").stdout
+    )
+
+
 @pytest.mark.parametrize(
     "target",
     [

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -109,15 +109,18 @@ def test_issuing_goes_on_without_witnesses_and_exporting_does_not(scene: Scene) 
     scene.export()
     context = scene.context()
     found = scene.judged(issued.row.serial, context)
+    assert found.inclusion.grade is Grade.WITNESSED  # by the landmark list, which has its block
+    without = replace(context, landmarks={})
+    found = scene.judged(issued.row.serial, without)
     assert found.inclusion.grade is Grade.LOG_WORD  # what was printed stays what it was
-    assert verdict_for(found.findings, context) is Code.CANNOT_DECIDE
+    assert verdict_for(found.findings, without) is Code.CANNOT_DECIDE
     with scene.office.open() as workspace:
         policy = read_policy(workspace)
         assert policy is not None
         head = cosigned_head(workspace, policy)
         assert issued.row.leaf_index is not None
         later = full_receipt(workspace, issued.row.leaf_index, head=head)
-    better = judge([Met(data=token_of(issued.row), prefix=None)], context, full_receipts=[later])
+    better = judge([Met(data=token_of(issued.row), prefix=None)], without, full_receipts=[later])
     assert better.inclusion.grade is Grade.WITNESSED
     assert verdict_for(better.findings, context) is Code.VALID_COMPARE
 
