@@ -65,6 +65,8 @@ EFFECTFUL: dict[str, set[str]] = {
         "auditfiles",
         "gather",
         "headcheck",
+        "follow_cli",
+        "logargs",
         "httpfetch",
         "mirror",
         "repair",
@@ -78,6 +80,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "servernode",
         "serverqueue",
         "serverrun",
+        "submitclient",
         "witnessstore",
         "witnessnode",
         "witnessclient",
@@ -134,7 +137,7 @@ HOMES = {
     "pkcs11": {"keys.sealtoken"},
     "psycopg": {"log.postgres"},
     "sqlite3": {"log", "issuer", "mingzheng.doctor"},
-    "click": {"mingzheng", "keys.cli", "keys.trust_cli", "log.cli", "log.witness_cli", "issuer", "verifier.cli"},
+    "click": {"mingzheng", "keys.cli", "keys.trust_cli", "log.cli", "log.follow_cli", "log.logargs", "log.witness_cli", "issuer", "verifier.cli"},
 }
 
 # The closure of verifier.pipeline is also the port scope of a browser verifier: no effectful module in it.
