@@ -235,11 +235,9 @@ class _RowCheck:
     def __init__(self, database: StateRows, origin: int, name: str, root: RootAt) -> None:
         self._database = database
         begins, carried = begins_of(database), database.carried()
-        self._book = (
-            Book(origin=origin, origin_name=name, keys=None)
-            if begins is None
-            else book_after(parse_carried(carried), begins, origin=origin, origin_name=name, keys=None)
-        )
+        self._book = Book(origin=origin, origin_name=name, keys=None)
+        if begins is not None:
+            self._book = book_after(parse_carried(carried), begins, self._book)
         self._root = root
         self._rounds = [tuple(item) for item in database.all_rounds()]
         self._round = 0

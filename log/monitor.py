@@ -8,6 +8,7 @@ head moves only when nothing speaks against the new one.
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from mingzheng.keys.errors import KeysError
@@ -21,7 +22,15 @@ from mingzheng.log.book import Book
 from mingzheng.log.checkpoint import Checkpoint
 from mingzheng.log.client import Fetcher, FetchError, LogReader, TileUntrueError
 from mingzheng.log.collected import Found, OriginKeys, ReceiptCheck, compare_heads
-from mingzheng.log.entry import ActEntry, IssueEntry, KeyEventEntry, NoticeEntry
+from mingzheng.log.entry import (
+    ActEntry,
+    IssueEntry,
+    KeyEventEntry,
+    NoticeEntry,
+    OriginHead,
+    ShardEntry,
+    encode_entry,
+)
 from mingzheng.log.errors import EntryError, LogError
 from mingzheng.log.fastentry import read_entry
 from mingzheng.log.gather import Gatherer, TooLongError
@@ -29,6 +38,7 @@ from mingzheng.log.hashing import Hash
 from mingzheng.log.headcheck import check_witnesses
 from mingzheng.log.patterns import BurstLimit
 from mingzheng.log.rulecheck import RuleCheck
+from mingzheng.log.shard import book_after, carried_of_book, encode_carried, parse_carried, shard_entry
 
 MAX_ALARMS = 10_000
 MAX_CHARGES = 256
@@ -36,6 +46,18 @@ SAVE_EVERY = 131_072
 FORKS = frozenset({"audit.split_view", "audit.rollback", "audit.history_changed"})
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """The frozen heads that a log goes on from, and the encoded carried state (docs/spec/storage.md, Shards)."""
+
+    heads: tuple[OriginHead, ...]
+    carried: bytes
+
+    def begins(self) -> ShardEntry:
+        """Entry 0 of that log."""
+        return shard_entry(self.heads, self.carried)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +78,7 @@ class AuditReport:
     receipts_agreed: int
     notes: tuple[str, ...]
     evidence_files: tuple[str, ...]
+    closed: Before | None = None  # of a closed log: what its successor must go on from
 
     @property
     def clean(self) -> bool:
@@ -74,6 +97,7 @@ class AuditPlan:
     receipts_dir: Path | None
     bursts: tuple[BurstLimit, ...] = ()
     from_start: bool = False
+    before: Before | None = None  # of a log that goes on from a frozen one: the `closed` of that one's report
 
 
 def audit(plan: AuditPlan) -> AuditReport:
@@ -98,6 +122,7 @@ class _Audit:
         self._counts: Mapping[int, Mapping[str, int]] = {}
         self._entries = self._start = 0
         self._agreed = 0
+        self._closed: Before | None = None
 
     def run(self) -> AuditReport:
         before = None if self._files is None else self._files.head()
@@ -126,6 +151,7 @@ class _Audit:
             receipts_agreed=self._agreed,
             notes=tuple(self._notes),
             evidence_files=tuple(self._evidence),
+            closed=self._closed,
         )
 
     def _follow(self, before: tuple[bytes, Checkpoint]) -> None:
@@ -152,6 +178,7 @@ class _Audit:
             self._alarm(alarm)
         for alarm in self._compromises(check, trust):
             self._alarm(alarm)
+        self._closed = self._end(check.book)
         gatherer = Gatherer(self._reader, check.good_events)
         for found in check_witnesses(self._reader, gatherer, plan.keys, trust, before):
             self._found(found)
@@ -163,6 +190,8 @@ class _Audit:
         """A rule check as the last run left it, or a fresh one."""
         plan = self._plan
         rules = rules_digest(trust, number=plan.keys.number, name=plan.keys.name, limits=plan.bursts)
+        if plan.before is not None:  # another predecessor, another book
+            rules = sha256(rules + encode_entry(plan.before.begins())).digest()
         check = self._rule_check(trust)
         try:
             kept = None if self._files is None or plan.from_start else self._files.progress()
@@ -184,9 +213,20 @@ class _Audit:
         return 0 < position <= self._reader.checkpoint().size and self._reader.root_at(position) == root
 
     def _rule_check(self, trust: TrustData) -> RuleCheck:
-        keys = self._plan.keys
+        keys, before = self._plan.keys, self._plan.before
         book = Book(origin=keys.number, origin_name=keys.name, keys=TrustActKeys(trust))
+        if before is not None:
+            book = book_after(parse_carried(before.carried), before.begins(), book)
         return RuleCheck(book, self._reader.root_at, self._plan.bursts)
+
+    def _end(self, book: Book) -> Before | None:
+        """What the successor of a closed log must go on from."""
+        if book.closed is None:
+            return None
+        head = self._reader.checkpoint()
+        mine = OriginHead(origin=self._plan.keys.number, size=head.size, root=head.root)
+        heads = () if self._plan.before is None else self._plan.before.heads
+        return Before(heads=(*heads, mine), carried=encode_carried(carried_of_book(book)))
 
     def _judge(self, check: RuleCheck, rules: bytes) -> None:
         """Every entry from the start on; how far it came is kept at ends of rounds."""

@@ -5,7 +5,7 @@ Runs of serials keep it small: a thousandth of the serials' number where few wer
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import groupby, pairwise
 from typing import ClassVar, TypeVar
@@ -13,7 +13,7 @@ from typing import ClassVar, TypeVar
 from mingzheng.formats import cbor
 from mingzheng.formats.errors import FormatError
 from mingzheng.keys.kid import KID_BYTES, Kid
-from mingzheng.log.book import STATES, ActKeys, Book, IssuerBook
+from mingzheng.log.book import STATES, Book, IssuerBook
 from mingzheng.log.densestates import DenseStates
 from mingzheng.log.entry import MAX_NUMBER, MAX_SERIAL, MAX_TIME, OriginHead, ShardEntry, read_bytes, read_int
 from mingzheng.log.errors import EntryError, LogError
@@ -126,9 +126,9 @@ def shard_entry(heads: Sequence[OriginHead], carried: bytes) -> ShardEntry:
     return ShardEntry(origins=tuple(sorted(heads)), sha256=sha256(carried).digest())
 
 
-def book_after(carried: Carried, begins: ShardEntry, *, origin: int, origin_name: str, keys: ActKeys | None) -> Book:
-    """The rule book of the successor before its entry 0."""
-    book = Book(origin=origin, origin_name=origin_name, keys=keys, begins=begins)
+def book_after(carried: Carried, begins: ShardEntry, empty: Book) -> Book:
+    """The rule book of the successor before its entry 0: `empty`, with what is carried over."""
+    book = replace(empty, begins=begins)
     book.retired = dict.fromkeys(sorted(carried.retired), CARRIED)
     for number, found in carried.issuers.items():
         states = DenseStates()

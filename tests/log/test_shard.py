@@ -25,12 +25,14 @@ from logworld import (
     key_event,
     keyed,
     signer,
+    trust,
 )
 
 from mingzheng.keys.alg import Alg
 from mingzheng.log.acts import ActType, SerialState
 from mingzheng.log.book import CODE_OF, STATES, Book
 from mingzheng.log.checkpoint import open_checkpoint
+from mingzheng.log.collected import OriginKeys
 from mingzheng.log.entry import (
     CloseEntry,
     FillerEntry,
@@ -43,6 +45,7 @@ from mingzheng.log.entry import (
 )
 from mingzheng.log.fsck import check_storage, fsck
 from mingzheng.log.hashing import Hash, leaf_hash
+from mingzheng.log.monitor import AuditPlan, Before, audit
 from mingzheng.log.receipt import (
     parse_compact_receipt,
     parse_tlog_proof,
@@ -72,6 +75,7 @@ from mingzheng.log.shard import (
 )
 from mingzheng.log.state import Carry
 from mingzheng.log.statusmaker import make_status, status_body
+from mingzheng.log.store import StoreFetcher
 from mingzheng.log.writer import Log
 
 NAME_8 = "log.example.cn/2"
@@ -306,6 +310,62 @@ def test_receipts_of_the_frozen_log_go_on_and_prove_under_the_new_one(shards: Sh
     assert verify_compact_receipt(other, leaf_hash(issue(61)), key=RECEIPT_8.public_key, block_height=4) == 2
 
 
+def _plan(log: Log, identity: LogIdentity, before: Before | None) -> AuditPlan:
+    data = trust()
+    receipt_8, checkpoint_8 = RECEIPT_8.public_key, IDENTITY_8.checkpoint_signer.public_key
+    keys = {
+        kid: replace(record, origins=frozenset({7, 8})) if record.issuer else record
+        for kid, record in data.keys.items()
+    }
+    keys[receipt_8.kid] = replace(
+        keys[RECEIPT.public_key.kid], kid=receipt_8.kid, public_key=receipt_8, origins=frozenset({8})
+    )
+    keys[checkpoint_8.kid] = replace(
+        keys[IDENTITY.checkpoint_signer.public_key.kid],
+        kid=checkpoint_8.kid,
+        public_key=checkpoint_8,
+        origins=frozenset({8}),
+        name=NAME_8,
+    )
+    origins = {**data.origins, 8: replace(data.origins[7], number=8, name=NAME_8)}
+    return AuditPlan(
+        fetcher=StoreFetcher(log._store),
+        keys=OriginKeys(
+            number=identity.origin_number,
+            name=identity.origin_name,
+            block_height=4,
+            vkey=identity.vkey(),
+            receipt_key=identity.receipt_signer.public_key,
+        ),
+        trust=replace(data, keys=keys, origins=origins),
+        state_file=None,
+        receipts_dir=None,
+        before=before,
+    )
+
+
+def test_an_auditor_follows_over_the_border(tmp_path: Path) -> None:
+    shards = _memory(tmp_path)
+    world = shards.world
+    old = world.create()
+    world.submit(old, *(issue(serial) for serial in range(40)))
+    world.submit(old, act(0, ActType.SUSPEND, [1, 2]), act(1, ActType.REVOKE, [2, 3]), act(2, ActType.VOID, [60]))
+    make_status(old, 1, signer=STATUS, now=world.now)
+    assert audit(_plan(old, IDENTITY, None)).closed is None
+    new = shards.roll(old)
+    world.submit(new, issue(61), act_8(3, ActType.REVOKE, [7]), act_8(4, ActType.REINSTATE, [1]))
+    make_status(new, 1, signer=STATUS, now=world.now)
+    first = audit(_plan(old, IDENTITY, None))
+    assert (first.alarms, first.size) == ((), old.head()[0])
+    assert first.closed is not None
+    second = audit(_plan(new, IDENTITY_8, first.closed))
+    assert (second.alarms, second.size) == ((), new.head()[0])
+    alone = audit(_plan(new, IDENTITY_8, None))
+    assert alone.alarms[0].code == "rule.wrong_shard"  # what it goes on from is not known
+    other = replace(first.closed, carried=encode_carried(Carried(issuers={}, retired=frozenset())))
+    assert audit(_plan(new, IDENTITY_8, other)).alarms[0].code == "rule.wrong_shard"
+
+
 # --- cut short
 
 
@@ -444,7 +504,7 @@ def test_rows_and_entries_carry_the_same(tmp_path: Path) -> None:
         assert book.apply(parse_entry(data), index, reader.root_at) == []
     blob = encode_carried(carried_of_book(book))
     assert shard_entry([OriginHead(7, *old.head())], blob) == parse_entry(new.reader().entry(0))
-    after = book_after(parse_carried(blob), BEGINS, origin=8, origin_name=NAME_8, keys=None)
+    after = book_after(parse_carried(blob), BEGINS, Book(origin=8, origin_name=NAME_8, keys=None))
     assert {number: dict(found.states) for number, found in after.issuers.items()} == {
         number: dict(found.states) for number, found in book.issuers.items()
     }
