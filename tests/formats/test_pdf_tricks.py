@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from pdfedits import BOX, DRAW, EDITS, Sealed, form
 
+from mingzheng.formats.errors import FormatError
 from mingzheng.formats.pdf.integrity import check_pdf
 from mingzheng.formats.pdf.objects import stream
+from mingzheng.formats.pdf.samepage import read_own
 
 Trick = Callable[[Sealed], bytes]
 TRICKS: dict[str, Trick] = {
@@ -142,6 +144,14 @@ def test_what_readers_may_show_differently_is_a_fault(unsealed: Sealed, name: st
     seals, faults = check_pdf(changed)
     assert seals == ()
     assert faults
+
+
+@pytest.mark.parametrize("name", TRICKS)
+def test_no_trick_is_taken_for_a_file_of_ours(unsealed: Sealed, name: str) -> None:
+    """Its page is never compared by its objects alone."""
+    assert read_own(unsealed.data).seals == ()
+    with pytest.raises(FormatError):
+        read_own(TRICKS[name](unsealed))
 
 
 def test_there_are_many_tricks() -> None:

@@ -24,9 +24,11 @@ from mingzheng.formats.ofd.integrity import check_ofd
 from mingzheng.formats.ofd.package import Package, read_package
 from mingzheng.formats.ofd.ses import encode_seal, encode_seal_info, encode_signature, encode_tbs, parse_seal
 from mingzheng.formats.page import Rect
+from mingzheng.formats.sniff import FileKind
 from mingzheng.keys.sm2backend import can_sign
 from mingzheng.keys.sm3 import sm3
 from mingzheng.verifier.findings import Code
+from mingzheng.verifier.pagejudge import PageBench
 from mingzheng.verifier.pageoutcome import PageOutcome
 from mingzheng.verifier.pipeline import verify_extracted
 from mingzheng.verifier.report import Report
@@ -330,6 +332,15 @@ def test_an_edit_is_not_valid(desk: Desk, seals: str, kind: str) -> None:
     verdict = desk.verdict(edited(getattr(desk, seals), EDITS[kind]))
     assert verdict is not Code.VALID
     assert verdict is not Code.VALID_COMPARE or kind in TOLERATED
+
+
+@pytest.mark.parametrize("seals", ["one", "two"])
+def test_no_edited_page_is_proved_without_drawing_it(desk: Desk, seals: str) -> None:
+    bench = PageBench(desk.context, limits=LIMITS_DEFAULT, drawn=False)
+    copy: Copy = getattr(desk, seals)
+    assert bench.proved_rows(copy.sealed, FileKind.OFD, "x.ofd")[0].verdict is Code.VALID
+    for kind, edit in [*EDITS.items()][:: 1 if FULL else 4]:
+        assert bench.proved_rows(edited(copy, edit), FileKind.OFD, "x.ofd") == (), kind
 
 
 class Equal:

@@ -12,16 +12,18 @@ import pytest
 from conftest import FULL
 from ofdworld import LIST, PAGE, Copy, Desk, Files, open_desk, packed
 
-from mingzheng.formats.limits import OFD_LIMITS
+from mingzheng.formats.limits import LIMITS_DEFAULT, OFD_LIMITS
 from mingzheng.formats.ofd.document import read_ofd
 from mingzheng.formats.ofd.doubt import doubt_of
 from mingzheng.formats.ofd.drawfont import CharacterMap
 from mingzheng.formats.ofd.package import read_package
 from mingzheng.formats.page import Rect, TextRun
+from mingzheng.formats.sniff import FileKind
 from mingzheng.keys.sealtable import EMPTY_TABLE
 from mingzheng.keys.sm2backend import can_sign
 from mingzheng.verifier.bulk import FileJudge
 from mingzheng.verifier.findings import Code
+from mingzheng.verifier.pagejudge import PageBench
 
 pytestmark = pytest.mark.skipif(not can_sign(), reason="no libcrypto that signs with SM2")
 
@@ -327,6 +329,15 @@ def test_a_false_page_under_good_seals_differs(desk: Desk, trick: str) -> None:
     if trick == "drawings of the font swapped":
         return
     assert report.verdict is Code.PAGE_MISMATCH or {"PAGE_NOT_COMPARED"} <= {item.code for item in report.findings}
+
+
+def test_no_trick_under_good_seals_is_proved_without_drawing_it(desk: Desk) -> None:
+    """The body's own key sealed it."""
+    bench = PageBench(desk.context, limits=LIMITS_DEFAULT, drawn=False)
+    assert bench.proved_rows(desk.sealed(desk.one), FileKind.OFD, "x.ofd")[0].verdict is Code.VALID
+    tricks = [*SEEN.items(), *DOUBTED.items()]
+    for name, trick in tricks if FULL else tricks[::4]:
+        assert bench.proved_rows(desk.sealed(desk.one, trick), FileKind.OFD, "x.ofd") == (), name
 
 
 @pytest.mark.parametrize("trick", DOUBTED)
