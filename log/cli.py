@@ -1,32 +1,36 @@
-"""`mingzheng log audit` and `log evidence`; the commands that need a workspace are added by the issuer's room.
+"""`mingzheng log audit` and `log evidence`; `follow_cli` has those that follow a log or repair one.
+
+The commands that need a workspace are added by the issuer's room.
 
 Exit status: 0 clean, 1 alarms, 2 usage, 4 a file of the auditor's own cannot be read or written.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mingzheng.formats.civil import format_day
-from mingzheng.keys.errors import KeysError
-from mingzheng.keys.note import parse_note
 from mingzheng.keys.snapshot import load_store
-from mingzheng.keys.trust import TrustData
-from mingzheng.keys.vkey import parse_vkey, vkey_for
 from mingzheng.log.alarms import Lang, sentence
-from mingzheng.log.block import MAX_HEIGHT
-from mingzheng.log.client import CHECKPOINT, DirectoryFetcher
-from mingzheng.log.collected import OriginKeys
 from mingzheng.log.evidence import EvidenceError, check_evidence, parse_evidence
+from mingzheng.log.follow_cli import mirror_command, repair_command, watch_command
 from mingzheng.log.fsck import FsckReport
+from mingzheng.log.logargs import DIRECTORY, TRUST, VKEY, OpenLog, keys_of_origin, keys_of_vkey, text_or_file
 from mingzheng.log.monitor import AuditPlan, AuditReport, audit
+from mingzheng.log.patterns import MAX_LIMITS, BurstError, BurstLimit, parse_burst
 
 EXIT_ALARMS = 1
 MAX_SHOWN = 100
 _NOTES_ZH = {
     "no trust data: entries were hashed, not read": "没有信任数据：只核对了条目的哈希，没有读内容",
     "more alarms were left out": "还有更多警报未列出",
+}
+_COUNTED_ZH = {
+    " receipts are of other origins": "份回执属于别的日志",
+    " alarms without an evidence file": "项警报没有证据文件：过多，或过长",
 }
 _TYPES_ZH = {
     "act": "行为",
@@ -43,7 +47,6 @@ _TYPES_ZH = {
     "supersede": "取代",
 }
 
-_DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _LANG = click.option(
     "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="Language. 语言。"
@@ -55,52 +58,56 @@ def log_group() -> None:
     """The transparency log: audit, prove, check. 透明日志：审计、证明、检查。"""
 
 
+for _command in (watch_command, mirror_command, repair_command):
+    log_group.add_command(_command)
+
+
 @log_group.command("audit")
-@click.argument("directory", type=_DIRECTORY)
-@click.option("--trust", type=_DIRECTORY, help="Trust store that names the log. 信任数据目录。")
-@click.option("--vkey", help="Verifier key (text or file) of any tlog-tiles log. 任意日志的验证公钥。")
+@click.argument("log")
+@TRUST
+@VKEY
 @click.option("--state", type=_FILE, help="Remember the head here; next time, follow from it. 记住树头，下次据此跟踪。")
-@click.option("--receipts", type=_DIRECTORY, help="Check receipts collected in the field. 核对收集到的回执。")
+@click.option("--receipts", type=DIRECTORY, help="Check receipts collected in the field. 核对收集到的回执。")
+@click.option("--burst", "bursts", multiple=True, help="Alarm over KIND:N/day or KIND:N/hour; * for any. 签发限额。")
+@click.option("--from-start", is_flag=True, help="Judge every entry again. 从头重新核对。")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on one line. 输出 JSON。")
 @_LANG
 @click.pass_context
-def audit_command(
-    ctx: click.Context,
-    /,
-    directory: Path,
-    *,
-    trust: Path | None,
-    vkey: str | None,
-    as_json: bool,
-    lang: Lang,
-    **files: Path | None,
-) -> None:
-    """Check everything a log directory serves, and ours by its entry rules. 审计日志目录。
+def audit_command(ctx: click.Context, /, log: str, *, as_json: bool, lang: Lang, **options: Any) -> None:
+    """Check everything a log serves, and ours by its entry rules. LOG: a directory or an address. 审计日志。
 
     \b
     mingzheng log audit log --trust trust --state audit.json --receipts collected
+    mingzheng log audit https://log.example.cn/1 --trust trust --state audit.json --burst 1:3000/day
     mingzheng log audit log --vkey log.vkey
     """
-    if (trust is None) == (vkey is None):
-        raise click.UsageError("give either --trust or --vkey. 请给出 --trust 或 --vkey 之一。")
-    data = None if trust is None else load_store(trust).data
-    keys = keys_of_vkey(_text_or_file(vkey)) if vkey is not None else keys_of_trust(data, directory)
-    plan = AuditPlan(
-        fetcher=DirectoryFetcher(directory),
-        keys=keys,
-        trust=data,
-        state_file=files["state"],
-        receipts_dir=files["receipts"],
-    )
-    plan.fetcher.fetch(CHECKPOINT)  # a directory without one is no log: the caller's mistake, not the log's
-    report = audit(plan)
+    with OpenLog(log, trust=options["trust"], vkey=options["vkey"]) as opened:
+        plan = AuditPlan(
+            fetcher=opened.fetcher,
+            keys=opened.keys,
+            trust=opened.data,
+            state_file=options["state"],
+            receipts_dir=options["receipts"],
+            bursts=_bursts(options["bursts"]),
+            from_start=options["from_start"],
+        )
+        report = audit(plan)
     click.echo(json.dumps(report_json(report), ensure_ascii=False) if as_json else report_text(report, lang))
     ctx.exit(0 if report.clean else EXIT_ALARMS)
 
 
+def _bursts(texts: Sequence[str]) -> tuple[BurstLimit, ...]:
+    if len(texts) > MAX_LIMITS:
+        raise click.UsageError(f"--burst: at most {MAX_LIMITS}. 最多 {MAX_LIMITS} 条。")
+    try:
+        return tuple(parse_burst(text) for text in texts)
+    except BurstError as error:
+        raise click.UsageError(f"--burst: {error}") from error
+
+
 @log_group.command("evidence")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--trust", type=_DIRECTORY, help="Trust store that names the log. 信任数据目录。")
+@TRUST
 @click.option("--origin", help="Origin name, with --trust. 日志名称。")
 @click.option("--vkey", help="Verifier key (text or file), for two heads. 日志的验证公钥。")
 @click.pass_context
@@ -112,10 +119,12 @@ def evidence_command(
     \b
     mingzheng log evidence audit.json.evidence/0000.json --vkey log.vkey
     """
+    data = None
     if vkey is not None and trust is None:
-        keys = keys_of_vkey(_text_or_file(vkey))
+        keys = keys_of_vkey(text_or_file(vkey))
     elif trust is not None and origin is not None and vkey is None:
-        keys = keys_of_origin(load_store(trust).data, origin)
+        data = load_store(trust).data
+        keys = keys_of_origin(data, origin)
     else:
         raise click.UsageError("give --vkey, or --trust with --origin. 请给出 --vkey，或 --trust 与 --origin。")
     try:
@@ -125,44 +134,12 @@ def evidence_command(
             origin=keys.name,
             receipt_key=keys.receipt_key,
             block_height=keys.block_height,
+            trust=data,
         )
     except EvidenceError as error:
         click.echo(f"not proved 未能证明 [{error.code}]: {error}")
         ctx.exit(EXIT_ALARMS)
     click.echo(f"proved 已证明: {kind} ({keys.name})")
-
-
-def keys_of_vkey(text: str) -> OriginKeys:
-    """A log known by its verifier key alone: its name is the origin. Raises a usage error."""
-    try:
-        vkey = parse_vkey(text.strip())
-    except KeysError as error:
-        raise click.UsageError(f"--vkey: {error}") from error
-    return OriginKeys(number=0, name=vkey.name, block_height=MAX_HEIGHT, vkey=vkey, receipt_key=None)
-
-
-def keys_of_trust(data: TrustData | None, directory: Path) -> OriginKeys:
-    """The keys of the log whose checkpoint lies in `directory`. Raises a usage error if the trust data
-    lack it, FetchError or a KeysError if there is no readable checkpoint."""
-    assert data is not None  # one of the two options was given
-    text = parse_note(DirectoryFetcher(directory).fetch(CHECKPOINT)).text
-    return keys_of_origin(data, text.split("\n", 1)[0])
-
-
-def keys_of_origin(data: TrustData, name: str) -> OriginKeys:
-    """The keys of an origin by its name. Raises a usage error."""
-    for origin in data.origins.values():
-        record = data.checkpoint_key(origin.number)
-        if origin.name == name and record is not None:
-            receipt = data.receipt_key(origin.number)
-            return OriginKeys(
-                number=origin.number,
-                name=origin.name,
-                block_height=origin.block_height,
-                vkey=vkey_for(record.name, record.public_key),
-                receipt_key=None if receipt is None else receipt.public_key,
-            )
-    raise click.UsageError(f"the trust data know no log {name!r}. 信任数据里没有这个日志。")
 
 
 def report_json(report: AuditReport) -> dict[str, object]:
@@ -172,6 +149,7 @@ def report_json(report: AuditReport) -> dict[str, object]:
         "size": report.size,
         "root": report.root.hex(),
         "followed_from": report.followed_from,
+        "resumed_from": report.resumed_from,
         "clean": report.clean,
         "entries": report.entries,
         "counts": {format_day(day): dict(sorted(counts.items())) for day, counts in sorted(report.counts.items())},
@@ -199,6 +177,8 @@ def report_text(report: AuditReport, lang: Lang) -> str:
     lines = [head]
     if report.followed_from is not None:
         lines.append(f"{'自上次的大小跟踪' if zh else 'followed from size'} {report.followed_from}")
+    if report.resumed_from:
+        lines.append(f"{'此前已核对的条目' if zh else 'entries judged before'} {report.resumed_from}")
     for day, counts in sorted(report.counts.items()):
         lines.append(f"{format_day(day)}  " + "  ".join(_count(what, n, lang) for what, n in sorted(counts.items())))
     if report.receipts_agreed:
@@ -229,8 +209,11 @@ def _count(what: str, count: int, lang: Lang) -> str:
 def _note(note: str, lang: Lang) -> str:
     if lang != "zh":
         return note
-    number, mark, _ = note.partition(" receipts are of other origins")
-    return f"{number} 份回执属于别的日志" if mark else _NOTES_ZH.get(note, note)
+    for ending, zh in _COUNTED_ZH.items():
+        number, mark, _ = note.partition(ending)
+        if mark:
+            return f"{number} {zh}"
+    return _NOTES_ZH.get(note, note)
 
 
 def fsck_text(report: FsckReport, lang: Lang) -> str:
@@ -258,13 +241,3 @@ def fsck_json(report: FsckReport) -> dict[str, object]:
         "bundles": report.bundles,
         "faults": faults,
     }
-
-
-def _text_or_file(value: str) -> str:
-    path = Path(value)
-    if "+" in value and not path.is_file():
-        return value
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"--vkey: {path.name} is no text") from error

@@ -4,7 +4,7 @@ Only what `LogReader` has verified is taken. Caps: a stretch of 70,000 entries a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 from mingzheng.formats.civil import day_of_time
 from mingzheng.keys.kid import Kid
@@ -13,7 +13,7 @@ from mingzheng.log.book import DAY_TOLERANCE
 from mingzheng.log.charge import BACKDATED, BURST, COMPROMISED, TIME_BACKWARDS, Charge, can_be_charged
 from mingzheng.log.client import LogReader
 from mingzheng.log.entry import IssueEntry, TimeEntry
-from mingzheng.log.errors import EntryError
+from mingzheng.log.errors import EntryError, LogError
 from mingzheng.log.fastentry import read_entry
 from mingzheng.log.patterns import parse_burst
 from mingzheng.log.stretch import Stretch, build_stretch
@@ -23,8 +23,10 @@ MAX_ENTRIES: Final = 70_000
 MAX_STRETCH_BYTES: Final = 6_000_000
 
 
-class TooLongError(Exception):
+class TooLongError(LogError):
     """The proof would need more entries than a file may hold."""
+
+    code: ClassVar[str] = "evidence.too_long"
 
 
 class Gatherer:
