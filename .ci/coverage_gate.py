@@ -13,6 +13,8 @@ MARKS = "not go and not strace and not wheel and not java"  # they run as suites
 # Complete: every line and every branch.
 COMPLETE = [
     *(f"keys/{name}.py" for name in ("alg", "custody", "errors", "kid", "note", "signer", "snapshot", "trust", "vkey")),
+    *(f"keys/{name}.py" for name in ("cosignature", "mldsa")),
+    *(f"log/{name}.py" for name in ("cosign", "policy", "quorum", "witness", "witnessstore")),
     *(
         f"log/{name}.py"
         for name in (

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mingzheng.keys.errors import KeysError, NoteMalformedError
+from mingzheng.keys.errors import KeysError
 from mingzheng.keys.note import Note, format_line, open_note, parse_note
 from mingzheng.keys.vkey import VerifierKey, decode_base64
 from mingzheng.log.checkpoint import Checkpoint, parse_foreign_checkpoint
@@ -178,9 +178,7 @@ def _open(raw: bytes, origin: str, log_vkeys: Sequence[VerifierKey]) -> tuple[No
         raise _Refused(404, "unknown log")
     try:
         note = open_note(raw, log_vkeys)
-    except NoteMalformedError as error:
-        raise _Refused(400, error.code) from error
-    except KeysError as error:
+    except KeysError as error:  # its form was read with the request
         raise _Refused(403, error.code) from error
     if note.text.startswith(f"{origin}\n0\n") and not note.text.startswith(f"{origin}\n0\n{_encode(EMPTY_ROOT)}\n"):
         raise _Refused(422, "the root is not that of the empty tree")

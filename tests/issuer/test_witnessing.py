@@ -118,6 +118,7 @@ def test_issuing_goes_on_without_witnesses_and_exporting_does_not(scene: Scene) 
         policy = read_policy(workspace)
         assert policy is not None
         head = cosigned_head(workspace, policy)
+        assert full_receipt(workspace, 0, head=None) == workspace.log.full_receipt(0)
         assert issued.row.leaf_index is not None
         later = full_receipt(workspace, issued.row.leaf_index, head=head)
     better = judge([Met(data=token_of(issued.row), prefix=None)], without, full_receipts=[later])

@@ -93,6 +93,23 @@ def test_every_changed_field_fails(case: dict[str, str]) -> None:
             open_note(join_note("\n".join(other) + "\n", [line]), [vkey])
 
 
+@pytest.mark.parametrize("case", HEADS[:2], ids=lambda case: case["alg"])
+def test_a_time_beyond_the_last_fails_whatever_was_signed(case: dict[str, str]) -> None:
+    vkey, signer = parse_vkey(case["vkey"]), signer_of(case)
+    message = {
+        "ed25519": cosignature_message(TEXT, MAX_TIMESTAMP),
+        "ml-dsa-44": checkpoint_message(TEXT, cosigner=case["name"], timestamp=MAX_TIMESTAMP),
+    }[case["alg"]]
+    signature = signer.sign(message)
+    for time in (MAX_TIMESTAMP, MAX_TIMESTAMP + 1, 2**64 - 1):
+        raw = NOTE + format_line(case["name"], vkey.key_hash, time.to_bytes(8) + signature).encode()
+        if time == MAX_TIMESTAMP:
+            assert open_note(raw, [vkey]).verified[0].timestamp == time
+            continue
+        with pytest.raises(NoteSignatureInvalidError):
+            open_note(raw, [vkey])
+
+
 def test_only_ml_dsa_binds_the_name_and_leaves_extension_lines_out() -> None:
     """Why a witness uses one key under one name, and nobody trusts extension lines."""
     for case in HEADS[:2]:

@@ -254,6 +254,8 @@ def test_a_policy_with_no_spelling_is_not_written() -> None:
         format_policy(QuorumPolicy(logs=(), witnesses=policy.witnesses, groups=(), quorum="X1 X2"))
     with pytest.raises(PolicyError):
         format_policy(QuorumPolicy(logs=(), witnesses={"a b": policy.witnesses["X1"]}, groups=(), quorum="none"))
+    with pytest.raises(PolicyError, match="read back"):
+        format_policy(QuorumPolicy(logs=(), witnesses={"X2": policy.witnesses["X1"]}, groups=(), quorum="none"))
 
 
 @given(st.lists(st.sampled_from([*EXAMPLE.splitlines(keepends=True), "quorum none\n", "group g 1 X1\n"]), max_size=14))

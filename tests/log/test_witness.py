@@ -300,6 +300,12 @@ def test_monitors_read_what_was_answered(world: WitnessWorld) -> None:
         assert get(other).status == 404
 
 
+def test_a_log_it_does_not_know(world: WitnessWorld) -> None:
+    assert world.add(OTHER_ORIGIN.request(0, 3))[0] == 404
+    assert world.add(b"old x\n\n")[0] == 400
+    assert world.node.handle("POST", "/sign-subtree", b"", now=NOW).status == 400
+
+
 def test_methods_and_sizes(world: WitnessWorld) -> None:
     handle = world.node.handle
     assert handle("GET", "/add-checkpoint", b"", now=NOW).status == 405

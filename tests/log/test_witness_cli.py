@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 from witnessworld import LOG_VKEY, MAIN, ORIGIN, signer
 
+from mingzheng.keys import custody
 from mingzheng.keys.errors import WrongPassphraseError
 from mingzheng.keys.note import open_note
 from mingzheng.keys.vkey import VerifierKey, format_vkey, parse_vkey
@@ -38,6 +39,12 @@ def good(*arguments: object) -> str:
     result = run(*arguments)
     assert result.exit_code == 0, result.output
     return result.output
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key files say what they cost: 0.2 s each is for products."""
+    monkeypatch.setattr(custody, "SCRYPT_N", 2)
 
 
 @pytest.fixture

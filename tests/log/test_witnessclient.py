@@ -233,6 +233,19 @@ def test_a_slow_witness_does_not_hold_up_the_others(net: Net) -> None:
     assert "in time" in found.failures["w2"].detail
 
 
+def test_no_time_at_all_asks_nobody(net: Net) -> None:
+    found = collect(head(6), policy(), transport=net, sizes={}, deadline=0.0)
+    assert not net.asked
+    assert set(found.failures) == set(NAMES)
+
+
+def test_a_note_with_a_bad_line_loses_what_it_carries(net: Net) -> None:
+    bad = MAIN.note(6) + line(W1, 5)
+    found = collect(head(6, note=bad), policy(), transport=net, sizes={})
+    assert found.witnessed.satisfied
+    assert found.witnessed.names == ("w1", "w2", "w3")
+
+
 def test_a_head_that_is_none_is_not_sent(net: Net) -> None:
     with pytest.raises(KeysError):
         collect(head(6, note=MAIN.note(6, signer("thief"))), policy(), transport=net, sizes={})
@@ -336,6 +349,7 @@ BROKEN = {
     "no answer": b"\n",
     "a body cut short": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc",
     "a header too long": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
+    "a body that drips for ever": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
     "a status that is none": b"HTTP/1.1 9999 OK\r\n\r\n",
     "a redirect": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
 }
