@@ -41,10 +41,13 @@ def block_of(index: int, *, start: int, end: int, height: int) -> Block:
     _check(start, end, height)
     if not start <= index < end:
         raise BlockError(start=start, end=end, height=height, detail=f"index {index} is outside")
-    block = _block_at(start, end, height)
-    while block.end <= index:
-        block = _block_at(block.end, end, height)
-    return block
+    first, last = index & ~1, (index & ~1) + 2
+    for level in range(2, height + 1):  # the widest aligned subtree around the leaf that the round holds whole
+        low = index >> level << level
+        if low < start or low + (1 << level) > end:
+            break
+        first, last = low, low + (1 << level)
+    return Block(start=first, end=last)
 
 
 def is_block(start: int, end: int, height: int) -> bool:

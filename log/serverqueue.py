@@ -35,9 +35,9 @@ class QueueLimits:
     """`entries`, `size_bytes`: what may wait. `round_entries`: of one round. Seconds: how long a round waits for more
     entries after its first one; how long after a failed opening the next one is tried."""
 
-    entries: int = 16_384
-    size_bytes: int = 64 << 20
-    round_entries: int = 4_096
+    entries: int = 4_096
+    size_bytes: int = 16 << 20
+    round_entries: int = 1_024
     linger_seconds: float = 0.1
     reopen_seconds: float = 5.0
 
