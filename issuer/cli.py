@@ -5,6 +5,7 @@ the commands share is in `options`. stdout is data (text, or NDJSON with --json)
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from mingzheng.issuer.issue import Issued, Request, prepare
 from mingzheng.issuer.issue import issue as issue_records
 from mingzheng.issuer.landmarks import kept_landmark, refresh_landmark
 from mingzheng.issuer.lifecycle import Target
+from mingzheng.issuer.logplace import check_log
 from mingzheng.issuer.options import (
     AS_OF,
     COMMON,
@@ -55,6 +57,8 @@ from mingzheng.issuer.render import Outbox
 from mingzheng.issuer.schema import FileForm
 from mingzheng.issuer.sealconfig import FORMATS
 from mingzheng.issuer.serve_cli import serve_command, submit_key_command
+from mingzheng.issuer.status_cli import status_apply, status_delta, status_export
+from mingzheng.issuer.storage_cli import log_migrate
 from mingzheng.issuer.witnessing import POLICY, cosign_head, cosigned_head, full_receipt, read_policy
 from mingzheng.issuer.workspace import LOG, Foundation, Workspace, log_vkey
 from mingzheng.keys.cli import show_command, trust_group
@@ -62,16 +66,19 @@ from mingzheng.keys.trust import OriginRecord
 from mingzheng.keys.vkey import parse_vkey
 from mingzheng.log.acts import ActType
 from mingzheng.log.cli import fsck_json, fsck_text, log_group
-from mingzheng.log.fsck import fsck
 
 __all__ = [
     "init",
     "issue",
     "issuer_group",
     "log_group",
+    "log_migrate",
     "reinstate",
     "reissue",
     "revoke",
+    "status_apply",
+    "status_delta",
+    "status_export",
     "suspend",
     "trust_group",
     "void",
@@ -402,7 +409,7 @@ def log_fsck(ctx: click.Context, workspace: Path, *, as_json: bool, lang: show.L
     """
     with open_workspace(workspace, {}) as opened:
         vkey = parse_vkey(log_vkey(opened.config))
-        report = fsck(opened.root / LOG, vkey=vkey)
+        report = check_log(opened.root / LOG, vkey, os.environ)
     print_lines([fsck_json(report)], [fsck_text(report, lang)], as_json)
     ctx.exit(0 if report.clean else EXIT_SOME_REFUSED)
 
