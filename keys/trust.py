@@ -4,7 +4,7 @@ Source: DESIGN §4 (roles, scopes), §6 (compromise), §7 (trust data). One dire
 `trust.json` (strict JSON, parsed here) and blobs that other rooms read (profiles, status lists,
 checkpoints), known here only by name and digest. Nothing in here is signed: whoever imports the files
 decides to trust them, and `fingerprint` names the set. Seals have a table of their own
-(`keys.sealtable`). Left out: TUF.
+(`keys.sealtable`). Left out: TUF, which signs the set from outside (`keys.tufchain`).
 """
 
 import base64
