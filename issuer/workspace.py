@@ -29,6 +29,7 @@ from mingzheng.issuer.config import (
     parse_config,
 )
 from mingzheng.issuer.ledger import Ledger
+from mingzheng.issuer.logplace import open_log
 from mingzheng.issuer.refusals import (
     DemoNameError,
     DemoOnlyError,
@@ -54,6 +55,7 @@ from mingzheng.log.durable import fsync_dir, publish, write_file
 from mingzheng.log.lock import WriterLock
 from mingzheng.log.refusal import WriterActiveError
 from mingzheng.log.sequencer import EmbeddedLog, LogIdentity
+from mingzheng.log.writer import Log
 
 __all__ = ["CONFIG", "Access", "FileVault", "Foundation", "Vault", "Workspace", "check_demo_name", "log_vkey"]
 
@@ -137,7 +139,7 @@ class Workspace:
         self._passphrase: bytes | None = None
         self._signers: dict[bytes, Signer] = {}
         self.seals = SealStore(root, access.seal_vault, self._secret, access.pin)
-        self._log: EmbeddedLog | None = None
+        self._log: Log | None = None
         self._profiles: ProfileSet | None = None
 
     @classmethod
@@ -211,12 +213,13 @@ class Workspace:
         return self.config.key_records().get(Kid(kid))
 
     @property
-    def log(self) -> EmbeddedLog:
+    def log(self) -> Log:
         """The workspace's log, opened for writing at first use (recovers what a killed command left)."""
         if self._log is None:
             identity = self.log_identity()
-            self._log = EmbeddedLog.open(
-                self.root / LOG, identity, act_keys=self.config, memory_dir=self._access.memory_dir
+            memory_dir = self._access.memory_dir
+            self._log = open_log(
+                self.root / LOG, identity, act_keys=self.config, memory_dir=memory_dir, environment=os.environ
             )
         return self._log
 

@@ -1,0 +1,93 @@
+"""Where a workspace's log is: its directory, or after `log migrate` a database server and an object store.
+
+The directory stays and says that it was moved; the new place is named by environment variables (docs/spec/storage.md),
+so that no secret of it stands in the workspace. The extra `mingzheng[cloud]` is loaded only then.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from mingzheng.issuer.refusals import EXIT_STORED, RefusalError
+from mingzheng.keys.vkey import VerifierKey
+from mingzheng.log.book import ActKeys
+from mingzheng.log.database import Database
+from mingzheng.log.directory import DATABASE
+from mingzheng.log.fsck import FsckReport, check_storage, fsck
+from mingzheng.log.migrate import Migrated, migrate
+from mingzheng.log.recovery import LogIdentity
+from mingzheng.log.refusal import LogMissingError
+from mingzheng.log.sequencer import EmbeddedLog
+from mingzheng.log.state import Standing
+from mingzheng.log.writer import Log
+
+if TYPE_CHECKING:
+    from mingzheng.log.cloud import CloudPlace
+
+
+class CloudExtraError(RefusalError):
+    """The log is, or is to be, in a database server, whose client library is not installed."""
+
+    code: ClassVar[str] = "log.cloud_extra"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+
+def is_moved(directory: Path) -> bool:
+    """Whether the log of that directory goes on in another storage."""
+    path = directory / DATABASE
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    database = Database(path, read_only=True)
+    try:
+        return database.log_row().standing is Standing.MOVED
+    except LogMissingError:
+        return False
+    finally:
+        database.close()
+
+
+def open_log(
+    directory: Path,
+    identity: LogIdentity,
+    *,
+    act_keys: ActKeys,
+    memory_dir: Path | None,
+    environment: Mapping[str, str],
+) -> Log:
+    """The log, opened for writing where it is. Raises as `EmbeddedLog.open`, CloudSettingsError, CloudExtraError."""
+    if not is_moved(directory):
+        return EmbeddedLog.open(directory, identity, act_keys=act_keys, memory_dir=memory_dir)
+    place = _place(environment)
+    from mingzheng.log.cloud import CloudLog
+
+    return CloudLog.open(place, identity, act_keys=act_keys, memory_dir=memory_dir)
+
+
+def check_log(directory: Path, vkey: VerifierKey, environment: Mapping[str, str]) -> FsckReport:
+    """fsck of the log where it is. In a database server nobody may write meanwhile."""
+    if not is_moved(directory):
+        return fsck(directory, vkey=vkey)
+    place = _place(environment)
+    state, store = place.state(), place.store()
+    try:
+        state.open()
+        return check_storage(store, state, vkey=vkey)
+    finally:
+        state.close()
+        store.close()
+
+
+def move_log(directory: Path, identity: LogIdentity, environment: Mapping[str, str]) -> Migrated:
+    """Move the log to the place that the environment names. Raises as `migrate`."""
+    place = _place(environment)
+    return migrate(directory, identity, store=place.store(), state=place.state())
+
+
+def _place(environment: Mapping[str, str]) -> "CloudPlace":
+    try:
+        from mingzheng.log.cloud import place_from_environment
+    except ImportError as error:
+        raise CloudExtraError(
+            "需要数据库客户端：pip install 'mingzheng[cloud]'", "needs the database client: mingzheng[cloud]"
+        ) from error
+    return place_from_environment(environment)
