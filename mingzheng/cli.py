@@ -45,7 +45,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "reinstate": ("mingzheng.issuer.cli:reinstate", "End a suspension. 恢复。"),
     "void": ("mingzheng.issuer.cli:void", "Close a serial that was never used. 作废序号。"),
     "seal": ("mingzheng.issuer.seal_cli:seal_group", "Seals: keys, certificates, rules. 管理印章。"),
-    "trust": ("mingzheng.issuer.cli:trust_group", "Export, publish, update, show trust data. 信任数据：导出、发布、更新、查看。"),
+    "trust": ("mingzheng.issuer.cli:trust_group", "Export, publish, update trust data. 导出、发布、更新信任数据。"),
     "verify": ("mingzheng.verifier.cli:verify", "Check files, photos or QR texts offline. 离线核验。"),
     "inspect": ("mingzheng.verifier.cli:inspect", "Show what a file or code contains. 查看内容（不作信任判断）。"),
     "log": ("mingzheng.issuer.cli:log_group", "Audit, prove, check the log. 审计、证明、检查日志。"),
