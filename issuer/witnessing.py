@@ -21,7 +21,14 @@ from mingzheng.keys.vkey import VerifierKey, parse_vkey
 from mingzheng.log.client import DirectoryFetcher, LogReader
 from mingzheng.log.durable import make_dirs, publish
 from mingzheng.log.errors import LogError
-from mingzheng.log.policy import MAX_POLICY_BYTES, PolicyKeyError, QuorumPolicy, count_cosignatures, parse_policy
+from mingzheng.log.policy import (
+    MAX_POLICY_BYTES,
+    PolicyError,
+    PolicyKeyError,
+    QuorumPolicy,
+    count_cosignatures,
+    parse_policy,
+)
 from mingzheng.log.proof import build_inclusion
 from mingzheng.log.receipt import TlogProof, format_tlog_proof
 from mingzheng.log.sequencer import PUBLIC
@@ -64,9 +71,13 @@ def read_policy(workspace: Workspace) -> QuorumPolicy | None:
     """
     try:
         with open(workspace.root / POLICY, "rb") as file:
-            policy = parse_policy(file.read(MAX_POLICY_BYTES + 1))
+            text = file.read(MAX_POLICY_BYTES + 1)
+        policy = parse_policy(text)
+        text.decode()  # trust data hold it as text
     except FileNotFoundError:
         return None
+    except UnicodeDecodeError as error:
+        raise PolicyError("not UTF-8", field="policy") from error
     urls_of(policy)
     if not policy.accepts_log(_vkey(workspace)):
         raise PolicyKeyError("the policy lists logs, and not this workspace's", field="log")

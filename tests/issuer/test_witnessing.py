@@ -192,6 +192,13 @@ def test_a_bad_policy_stops_before_anything_is_sent(scene: Scene, case: str) -> 
         read_policy(workspace)
 
 
+def test_a_policy_is_text(scene: Scene) -> None:
+    line = scene.witnesses["w1"].policy_line().encode().replace(b" w1 ", b" w\xff ")
+    (scene.office.root / POLICY).write_bytes(line + b"quorum w\xff\n")
+    with scene.office.open() as workspace, pytest.raises(PolicyError, match="UTF-8"):
+        read_policy(workspace)
+
+
 def test_a_policy_that_lists_logs_lists_ours(scene: Scene, tmp_path: Path) -> None:
     other = Office(tmp_path / "other", seed="other") if (tmp_path / "other").mkdir() is None else None
     assert other is not None
