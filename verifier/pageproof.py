@@ -1,6 +1,6 @@
 """A page that need not be drawn: the file holds the very objects that our writer makes for the signed claims.
 
-Source: docs/spec/verdicts.md, "Page"; docs/adr/0017. The page is laid out again from the claims, with the receipt and
+Source: docs/spec/verdicts.md, "Page"; docs/adr/0018. The page is laid out again from the claims, with the receipt and
 the visible code that the credential's bytes give, and its objects are compared with those of the file, byte by byte.
 Equal objects are an equal page, whatever draws them, and then the code in its place says what the attachment says. A
 file that is not proved equal is read and drawn as any other: nothing here is a verdict. Effectful: it drives the font

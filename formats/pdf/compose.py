@@ -21,11 +21,12 @@ from mingzheng.formats.pdf import content
 from mingzheng.formats.pdf.archive import ComposeError, PdfMetadata, date_string, info, output_intents, xmp
 from mingzheng.formats.pdf.fontembed import EmbeddedFont, FontFacts, embed_font
 from mingzheng.formats.pdf.imageembed import embed_direct, embed_pixels
-from mingzheng.formats.pdf.objects import PdfObjects, array, dictionary, name, number, ref, stream, text_string
+from mingzheng.formats.pdf.objects import LEVEL, PdfObjects, array, dictionary, name, number, ref, stream, text_string
 from mingzheng.formats.pdf.structure import Element, Structure
 
 __all__ = ["ComposeError", "PdfMetadata", "compose_pdf", "page_objects"]
 
+_STORED: Final = 0
 _MEDIA_TYPES: Final = {"credential": "application/cose", "receipt": "text/plain"}
 _DESCRIPTIONS: Final = {
     "credential": "签名数据（COSE_Sign1）/ signed data (COSE_Sign1)",
@@ -66,17 +67,20 @@ def page_objects(page: PageSpec, *, fonts: FontSet) -> tuple[bytes, ...]:
     """The objects of `compose_pdf` up to the page's content, in the order of their numbers from 1.
 
     The catalogue and the tree of pages, which come first, are empty here. Everything that the page draws is among
-    the others: the page itself is the third.
+    the others: the page itself is the third. Streams that `compose_pdf` deflates may be stored here as they are, in
+    the same format: what they unpack to is the same.
     """
     objects = PdfObjects()
     _catalogue, pages, leaf = objects.reserve(), objects.reserve(), objects.reserve()
-    _write_page(page, fonts, objects, leaf=leaf, above=pages)
+    _write_page(page, fonts, objects, leaf=leaf, above=pages, level=_STORED)
     return objects.written()
 
 
-def _write_page(page: PageSpec, fonts: FontSet, objects: PdfObjects, *, leaf: int, above: int) -> _PageWriter:
+def _write_page(
+    page: PageSpec, fonts: FontSet, objects: PdfObjects, *, leaf: int, above: int, level: int = LEVEL
+) -> _PageWriter:
     """Write the page and all it draws; its objects stand in a row behind the reserved ones."""
-    writer = _PageWriter(page, fonts, objects)
+    writer = _PageWriter(page, fonts, objects, level)
     body = writer.content()
     objects.set(
         leaf,
@@ -85,7 +89,7 @@ def _write_page(page: PageSpec, fonts: FontSet, objects: PdfObjects, *, leaf: in
             Parent=ref(above),
             MediaBox=array(number(mm * content.POINTS_PER_MM) for mm in (0, 0, page.width_mm, page.height_mm)),
             Resources=writer.resources(),
-            Contents=ref(objects.add(stream(body))),
+            Contents=ref(objects.add(stream(body, level=level))),
             StructParents=b"0",
             Tabs=b"/S",
         ),
@@ -96,8 +100,8 @@ def _write_page(page: PageSpec, fonts: FontSet, objects: PdfObjects, *, leaf: in
 class _PageWriter:
     """Writes the boxes of one page and remembers which resources they need."""
 
-    def __init__(self, page: PageSpec, fonts: FontSet, objects: PdfObjects) -> None:
-        self._page, self._fonts, self._objects = page, fonts, objects
+    def __init__(self, page: PageSpec, fonts: FontSet, objects: PdfObjects, level: int) -> None:
+        self._page, self._fonts, self._objects, self._level = page, fonts, objects, level
         self._embedded = self._embed_fonts()
         self._drawn: dict[str, int] = {}
         self.structure = Structure()
@@ -186,7 +190,7 @@ class _PageWriter:
                 descent=font.descent,
                 box=font.box,
             )
-            embedded[index] = embed_font(self._objects, facts)
+            embedded[index] = embed_font(self._objects, facts, level=self._level)
         return embedded
 
     def _name(self, item: int) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mingzheng.formats.pdf.objects import PdfObjects, array, dictionary, name, ref, stream, text_string
+from mingzheng.formats.pdf.objects import LEVEL, PdfObjects, array, dictionary, name, ref, stream, text_string
 
 __all__ = ["EmbeddedFont", "FontFacts", "embed_font"]
 
@@ -56,13 +56,13 @@ class EmbeddedFont:
         return b"<" + b"".join(b"%04X" % self.cids[ord(char)] for char in text) + b">"
 
 
-def embed_font(objects: PdfObjects, facts: FontFacts) -> EmbeddedFont:
-    """Write the objects of one font."""
+def embed_font(objects: PdfObjects, facts: FontFacts, *, level: int = LEVEL) -> EmbeddedFont:
+    """Write the objects of one font, its streams deflated at this level."""
     points = sorted(facts.glyphs)
     cids = {point: place for place, point in enumerate(points, start=1)}
     tag = _tag(facts.data)
     base = name(f"{tag}+{facts.base_name}")
-    file = objects.add(stream(facts.data, {"Length1": b"%d" % len(facts.data)}))
+    file = objects.add(stream(facts.data, {"Length1": b"%d" % len(facts.data)}, level=level))
     descriptor = objects.add(
         dictionary(
             Type=b"/FontDescriptor",
@@ -87,7 +87,7 @@ def embed_font(objects: PdfObjects, facts: FontFacts) -> EmbeddedFont:
             FontDescriptor=ref(descriptor),
             DW=b"1000",
             W=b"[1 " + array(b"%d" % facts.widths[point] for point in points) + b"]",
-            CIDToGIDMap=ref(objects.add(stream(to_glyph))),
+            CIDToGIDMap=ref(objects.add(stream(to_glyph, level=level))),
         )
     )
     font = objects.add(
@@ -97,7 +97,7 @@ def embed_font(objects: PdfObjects, facts: FontFacts) -> EmbeddedFont:
             BaseFont=base,
             Encoding=b"/Identity-H",
             DescendantFonts=array([ref(descendant)]),
-            ToUnicode=ref(objects.add(stream(_to_unicode(points)))),
+            ToUnicode=ref(objects.add(stream(_to_unicode(points), level=level))),
         )
     )
     return EmbeddedFont(number=font, cids=cids)

@@ -12,11 +12,11 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-__all__ = ["HEADER", "PdfObjects", "array", "dictionary", "name", "number", "ref", "stream", "text_string"]
+__all__ = ["HEADER", "LEVEL", "PdfObjects", "array", "dictionary", "name", "number", "ref", "stream", "text_string"]
 
 HEADER: Final = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"  # §7.5.2: a comment of high bytes marks a binary file
 _NAME_ESCAPE: Final = re.compile(rb"[^A-Za-z0-9._+\-]")
-_LEVEL: Final = 1  # a tenth larger than level 6 and three times as fast
+LEVEL: Final = 1  # a tenth larger than level 6 and three times as fast
 
 
 class PdfObjects:
@@ -99,7 +99,7 @@ def dictionary(entries: Mapping[str, bytes] | None = None, /, **more: bytes) -> 
 
 
 def stream(
-    data: bytes, entries: Mapping[str, bytes] | None = None, *, compress: bool = True, level: int = _LEVEL
+    data: bytes, entries: Mapping[str, bytes] | None = None, *, compress: bool = True, level: int = LEVEL
 ) -> bytes:
     """A stream object (§7.3.8), deflated unless the data is compressed already."""
     own = dict(entries or {})

@@ -73,9 +73,15 @@ class Skeleton:
 
     data: bytes
     revisions: tuple[Revision, ...]
+    _views: dict[int, View] = field(default_factory=dict, repr=False, compare=False)
 
     def view(self, count: int) -> View:
-        """The document after its first `count` revisions."""
+        """The document after its first `count` revisions; the same one every time, for it keeps what it has read."""
+        if count not in self._views:
+            self._views[count] = self._view(count)
+        return self._views[count]
+
+    def _view(self, count: int) -> View:
         spans: dict[int, Span] = {}
         for revision in self.revisions[:count]:
             spans.update(revision.spans)
