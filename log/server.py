@@ -62,9 +62,21 @@ def create_app(node: LogNode, *, name: str = "mingzheng-log") -> "Sanic[Config, 
     return app
 
 
+class _Faults(logging.Handler):
+    """What Sanic logs quotes what clients sent: of it only the kind of an error goes on, as a line of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler."""
+        if record.levelno >= logging.WARNING:
+            kind = record.exc_info[0] if record.exc_info else None
+            _logger.warning("http fault error=%s", "none" if kind is None else kind.__name__)
+
+
 def serve(node: LogNode, *, host: str, port: int) -> None:
     """Answer requests until the process is told to stop. Raises OSError if there is no such address."""
     app = create_app(node)
+    theirs = logging.getLogger("sanic")
+    theirs.handlers[:], theirs.propagate = [_Faults()], False
     app.run(host=host, port=port, single_process=True, access_log=False, motd=False, backlog=1_024)
 
 

@@ -161,12 +161,15 @@ class RemoteLog:
         self._signers, self._patience = signers, patience
         self._receipts: dict[int, bytes] = {}
         self._head = 0
+        self._closing: list[Callable[[], None]] = [transport.close]
 
     @classmethod
     def at(cls, url: str, keys: OriginKeys, *, signers: Mapping[int, Signer]) -> Self:
         """The log at an address. Raises LogUrlError."""
-        reader = LogReader(HttpFetcher(url, limits=HttpLimits()), keys.vkey)
-        return cls(HttpTransport(url), reader, keys, signers=signers, patience=Patience())
+        fetcher = HttpFetcher(url, limits=HttpLimits())
+        log = cls(HttpTransport(url), LogReader(fetcher, keys.vkey), keys, signers=signers, patience=Patience())
+        log._closing.append(fetcher.close)
+        return log
 
     def __enter__(self) -> Self:
         return self
@@ -175,8 +178,9 @@ class RemoteLog:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connection."""
-        self._transport.close()
+        """Let go of the connections."""
+        for close in self._closing:
+            close()
 
     # --- what it says
 
