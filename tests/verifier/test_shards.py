@@ -1,4 +1,4 @@
-"""Copies of a closed shard: its retired receipt key stands for them to the end of their windows, a stolen one does not."""
+"""Copies of a closed shard: its retired receipt key stands for them while their windows last, a stolen one does not."""
 
 import pytest
 from simulator import DAY, World
