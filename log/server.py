@@ -4,7 +4,9 @@ Limits stand before a body is read. Sanic is imported by this module alone of th
 only by `log serve` (extra `server`). One process: the sequencer's thread owns the log, the event loop everything else.
 """
 
+import asyncio
 import logging
+import time
 from types import SimpleNamespace
 from typing import Final
 
@@ -28,6 +30,7 @@ HEADER_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 30  # from the end of the header: body, round, and a reader that takes its time
 IDLE_SECONDS: Final = 15
 MAX_HEADER_BYTES: Final = 8 << 10
+WATCH_SECONDS: Final = 0.05
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 
 _logger = logging.getLogger(__name__)
@@ -57,6 +60,13 @@ def create_app(node: LogNode, *, name: str = "mingzheng-log") -> "Sanic[Config, 
         node.count(request.method or "", route_of(target), reply, 0.0)
         return _response(reply)
 
+    async def watch() -> None:
+        while True:
+            due = time.monotonic() + WATCH_SECONDS
+            await asyncio.sleep(WATCH_SECONDS)
+            node.lag_seconds = max(time.monotonic() - due, 0.9 * node.lag_seconds - 0.01, 0.0)
+
+    app.add_task(watch())
     app.add_route(handle, "/<path:path>", methods=METHODS, name="log")
     app.exception(Exception)(failed)
     return app

@@ -15,6 +15,7 @@ _HELP: Final[Mapping[str, str]] = {
     "request_seconds": "From a request to its answer, by route.",
     "log_size": "Entries in the log.",
     "queue_entries": "Entries that wait.",
+    "loop_lag_seconds": "How late the event loop is; entries are refused above 2.",
     "ready": "1 if entries are taken.",
     "resident_bytes": "Memory of the process.",
     "open_files": "Open file descriptors.",

@@ -20,6 +20,7 @@ from mingzheng.log.reqsign import Target
 from mingzheng.log.servererrors import (
     BadRequestError,
     BodyTooLargeError,
+    BusyError,
     LogUnavailableError,
     MediaError,
     MethodError,
@@ -35,6 +36,7 @@ from mingzheng.log.tile import TILE_WIDTH, parse_bundle
 from mingzheng.log.writer import Log
 
 MAX_BODY_BYTES: Final = 256 << 10
+MAX_LAG_SECONDS: Final = 2.0
 BYTES: Final = "application/octet-stream"
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
@@ -100,6 +102,7 @@ class LogNode:
 
     def __init__(self, files: PublicFiles, face: Face, writing: Writing | None) -> None:
         self._files, self._face, self._writing = files, face, writing
+        self.lag_seconds = 0.0  # how late the event loop is: kept by whoever runs it
 
     async def handle(self, request: HttpRequest) -> Reply:
         """The answer to one request."""
@@ -189,6 +192,7 @@ class LogNode:
         gauges = dict(self._face.gauges())
         if self._writing is not None:
             sequencing = self._writing.sequencing
+            gauges["loop_lag_seconds"] = self.lag_seconds
             gauges |= {"queue_entries": sequencing.waiting(), "ready": float(sequencing.trouble is None)}
         return self._face.metrics.text(gauges)
 
@@ -208,6 +212,8 @@ class LogNode:
             request.headers.get("content-type") != BYTES or "content-encoding" in request.headers
         ):
             raise MediaError
+        if self.lag_seconds > MAX_LAG_SECONDS:
+            raise BusyError
         writing.sequencing.check_room()
         at, now = writing.clocks.monotonic(), writing.clocks.now()
         target = Target(method=request.method, path=request.target, body=request.body, origin=writing.origin_name)
