@@ -208,7 +208,7 @@ SHAPE = [
     ("quorum", "no newline", TrustMalformedError),
     ("quorum", "a\x00\n", TrustMalformedError),
     ("quorum", 1, TrustMalformedError),
-    ("quorum", "a" * 16384 + "\n", TrustMalformedError),
+    ("quorum", "a" * 131_072 + "\n", TrustMalformedError),
     ("keys", None, TrustMalformedError),
     ("keys.0.x", 1, TrustMalformedError),
     ("keys.0.kid", "00", TrustMalformedError),
@@ -586,3 +586,15 @@ def _small() -> TrustData:
         quorum=None,
         blobs={},
     )
+
+
+def test_a_quorum_at_the_cap_and_a_witness_with_an_ml_dsa_key(world: TrustData) -> None:
+    """64 witnesses with keys of 1,312 bytes fit; what the text says is another room's to read."""
+    key = InMemorySigner.from_private_bytes(Alg.ML_DSA_44, b"\x07" * 32).public_key
+    old = next(record for record in world.keys.values() if record.role is Role.WITNESS)
+    record = dataclasses.replace(old, kid=key.kid, public_key=key)
+    keys = {kid: item for kid, item in world.keys.items() if kid != old.kid} | {key.kid: record}
+    data = dataclasses.replace(world, keys=keys, quorum="a" * 131_071 + "\n")
+    again = parse_trust(format_trust(data))
+    assert again == data
+    assert again.keys[key.kid].public_key.raw() == key.raw()
