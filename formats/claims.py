@@ -159,6 +159,37 @@ def check_claims(claims: Claims) -> None:
         _check_text("employer", claims.employer)
     if claims.purpose is not None:
         _check_text("purpose", claims.purpose)
+    check_numbers(claims)
+    if len(claims.salt) != SALT_BYTES:
+        raise ClaimsError("salt", "must be 16 bytes")
+    if len(claims.image_digest) != 32:
+        raise ClaimsError("image_digest", "must be 32 bytes")
+
+
+def check_numbers(claims: Claims) -> None:
+    """The bounds of numbers and specialties: one comparison where all is well."""
+    if not (
+        1 <= claims.sex <= 2
+        and MIN_DAY <= claims.birth <= BIRTH_MAX
+        and 1 <= claims.kind <= CODE_MAX
+        and MIN_DAY <= claims.certificate_issued_on <= MAX_DAY
+        and MIN_DAY <= claims.registered_until <= MAX_DAY
+        and 1 <= claims.copy <= 2
+        and 1 <= claims.issuing_body <= CODE_MAX
+        and 1 <= claims.sealing_body <= CODE_MAX
+        and 0 <= claims.serial <= SERIAL_MAX
+        and 1 <= claims.template <= CODE_MAX
+        and 1 <= claims.copy_issued_on <= MAX_DAY
+        and (claims.usage_until is None or 0 <= claims.usage_until <= MAX_DAY)
+    ):
+        _name_number(claims)
+    if claims.jurisdiction != 0 and not 11 <= claims.jurisdiction <= 82:
+        raise ClaimsError("jurisdiction", "must be 0 or a province code 11 … 82")
+    _check_specialties(claims.specialties)
+
+
+def _name_number(claims: Claims) -> None:
+    """Raise ClaimsError for the first number out of its bounds."""
     for field, value, low, high in (
         ("sex", claims.sex, 1, 2),
         ("birth", claims.birth, MIN_DAY, BIRTH_MAX),
@@ -175,13 +206,6 @@ def check_claims(claims: Claims) -> None:
     ):
         if not low <= value <= high:
             raise ClaimsError(field, f"must be {low} … {high}")
-    if claims.jurisdiction != 0 and not 11 <= claims.jurisdiction <= 82:
-        raise ClaimsError("jurisdiction", "must be 0 or a province code 11 … 82")
-    if len(claims.salt) != SALT_BYTES:
-        raise ClaimsError("salt", "must be 16 bytes")
-    if len(claims.image_digest) != 32:
-        raise ClaimsError("image_digest", "must be 32 bytes")
-    _check_specialties(claims.specialties)
 
 
 _OUTER_REQUIRED: Final = frozenset((IAT, FIELDS))
@@ -209,8 +233,8 @@ _FIELDS: Final[Mapping[int, tuple[str, type]]] = {
     18: ("template", int),
 }
 _OPTIONAL: Final = (7, 9, 12)
-_SEXES: Final = {1: Sex.MALE, 2: Sex.FEMALE}
-_COPIES: Final = {1: Copy.APPROVAL, 2: Copy.USAGE}
+SEXES: Final = {1: Sex.MALE, 2: Sex.FEMALE}
+COPIES: Final = {1: Copy.APPROVAL, 2: Copy.USAGE}
 
 
 def _shapes() -> dict[tuple[object, ...], tuple[type, ...]]:
@@ -238,7 +262,7 @@ def _check_types(fields: Mapping[cbor.Key, cbor.Value]) -> None:
 
 
 def _from_maps(outer: Mapping[cbor.Key, cbor.Value], fields: Mapping[Any, Any]) -> Claims:
-    sex, copy = _SEXES.get(fields[2]), _COPIES.get(fields[11])
+    sex, copy = SEXES.get(fields[2]), COPIES.get(fields[11])
     if sex is None or copy is None:
         raise ClaimsError("copy" if sex else "sex", "must be 1 or 2")
     return Claims(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, NewType
 
 from mingzheng.formats import cbor, cose
-from mingzheng.formats.claims import Claims, encode_claims, parse_claims
+from mingzheng.formats.claims import Claims, encode_claims
 from mingzheng.formats.errors import (
     CborError,
     ClaimsError,
@@ -25,6 +25,7 @@ from mingzheng.formats.errors import (
     CredentialKeyError,
     UnknownVersionError,
 )
+from mingzheng.formats.fastclaims import read_claims
 from mingzheng.formats.limits import LIMITS_CREDENTIAL
 from mingzheng.keys.alg import verify
 from mingzheng.keys.errors import KeysError
@@ -113,7 +114,7 @@ def open_credential(unverified: UnverifiedCredential, key: KeyRecord) -> Credent
     except KeysError as error:
         raise CredentialForgedError("signature does not hold") from error
     try:
-        claims = parse_claims(unverified.payload)
+        claims = read_claims(unverified.payload)
     except (CborError, ClaimsError) as error:
         raise CredentialForgedError(f"signed claims are malformed: {error.detail}") from error
     return Credential(
@@ -139,7 +140,7 @@ def open_logged_credential(
     if unverified.alg != key.public_key.alg:
         return None
     try:
-        claims = parse_claims(unverified.payload)
+        claims = read_claims(unverified.payload)
     except (CborError, ClaimsError, UnknownVersionError):
         return None
     if not is_logged(claims):

@@ -42,6 +42,7 @@ from mingzheng.formats.window import (
     WindowClosedError,
     WindowFacts,
     WindowState,
+    usage_last_day,
     usage_window,
     window_state,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "WindowState",
     "parse_profile",
     "parse_profiles",
+    "usage_last_day",
     "usage_window",
     "window_state",
 ]

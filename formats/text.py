@@ -17,7 +17,7 @@ from mingzheng.formats.repertoire import is_printable
 
 # Printable ASCII, the middle dot of foreign names, full-width brackets and the basic CJK block
 # (wholly assigned since Unicode 14): all NFC, all visible. Nearly every text ends here.
-_PLAIN: Final = re.compile(r"[!-~·（）\u4e00-\u9fff]+(?: +[!-~·（）\u4e00-\u9fff]+)*")
+PLAIN: Final = re.compile(r"[!-~·（）\u4e00-\u9fff]+(?: +[!-~·（）\u4e00-\u9fff]+)*")
 
 
 def check_text(text: str, *, min_chars: int, max_chars: int) -> None:
@@ -27,7 +27,7 @@ def check_text(text: str, *, min_chars: int, max_chars: int) -> None:
     """
     if not min_chars <= len(text) <= max_chars:
         raise TextLengthError(min_chars=min_chars, max_chars=max_chars, got=len(text))
-    if _PLAIN.fullmatch(text) is None:
+    if PLAIN.fullmatch(text) is None:
         _check_slowly(text)
 
 

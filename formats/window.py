@@ -112,6 +112,20 @@ def usage_window(profile: Profile, facts: WindowFacts) -> Window:
     return window
 
 
+def usage_last_day(profile: Profile, facts: WindowFacts) -> int | None:
+    """`usage_window(…).usage_until` without its trace; None too where that raises."""
+    rule = profile.usage_window
+    if rule is None:
+        return None
+    until = facts.download + rule.days.value
+    try:
+        for cap in rule.caps:
+            until = min(until, _cap_candidate(profile, rule, cap, facts)[1])
+    except MissingFactError:
+        return None
+    return until if until >= facts.download else None
+
+
 def window_state(*, first_day: int, usage_until: int | None, day: int) -> WindowState:
     """Tell how `day` stands to the window [first_day, usage_until]; both borders are inside.
 

@@ -21,13 +21,15 @@ from mingzheng.formats.profile import (
     Window,
     WindowClosedError,
     WindowFacts,
+    usage_last_day,
     usage_window,
 )
 from mingzheng.keys.errors import KeysError, MldsaUnavailableError
 from mingzheng.keys.trust import IssuerRecord, KeyRecord
 from mingzheng.log.acts import SerialState
-from mingzheng.log.entry import encode_entry, issue_entry
+from mingzheng.log.entry import issue_entry
 from mingzheng.log.errors import LogError
+from mingzheng.log.fastentry import issue_bytes
 from mingzheng.log.hashing import Hash, leaf_hash
 from mingzheng.log.quorum import Quorum
 from mingzheng.log.receipt import CompactReceipt, parse_compact_receipt, receipt_root, verify_compact_receipt
@@ -119,7 +121,7 @@ def leaf_of(subject: Subject) -> Hash:
     """The hash of the one log entry this credential has; raises LogError if it can have none."""
     credential = subject.credential
     entry = issue_entry(credential.claims, identity=credential.identity, kid=credential.kid, issuer=subject.key.issuer)
-    return leaf_hash(encode_entry(entry))
+    return leaf_hash(issue_bytes(entry))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +143,7 @@ def listed_at(ctx: VerifyContext, unverified: UnverifiedCredential, claims: Clai
     entry = issue_entry(claims, identity=unverified.identity, kid=unverified.kid, issuer=key.issuer)
     try:
         receipt = parse_compact_receipt(unverified.receipt)
-        root = receipt_root(receipt, leaf_hash(encode_entry(entry)))
+        root = receipt_root(receipt, leaf_hash(issue_bytes(entry)))
     except LogError:
         return None
     signer = ctx.trust.receipt_key(receipt.origin)
@@ -395,6 +397,8 @@ def _usage(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:
         if claims.copy is Copy.USAGE and profile.usage_window is not None:
             yield ctx.finding(Code.FORGED, reason="exp_absent")
         return
+    if ctx.day <= until <= _last_day(profile, claims):
+        return
     window = _allowed(profile, claims)
     allowed = claims.registered_until if window is None or window.usage_until is None else window.usage_until
     if until > allowed:
@@ -405,16 +409,25 @@ def _usage(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:
         yield ctx.finding(Code.USAGE_EXPIRED, cites=_citation(window, until), usage_until=format_day(until))
 
 
-def _allowed(profile: Profile, claims: Claims) -> Window | None:
-    """The window the profile's rules give this copy; None if they cannot give one."""
-    facts = WindowFacts(
+def _last_day(profile: Profile, claims: Claims) -> int:
+    """The last day that the profile's rules allow, without saying why; -1 where they cannot say."""
+    last = usage_last_day(profile, _facts(claims))
+    return -1 if last is None else last
+
+
+def _facts(claims: Claims) -> WindowFacts:
+    return WindowFacts(
         download=claims.copy_issued_on,
         specialty_untils=tuple(item.last_day for item in claims.specialties),
         registered_until=claims.registered_until,
         birth=claims.birth,
     )
+
+
+def _allowed(profile: Profile, claims: Claims) -> Window | None:
+    """The window the profile's rules give this copy; None if they cannot give one."""
     try:
-        return usage_window(profile, facts)
+        return usage_window(profile, _facts(claims))
     except WindowClosedError as error:
         return error.window
     except MissingFactError:

@@ -85,7 +85,7 @@ def test_length_borders(length: int, cut: int) -> None:
 def test_quick_way_knows_only_visible_assigned_normal_characters() -> None:
     for number in range(0x110000):
         char = chr(number)
-        if text_module._PLAIN.fullmatch(char):
+        if text_module.PLAIN.fullmatch(char):
             text_module._check_slowly(char)
 
 
@@ -131,4 +131,4 @@ def test_quick_and_slow_agree(text: str) -> None:
         slow = True
     except TextError:
         slow = False
-    assert (text_module._PLAIN.fullmatch(text) is not None) == slow
+    assert (text_module.PLAIN.fullmatch(text) is not None) == slow

@@ -17,6 +17,7 @@ from mingzheng.formats.window import (
     WindowClosedError,
     WindowFacts,
     WindowState,
+    usage_last_day,
     usage_window,
     window_state,
 )
@@ -53,6 +54,7 @@ def test_case(case: dict) -> None:
     found = usage_window(profile(kind, day=case["download"]), case_facts(case))
     end_name = "REGISTRATION" if kind == ARCHITECT else "SPECIALTY"
     assert found.usage_until == parse_day(case["expect_until"])
+    assert usage_last_day(profile(kind, day=case["download"]), case_facts(case)) == found.usage_until
     assert list(found.binding) == [end_name if name == "SPECIALTY" else name for name in case["binding"]]
     for check in case.get("checks", []):
         state = window_state(first_day=found.first_day, usage_until=found.usage_until, day=parse_day(check["on"]))
@@ -113,6 +115,7 @@ def test_architect_agrees_with_the_oracle(download: int, end: int) -> None:
 
 
 def check(rules: Profile, facts: WindowFacts, until: int | None, broken: list[str], *, end_name: str) -> None:
+    assert usage_last_day(rules, facts) == until
     if until is None:
         with pytest.raises(WindowClosedError) as caught:
             usage_window(rules, facts)
@@ -164,6 +167,7 @@ def test_a_missing_fact_is_never_taken_as_no_cap(kind: int, fact: str) -> None:
         usage_window(profile(kind), facts)
     assert caught.value.fact == fact
     assert caught.value.code == "profile.missing_fact"
+    assert usage_last_day(profile(kind), facts) is None
 
 
 def test_shaanxi_has_no_window_and_says_why() -> None:
@@ -171,6 +175,7 @@ def test_shaanxi_has_no_window_and_says_why() -> None:
     found = usage_window(profile(CONSTRUCTOR_2, 61), facts)
     assert (found.usage_until, found.binding, found.trace) == (None, (), ())
     assert found.no_window is not None
+    assert usage_last_day(profile(CONSTRUCTOR_2, 61), facts) is None
     assert "陕西省" in found.no_window.text_zh()
     assert window_state(first_day=19_000, usage_until=None, day=99_999) is WindowState.VALID
     assert window_state(first_day=19_000, usage_until=None, day=18_999) is WindowState.NOT_YET_VALID

@@ -10,7 +10,7 @@ from mingzheng.keys.kid import Kid
 from mingzheng.log.acts import ActType
 from mingzheng.log.entry import Entry, FillerEntry, IssueEntry, TimeEntry, encode_entry, parse_entry
 from mingzheng.log.errors import EntryError
-from mingzheng.log.fastentry import read_entry
+from mingzheng.log.fastentry import issue_bytes, read_entry
 
 EDGES = (0, 1, 23, 24, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**40 - 1, 2**40)
 DAYS = (-25_567, -1, 0, 1, 23, 24, 255, 256, 20_000, 65_535, 65_536, 2_932_896)
@@ -29,6 +29,29 @@ def _issue(issuer: int, kind: int, serial: int, day: int) -> bytes:
             issuer=issuer, kid=Kid(bytes(8)), kind=kind, serial=serial, identity=bytes(range(32)), issued_day=day
         )
     )
+
+
+def _written(write: Callable[[IssueEntry], bytes], entry: IssueEntry) -> object:
+    try:
+        return write(entry)
+    except EntryError as error:
+        return (type(error), error.field, error.detail)
+
+
+def test_every_edge_is_written_the_same() -> None:
+    for number in (-1, *EDGES):
+        for serial in (-1, *EDGES):
+            for day in (*DAYS, 2_932_897):
+                for size in (7, 8, 32):
+                    entry = IssueEntry(
+                        issuer=number,
+                        kid=Kid(bytes(min(size, 8))),
+                        kind=max(number, 1),
+                        serial=serial,
+                        identity=bytes(32 if size == 8 else size),
+                        issued_day=day,
+                    )
+                    assert _written(issue_bytes, entry) == _written(encode_entry, entry)
 
 
 def test_every_edge_reads_the_same() -> None:
