@@ -13,7 +13,7 @@ PYTHON = ROOT / ".venv" / "bin" / "python"
 PEERS = ROOT / ".ci" / "peers-env"
 JAVA_CACHE = ROOT / ".ci" / "java-cache"
 MARKED = (
-    *("go", "peers", "zbar", "strace", "root", "poppler", "qpdf", "pkcs11", "java", "postgres or s3", "server"),
+    *("go", "node", "peers", "zbar", "strace", "root", "poppler", "qpdf", "pkcs11", "java", "postgres or s3", "server"),
     "wheel",
 )
 APT = {
@@ -28,6 +28,8 @@ APT = {
     "unshare": "util-linux",
     "git": "git",
     "go": "golang-go",
+    "node": "nodejs",
+    "npm": "npm",
 }
 COUNTS = re.compile(r"(\d+) (passed|failed|error|errors|skipped|xfailed|xpassed)")
 

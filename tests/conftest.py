@@ -21,6 +21,8 @@ settings.load_profile("full" if FULL else "default")
 def _missing(marker: str) -> str | None:
     if marker == "go" and shutil.which("go") is None:
         return "the Go toolchain is not installed"
+    if marker == "node" and (shutil.which("node") is None or shutil.which("npm") is None):
+        return "Node.js and npm are not installed"
     if marker == "peers" and not os.environ.get("MINGZHENG_PEERS_PYTHON"):
         return "MINGZHENG_PEERS_PYTHON names no environment with the peer packages"
     if marker == "strace" and shutil.which("strace") is None:
@@ -64,7 +66,7 @@ def _missing(marker: str) -> str | None:
 
 
 MARKERS = (
-    *("go", "peers", "strace", "root", "zbar", "java", "poppler", "qpdf", "pkcs11", "postgres", "s3", "server"),
+    *("go", "node", "peers", "strace", "root", "zbar", "java", "poppler", "qpdf", "pkcs11", "postgres", "s3", "server"),
     "wheel",
 )
 
