@@ -9,8 +9,9 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -20,11 +21,12 @@ from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.issuer.cells import CellError, read_jurisdiction
 from mingzheng.issuer.config import CREDENTIAL_ALGS
 from mingzheng.issuer.sealconfig import FORMATS, TokenSpec
-from mingzheng.issuer.workspace import Access, FileVault, Workspace
+from mingzheng.issuer.workspace import Access, FileVault, IssuingLog, Workspace
 from mingzheng.keys.custody import read_passphrase
 from mingzheng.keys.errors import PassphraseError, SealTokenError
 from mingzheng.log.instance import default_memory_dir
 
+LOG_URL: Final = "MINGZHENG_LOG_URL"
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PIN_HINT = "an environment variable with `pin_env` in mingzheng.toml"
 
@@ -159,9 +161,16 @@ SCOPE = options_of(
 
 
 def access_of(secret: Secret) -> Access:
-    """Keys on disk under a passphrase that is asked for when it is first needed."""
-    memory = default_memory_dir(os.environ)
-    return Access(passphrase=secret.read, vault=FileVault(), memory_dir=memory, pin=read_pin)
+    """Keys on disk under a passphrase that is asked for when it is first needed; the log where LOG_URL says."""
+    memory, url = default_memory_dir(os.environ), os.environ.get(LOG_URL)
+    remote = None if not url else partial(_remote, url)
+    return Access(passphrase=secret.read, vault=FileVault(), memory_dir=memory, pin=read_pin, remote=remote)
+
+
+def _remote(url: str, workspace: Workspace) -> IssuingLog:
+    from mingzheng.issuer.remote import open_remote  # HTTP is not loaded where nobody asks for it
+
+    return open_remote(url, workspace)
 
 
 def read_pin(token: TokenSpec) -> str:

@@ -53,7 +53,7 @@ def settle(workspace: Workspace, *, now: int) -> Settled:
     """
     check_agreement(workspace)
     workspace.ledger.check_clock(now)
-    workspace.log.check_clock(now)  # before the ledger remembers a clock that is far ahead
+    workspace.issuing_log.check_clock(now)  # before the ledger remembers a clock that is far ahead
     workspace.ledger.advance_clock(now)
     today = day_of_time(now)
     stale, fresh = _sort_out(workspace, today)
@@ -77,10 +77,13 @@ def settle(workspace: Workspace, *, now: int) -> Settled:
 
 def check_agreement(workspace: Workspace) -> None:
     """Refuse to go on when the log knows more than the ledger, or signs nothing itself."""
-    if workspace.log.read_only is not None:
-        raise workspace.log.read_only
+    if workspace.issuing_log.read_only is not None:
+        raise workspace.issuing_log.read_only
     for issuer in workspace.config.issuers:
-        in_log, (serial, act) = workspace.log.issuer_row(issuer.number), workspace.ledger.counters(issuer.number)
+        in_log, (serial, act) = (
+            workspace.issuing_log.issuer_row(issuer.number),
+            workspace.ledger.counters(issuer.number),
+        )
         if in_log.next_serial > serial:
             raise LedgerBehindLogError(issuer.number, "serial", serial, in_log.next_serial)
         if in_log.next_act > act:
@@ -123,7 +126,7 @@ def _sort_out(workspace: Workspace, today: int) -> tuple[list[CopyRow], list[Cop
     stale: list[CopyRow] = []
     fresh: list[CopyRow] = []
     for row in workspace.ledger.unlogged():
-        unseen = workspace.log.index_of_serial(row.issuer, row.serial) is None
+        unseen = workspace.issuing_log.index_of_serial(row.issuer, row.serial) is None
         (stale if row.day < today and unseen else fresh).append(row)
     return stale, fresh
 
@@ -183,7 +186,7 @@ def _redate(workspace: Workspace, today: int) -> None:
     stale = [
         replace(act, day=today, entry=sign_act(workspace, _act_again(act, today), act.number))
         for act in workspace.ledger.unlogged_acts()
-        if abs(act.day - today) > DAY_TOLERANCE and act.number >= workspace.log.next_act_number(act.issuer)
+        if abs(act.day - today) > DAY_TOLERANCE and act.number >= workspace.issuing_log.next_act_number(act.issuer)
     ]
     if stale:
         workspace.ledger.store_acts_redated(stale)
@@ -200,7 +203,7 @@ def _act_again(act: ActRow, day: int) -> NewAct:
 
 def _submit_copies(workspace: Workspace, rows: Sequence[CopyRow], now: int) -> None:
     """One round: entries in serial order; then the receipts, all stored in one transaction."""
-    log = workspace.log
+    log = workspace.issuing_log
     entries = [entry_of(row) for row in rows]
     submissions = [Submission(key=hashlib.sha256(entry).digest(), entry=entry) for entry in entries]
     indexes = log.submit(submissions, now=now)
@@ -222,7 +225,7 @@ def _submit_acts(workspace: Workspace, acts: Sequence[ActRow], now: int) -> None
     if not acts:
         return
     submissions = [Submission(key=hashlib.sha256(act.entry).digest(), entry=act.entry) for act in acts]
-    indexes = workspace.log.submit(submissions, now=now)
+    indexes = workspace.issuing_log.submit(submissions, now=now)
     workspace.ledger.store_acts_logged(
         (act.issuer, act.number, index) for act, index in zip(acts, indexes, strict=True)
     )

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import click
 
+from mingzheng.issuer.logplace import is_moved, open_log
 from mingzheng.issuer.options import SECRET, WORKSPACE, open_workspace
 from mingzheng.issuer.refusals import OptionError
 from mingzheng.issuer.workspace import LOG
@@ -26,11 +27,12 @@ from mingzheng.keys.snapshot import load_store
 from mingzheng.keys.trust import KeyRecord, Role
 from mingzheng.log.actkeys import TrustActKeys
 from mingzheng.log.book import ActKeys
-from mingzheng.log.client import DirectoryFetcher
+from mingzheng.log.client import DirectoryFetcher, Fetcher
 from mingzheng.log.instance import default_memory_dir
-from mingzheng.log.sequencer import PUBLIC, EmbeddedLog
+from mingzheng.log.sequencer import PUBLIC
 from mingzheng.log.servergate import GateLimits
 from mingzheng.log.serverrun import JsonLines, ServePlan, WritePlan, run
+from mingzheng.log.store import StoreFetcher
 
 __all__ = ["serve_command", "submit_key_command"]
 
@@ -82,12 +84,14 @@ def serve_command(
         raise click.UsageError("请给出 --workspace 或 --public (give --workspace or --public)")
     if importlib.util.find_spec("sanic") is None:  # said before any key is asked for
         raise click.UsageError("需要 pip install 'mingzheng[server]' (needs the extra `server`)")
-    write = None
-    if public is None:
+    write: WritePlan | None = None
+    fetcher: Fetcher
+    if public is not None:
+        fetcher = DirectoryFetcher(public)
+    else:
         assert workspace is not None  # one of the two
-        write, public = _write_plan(workspace, trust, options), workspace / LOG / PUBLIC
+        write, fetcher = _write_plan(workspace, trust, options), _fetcher(workspace / LOG)
     _log_json()
-    fetcher = DirectoryFetcher(public)
     run(ServePlan(fetcher=fetcher, host=listen[0], port=listen[1], chinese=_chinese(), write=write))
 
 
@@ -140,12 +144,21 @@ def _write_plan(workspace: Path, trust: Path | None, options: dict[str, Any]) ->
     memory = default_memory_dir(os.environ)
     limits = replace(GateLimits(), address=None) if options["no_address_limit"] else GateLimits()
     return WritePlan(
-        open_log=lambda: EmbeddedLog.open(directory, identity, act_keys=keys, memory_dir=memory),
+        open_log=lambda: open_log(directory, identity, act_keys=keys, memory_dir=memory, environment=os.environ),
         origin_number=identity.origin_number,
         origin_name=identity.origin_name,
         records=keys.again,
         gate=limits,
     )
+
+
+def _fetcher(directory: Path) -> Fetcher:
+    """The public files, where they are. Raises CloudSettingsError."""
+    if not is_moved(directory):
+        return DirectoryFetcher(directory / PUBLIC)
+    from mingzheng.log.cloud import place_from_environment
+
+    return StoreFetcher(place_from_environment(os.environ).store())
 
 
 def _log_json() -> None:

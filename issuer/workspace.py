@@ -53,8 +53,8 @@ from mingzheng.keys.trust import KeyRecord, OriginRecord, Role
 from mingzheng.keys.vkey import format_vkey, vkey_for
 from mingzheng.log.durable import fsync_dir, publish, write_file
 from mingzheng.log.lock import WriterLock
-from mingzheng.log.refusal import WriterActiveError
-from mingzheng.log.sequencer import EmbeddedLog, LogIdentity
+from mingzheng.log.refusal import StorageError, WriterActiveError
+from mingzheng.log.sequencer import EmbeddedLog, LogIdentity, Submission
 from mingzheng.log.writer import Log
 
 __all__ = ["CONFIG", "Access", "FileVault", "Foundation", "Vault", "Workspace", "check_demo_name", "log_vkey"]
@@ -100,6 +100,50 @@ class FileVault:
         return custody.load_signer(path, alg, passphrase)
 
 
+class Counters(Protocol):
+    """What the log expects next of an issuer."""
+
+    @property
+    def next_act(self) -> int:
+        """The number of its next act."""
+
+    @property
+    def next_serial(self) -> int:
+        """Above every serial that the log has seen."""
+
+
+class IssuingLog(Protocol):
+    """What issuing needs of a log: `log.writer.Log`, or `log.submitclient.RemoteLog`. See there."""
+
+    @property
+    def read_only(self) -> StorageError | None:
+        """Why it takes nothing."""
+
+    def check_clock(self, now: int) -> None:
+        """Refuse a clock that is wrong."""
+
+    def issuer_row(self, issuer: int) -> Counters:
+        """What it expects next."""
+
+    def next_act_number(self, issuer: int) -> int:
+        """The number of the issuer's next act."""
+
+    def index_of_serial(self, issuer: int, serial: int) -> int | None:
+        """Where a serial stands."""
+
+    def submit(self, submissions: Sequence[Submission], *, now: int) -> tuple[int, ...]:
+        """Append what is new."""
+
+    def compact_receipt(self, index: int) -> bytes:
+        """The receipt of an entry just submitted."""
+
+    def full_receipt(self, index: int) -> bytes:
+        """The tlog-proof of an entry."""
+
+    def close(self) -> None:
+        """Let go."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """How to get at the keys, and where this machine remembers the heads it signed (None: nowhere)."""
@@ -109,6 +153,7 @@ class Access:
     memory_dir: Path | None
     seal_vault: SealVault = field(default_factory=FileSealVault)
     pin: Callable[[TokenSpec], str] = no_pin  # called once a token
+    remote: "Callable[[Workspace], IssuingLog] | None" = None  # a log that is served elsewhere: issuing goes there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +185,7 @@ class Workspace:
         self._signers: dict[bytes, Signer] = {}
         self.seals = SealStore(root, access.seal_vault, self._secret, access.pin)
         self._log: Log | None = None
+        self._remote: IssuingLog | None = None
         self._profiles: ProfileSet | None = None
 
     @classmethod
@@ -179,6 +225,9 @@ class Workspace:
         if self._log is not None:
             self._log.close()
             self._log = None
+        if self._remote is not None:
+            self._remote.close()
+            self._remote = None
         self.ledger.close()
         self._signers.clear()
         self.seals.forget()
@@ -222,6 +271,23 @@ class Workspace:
                 self.root / LOG, identity, act_keys=self.config, memory_dir=memory_dir, environment=os.environ
             )
         return self._log
+
+    @property
+    def issuing_log(self) -> IssuingLog:
+        """Where new entries go: the workspace's log, here or where it is served."""
+        if self._access.remote is None:
+            return self.log
+        if self._remote is None:
+            self._remote = self._access.remote(self)
+        return self._remote
+
+    def newest_signer(self, role: Role, issuer: int) -> Signer:
+        """The key of that role and issuer that is valid longest. Raises KeyMissingError."""
+        fitting = [key for key in self.config.keys if (key.role, key.issuer) == (role, issuer)]
+        if not fitting:
+            raise KeyMissingError(str(role), issuer, "")
+        last = max(fitting, key=_last_day)
+        return self.signer(role, issuer, last.valid_until)
 
     def log_identity(self) -> LogIdentity:
         """Name and keys of the workspace's log."""

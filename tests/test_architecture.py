@@ -112,6 +112,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "sealtrial",
         "seal_cli",
         "serve_cli",
+        "remote",
         "witnessing",
     },
     "verifier": {"cli", "library", "bulk", "confine", "pool", "wire", "pagecheck", "pagekit", "pagejudge", "pageproof"},
