@@ -222,6 +222,32 @@ def test_log_landmark_makes_a_list_and_shows_it() -> None:
     )
 
 
+def test_status_lists_are_exported_and_stepped_from_one_to_the_next(tmp_path: Path) -> None:
+    make()
+    export = (commands.log_group, "status-export", "list.out", "--uri", "https://zs.example.cn/status/1")
+    with pytest.raises(RefusalError, match="no status list"):
+        run(*export)
+    issue()
+    run(commands.log_group, "status")
+    run(*export)
+    assert (tmp_path / "list.out").read_bytes()[:2] == b"\xd2\x84"
+    run(*export, "--form", "jwt")
+    assert (tmp_path / "list.out").read_bytes().count(b".") == 2
+    with pytest.raises(RefusalError, match="name one issuer"):
+        run(*export, "--issuer", "9")
+    run(commands.trust_group, "export", "trust")
+    (old,) = (path.read_bytes() for path in tmp_path.glob("trust/**/1.cbor"))
+    (tmp_path / "old").write_bytes(old)
+    run(commands.revoke, "--serial", "0", "--reason", "x", "--yes")
+    run(commands.trust_group, "export", "trust")
+    new = max(tmp_path.glob("trust/**/1.cbor"), key=lambda path: path.stat().st_mtime_ns).read_bytes()
+    assert new != old
+    (tmp_path / "new").write_bytes(new)
+    run(commands.log_group, "status-delta", "old", "new", "step")
+    run(commands.log_group, "status-apply", "old", "step", "made")
+    assert (tmp_path / "made").read_bytes() == new
+
+
 @pytest.mark.parametrize(
     "target",
     [

@@ -155,6 +155,30 @@ def test_size_is_within_3_percent_of_the_entropy_bound(share: float) -> None:
     assert decode_set(data, count=count, limit=limit) == serials
 
 
+EXACT = {0.001: (1_426, 1_435, 1_597), 0.01: (10_099, 10_135, 10_297), 0.05: (35_799, 36_162, 36_324)}
+
+
+@pytest.mark.parametrize("share", EXACT)
+def test_sizes_of_signed_lists_are_those_of_the_page(share: float) -> None:
+    """Acceptance: sets at most 3 % above the bound, all else in a list of one origin at most 200 bytes."""
+    limit = 1_000_000
+    count = int(limit * share)
+    bits = math.lgamma(limit + 1) - math.lgamma(count + 1) - math.lgamma(limit - count + 1)
+    bound = math.ceil(bits / math.log(2) / 8)
+    serials = tuple(sorted(random.Random(7).sample(range(limit), count)))
+    head = OriginHead(1, 3_000_000, Hash(bytes(32)))
+    body = replace(
+        BODY, next_serial=limit, this_update=1_795_222_800, next_update=1_795_226_400, origins=(head,),
+        revoked=serials, superseded=(), void=(), suspended=(),
+    )  # fmt: skip
+    coded, listed = len(encode_set(serials, limit)), len(sign_status_list(body, SIGNER))
+    assert (bound, coded, listed) == EXACT[share]
+    assert coded <= 1.03 * bound
+    assert listed - coded <= 200
+    page = (Path(__file__).parents[2] / "docs" / "spec" / "status.md").read_text(encoding="utf-8")
+    assert f"| {100 * share:g} % | {bound:,} B | {coded:,} B | {listed:,} B |" in page
+
+
 @pytest.mark.parametrize(
     ("data", "count", "limit", "why"),
     [
