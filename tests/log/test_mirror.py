@@ -19,7 +19,7 @@ from mingzheng.log.mirror import Mirror, MirrorRefusedError
 from mingzheng.log.monitor import AuditPlan, audit
 from mingzheng.log.repair import LogBehindError, NoHeadError, RepairForkError, repair
 
-FLIPS = 1_000 if FULL else 60
+FLIPS = 1_000 if FULL else 40
 NOW = 1_790_000_500
 
 
