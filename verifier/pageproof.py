@@ -22,7 +22,7 @@ from mingzheng.formats.likeness import is_red_picture
 from mingzheng.formats.page import PageSpec, Rect, SealSlot, bounds, without_slots
 from mingzheng.formats.pdf.compose import page_objects
 from mingzheng.formats.pdf.imageembed import Pixels
-from mingzheng.formats.pdf.samepage import OwnPdf, draws_the_same, read_own
+from mingzheng.formats.pdf.samepage import PICTURES_MAX, OwnPdf, draws_the_same, read_own
 from mingzheng.formats.qrimage import read_qr
 from mingzheng.formats.qrtext import to_digits
 from mingzheng.formats.signedimages import find_signed
@@ -105,7 +105,9 @@ def proved_rows(
         if any(len(body) > limits.attachment_bytes for body in files.values()) or not files.get(CREDENTIAL):
             return ()
         assert own is not None
-        return verify_extracted(_extracted(own, files, ctx), ctx, name, pages=_Proof(own, kit, limits))
+        proof = _Proof(own, kit, limits)
+        reports = verify_extracted(_extracted(own, files, ctx), ctx, name, pages=proof)
+        return reports if proof.done else ()  # a credential that does not hold has no page: nothing was shown
     except (FormatError, KeysError, _NotProvedError):
         return ()
 
@@ -142,12 +144,14 @@ class _Proof:
 
     def __init__(self, own: OwnFile, kit: PageKit, limits: Limits) -> None:
         self._own, self._kit, self._limits = own, kit, limits
+        self.done = False
 
     def compare(self, subject: Subject, tokens: Sequence[bytes]) -> PageResult:
         """The outcome of a comparison that finds nothing; raises _NotProvedError."""
         result = prove_page(self._own, subject, tokens, kit=self._kit, limits=self._limits)
         if result is None:
             raise _NotProvedError
+        self.done = True
         return result
 
 
@@ -247,6 +251,9 @@ def _read_ofd(data: bytes, limits: Limits) -> _Ofd | None:
     seals, faults = check_ofd(package, file, limits=limits.ofd)
     if faults or any(seal.faults or seal.form is not SealForm.SES for seal in seals) or doubt_of(file):
         return None
+    images = ofd_pictures(file)
+    if len(images) > PICTURES_MAX:
+        return None
     held = [(item.name, item.file) for item in file.bodies[0].attachments]
     attachments = tuple((name, package.files[place]) for name, place in held if place is not None)
     stamps = tuple(stamps_of(file, limits=limits.ofd))
@@ -260,7 +267,7 @@ def _read_ofd(data: bytes, limits: Limits) -> _Ofd | None:
     return _Ofd(
         file=file,
         attachments=attachments,
-        images=ofd_pictures(file),
+        images=images,
         seals=seals,
         stamps=tuple((one.stamp.page_id, one.stamp.boundary, one.picture) for one in stamps),
     )

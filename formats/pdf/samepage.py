@@ -27,10 +27,11 @@ from mingzheng.formats.pdf.objects import HEADER, PdfObjects
 from mingzheng.formats.pdf.redface import is_red_drawing
 from mingzheng.formats.pdf.skeleton import Skeleton, View, read_skeleton
 from mingzheng.formats.pdf.syntax import Name, NotPlainError, Ref, StreamValue, Value, parse_value
-from mingzheng.formats.signedimages import CANDIDATES_MAX, png_around
+from mingzheng.formats.signedimages import png_around
 
-__all__ = ["OwnPdf", "draws_the_same", "read_own"]
+__all__ = ["PICTURES_MAX", "OwnPdf", "draws_the_same", "read_own"]
 
+PICTURES_MAX: Final = 3  # a PDF: ground, portrait, signature image; an OFD: the code in place of the ground
 _TREE, _LEAF = 2, 3  # numbers of page tree and page in a file of `compose_pdf`
 _TREE_BODY: Final = b"<</Type /Pages /Kids [3 0 R] /Count 1>>"
 _ANNOTATIONS: Final = re.compile(rb" /Annots \[((?:[1-9]\d{0,5} 0 R ?)+)\]>>")
@@ -365,7 +366,7 @@ def _images(view: View) -> Iterator[bytes]:
     """The pictures of the page as files; a digest decides whether they are what was signed."""
     resources = view.dictionary(view.dictionary(Ref(_LEAF, 0)).get("Resources"))
     drawn = view.dictionary(resources.get("XObject", {}))
-    if len(drawn) > CANDIDATES_MAX:
+    if len(drawn) > PICTURES_MAX:
         raise NotPlainError("more pictures than a certificate has")
     for item in drawn.values():
         image = view.resolve(item)

@@ -24,6 +24,7 @@ from mingzheng.keys.sm2backend import can_sign
 from mingzheng.verifier.bulk import FileJudge
 from mingzheng.verifier.findings import Code
 from mingzheng.verifier.pagejudge import PageBench
+from mingzheng.verifier.pageproof import read_file
 
 pytestmark = pytest.mark.skipif(not can_sign(), reason="no libcrypto that signs with SM2")
 
@@ -338,6 +339,20 @@ def test_no_trick_under_good_seals_is_proved_without_drawing_it(desk: Desk) -> N
     tricks = [*SEEN.items(), *DOUBTED.items()]
     for name, trick in tricks if FULL else tricks[::4]:
         assert bench.proved_rows(desk.sealed(desk.one, trick), FileKind.OFD, "x.ofd") == (), name
+
+
+def test_a_credential_that_does_not_hold_is_not_judged_by_the_proof(desk: Desk) -> None:
+    """Whether the page shows another one, only a look at it tells."""
+    name = "Doc_0/Attachs/credential.cose"
+
+    def forged(files: Files) -> None:
+        files[name] = files[name][:-1] + bytes([files[name][-1] ^ 1])
+
+    bench = PageBench(without_rules(desk).context, limits=LIMITS_DEFAULT, drawn=False)
+    data = unsealed(desk.one, forged)
+    assert read_file(data, FileKind.OFD, limits=LIMITS_DEFAULT) is not None
+    assert bench.proved_rows(data, FileKind.OFD, "x.ofd") == ()
+    assert without_rules(desk).verdict(data) in {Code.FORGED, Code.AMBIGUOUS}
 
 
 @pytest.mark.parametrize("trick", DOUBTED)
