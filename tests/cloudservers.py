@@ -138,6 +138,7 @@ def s3() -> str:
     ports = dict(zip(names, _distinct(len(names)), strict=True))
     command = [program, "server", f"-dir={directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
     command += [f"-{name}.port={port}" for name, port in ports.items()]
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]  # else fixed ports, which a second server would want too
     command += ["-volume.max=60", "-master.volumeSizeLimitMB=64", f"-s3.config={directory / 's3.json'}"]
     with open(directory / "log", "ab") as log:
         process = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log)
