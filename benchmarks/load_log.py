@@ -31,7 +31,7 @@ from logworld import NAME, ORIGIN_KEYS, issue  # noqa: E402
 from serverprogram import Server, free_port, running  # noqa: E402
 from serverworld import SUBMIT  # noqa: E402
 
-from benchmarks.loadgen import Outcome, closed, paced, slow  # noqa: E402
+from benchmarks.loadgen import RAMP, Outcome, closed, paced, slow  # noqa: E402
 from mingzheng.formats.civil import day_of_time  # noqa: E402
 from mingzheng.log.client import DirectoryFetcher, LogReader  # noqa: E402
 from mingzheng.log.reqsign import Target, sign_request  # noqa: E402
@@ -143,7 +143,7 @@ def overload(server: Server, writer: Writer, rate: float, seconds: float) -> dic
 async def _attacked(port: int, mode: str, seconds: float, writer: Writer) -> tuple[Outcome, Outcome, int]:
     stop = asyncio.Event()
     attack = asyncio.create_task(slow(port, mode, SLOW_CONNECTIONS, stop))
-    await asyncio.sleep(min(5.0, seconds / 2))
+    await asyncio.sleep(SLOW_CONNECTIONS / RAMP + 2)
     wanted = writer.make(int(20 * seconds) + 1)
     tiles = paced(port, 32, itertools.repeat(TILE), rate=200, seconds=seconds)
     entries = paced(port, 64, wanted, rate=20, seconds=seconds, keep=writer.keep)

@@ -9,6 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+RAMP = 200
+"""Slow connections made a second."""
+
 
 @dataclass
 class Outcome:
@@ -201,8 +204,9 @@ async def slow(port: int, mode: str, count: int, stop: "asyncio.Event") -> int:
     """
     cuts = 0
 
-    async def one() -> None:
+    async def one(number: int) -> None:
         nonlocal cuts
+        await asyncio.sleep(number / RAMP)
         while not stop.is_set():
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
@@ -215,7 +219,7 @@ async def slow(port: int, mode: str, count: int, stop: "asyncio.Event") -> int:
                 elif mode == "body":
                     writer.write(b"POST /v1/entries HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n")
                 else:
-                    writer.write(b"GET /tile/0/000 HTTP/1.1\r\nHost: x\r\n\r\n" * 10)
+                    writer.write(b"GET /tile/0/000 HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
                 while not stop.is_set():
                     if mode != "read":
                         writer.write(b"X-A: b\r\n" if mode == "head" else b"x")
@@ -228,5 +232,5 @@ async def slow(port: int, mode: str, count: int, stop: "asyncio.Event") -> int:
             cuts += not stop.is_set()
             writer.transport.abort()
 
-    await asyncio.gather(*(one() for _ in range(count)))
+    await asyncio.gather(*(one(number) for number in range(count)))
     return cuts

@@ -232,6 +232,31 @@ def test_slow_clients_do_not_hold_up_the_others(tmp_path: Path) -> None:
             assert p99 < 1_000
 
 
+@pytest.mark.parametrize(
+    "body", [False, pytest.param(True, marks=pytest.mark.skipif(not FULL, reason="half a minute"))]
+)
+def test_a_client_that_drips_is_cut_off(server: Server, body: bool) -> None:
+    """Its time runs from the first byte, not from the last."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wire:
+        wire.sendall(b"POST /v1/entries HTTP/1.1\r\nHost: x\r\n" + (b"Content-Length: 99999\r\n\r\n" if body else b""))
+        start, answer = time.monotonic(), b""
+        wire.settimeout(0.5)
+        while time.monotonic() - start < 60:
+            try:
+                wire.sendall(b"a" if body else b"A: b\r\n")
+                part = wire.recv(4_096)
+                if not part:
+                    break
+                answer += part
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        seconds = time.monotonic() - start
+    assert seconds < (45 if body else 25)
+    assert answer.startswith((b"HTTP/1.1 408", b"HTTP/1.1 503")), answer[:100]
+
+
 @pytest.mark.strace
 def test_no_path_over_the_wire_opens_a_file_outside(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
