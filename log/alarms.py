@@ -43,6 +43,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "状态清单与日志条目重算的结果不一致。",
         "A status list is not the one that the entries give.",
     ),
+    "audit.landmark_mismatch": (
+        "地标清单与日志条目重算的结果不一致。",
+        "A landmark list is not the one that the entries give.",
+    ),
     "audit.status_unchecked": (
         "状态清单还依据别的日志，本次审计无法重算：不能算作没有异常。",
         "A status list also rests on other logs, so this audit cannot draw it again: it is not clean.",

@@ -36,6 +36,7 @@ from mingzheng.log.fastentry import read_entry
 from mingzheng.log.gather import Gatherer, TooLongError
 from mingzheng.log.hashing import Hash
 from mingzheng.log.headcheck import check_witnesses
+from mingzheng.log.landmarkcheck import LandmarkCheck
 from mingzheng.log.patterns import BurstLimit
 from mingzheng.log.rulecheck import RuleCheck
 from mingzheng.log.shard import book_after, carried_of_book, encode_carried, parse_carried, shard_entry
@@ -113,6 +114,7 @@ class _Audit:
         self._plan = plan
         self._files = None if plan.state_file is None else AuditFiles(plan.state_file, plan.keys)
         self._reader = LogReader(plan.fetcher, plan.keys.vkey, origin=plan.keys.name)
+        self._landmarks = LandmarkCheck(self._reader, plan.keys)
         self._alarms: list[Alarm] = []
         self._lasting: list[Alarm] = []  # of entries: reported by every run that goes on from here
         self._losses = Losses(upto=0, found={})
@@ -174,6 +176,7 @@ class _Audit:
             self._judge(check, rules)
         finally:
             self._counts = check.counts
+        self._check_landmarks(check)
         for alarm in check.finish(self._entries):
             self._alarm(alarm)
         for alarm in self._compromises(check, trust):
@@ -239,8 +242,16 @@ class _Audit:
                     self._alarm(alarm)
                 self._entries = index + 1
                 if index >= due and check.settled:
+                    self._check_landmarks(check)
                     self._save(check, rules, index + 1)
                     due = index + SAVE_EVERY
+
+    def _check_landmarks(self, check: RuleCheck) -> None:
+        """Draw the landmark lists met since the last call again: before anything is kept as judged."""
+        for alarm in self._landmarks.check(check.landmarks):
+            self._lasting.append(alarm)
+            self._alarm(alarm)
+        check.landmarks.clear()
 
     def _save(self, check: RuleCheck, rules: bytes, position: int) -> None:
         if self._files is None or position == 0:

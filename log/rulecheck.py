@@ -59,6 +59,7 @@ class RuleCheck:
         self.good_sizes: dict[tuple[int, Kid], int] = {}  # of keys that an event called compromised; the least counts
         self.good_events: dict[tuple[int, Kid], int] = {}  # the event's index
         self._root_at = root_at
+        self.landmarks: list[tuple[int, LandmarkEntry]] = []  # met in this run: their lists are drawn again behind it
         self._sets: dict[int, dict[int, set[int]]] = _sets_of(book)
         self._round: list[tuple[int, IssueEntry | SignedEntry | StatusEntry]] = []  # whose times await the round's
         self._length = 0  # entries of the round so far, time included
@@ -105,7 +106,9 @@ class RuleCheck:
         if not isinstance(entry, StatusEntry | LandmarkEntry):
             self.chain.use(entry.issuer, entry.kid, index)
         self._count(entry)
-        if not isinstance(entry, LandmarkEntry):
+        if isinstance(entry, LandmarkEntry):
+            self.landmarks.append((index, entry))
+        else:
             self._round.append((index, entry))
         if isinstance(entry, KeyEventEntry):
             yield from self._key_event(entry, index, sound=not any(isinstance(fault, _FORGED) for fault in faults))

@@ -75,6 +75,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "fsck",
         "statusmaker",
         "landmarkmaker",
+        "landmarkcheck",
         "server",
         "serverfiles",
         "servernode",

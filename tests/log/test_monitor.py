@@ -392,7 +392,7 @@ CHEATS: dict[str, tuple[Callable[[], list[bytes]], list[tuple[str, int]]]] = {
     ),
     "landmark that goes back": (
         lambda: [*TWO, *rounded([_landmark(TWO, 4), _landmark(TWO, 2)])],
-        [("rule.head_shrinks", 5)],
+        [("rule.head_shrinks", 5), ("audit.landmark_mismatch", 4), ("audit.landmark_mismatch", 5)],
     ),
     "status of a head to come": (
         lambda: [*TWO, *rounded([_status([*TWO, *TWO], 8)])],
