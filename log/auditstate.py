@@ -6,7 +6,6 @@ tree's root at `position`: the caller goes on only if the head it reads has the 
 """
 
 import base64
-import binascii
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -103,7 +102,7 @@ def load_check(check: RuleCheck, value: Mapping[str, Any]) -> None:
         check.gaps.load(value["gaps"])
         check.chain.load(*value["chain"])
         check.resume(last_time=int(value["last_time"]), awaits_filler=bool(value["awaits_filler"]))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, zlib.error) as error:
         raise ProgressError(f"what was judged cannot be taken up: {type(error).__name__}") from error
 
 
