@@ -155,11 +155,7 @@ def _inflate(body: bytes) -> bytes:
 
 
 def _dump_issuer(book: IssuerBook) -> list[Any]:
-    states = book.states
-    if isinstance(states, DenseStates):
-        dense, sparse = states.dump()
-    else:
-        dense, sparse = b"", dict(states)
+    dense, sparse = DenseStates.of(book.states).dump()
     packed = base64.b64encode(zlib.compress(dense, 1)).decode()
     return [
         book.next_act, book.next_serial, book.last_index, book.status_index, book.status_time,

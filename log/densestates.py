@@ -10,10 +10,9 @@ from mingzheng.log.book import CODE_OF
 _DENSE_SLACK = 65_536
 _DENSE_SHARE = 8  # the dense part is at most about twice as many bytes for each serial seen
 _UNKNOWN = CODE_OF[SerialState.UNKNOWN]
-_LIVE = CODE_OF[SerialState.LIVE]
+
 _KNOWN = re.compile(rb"[^\x00]")
-_LISTED = re.compile(rb"[^\x00\x01]")
-assert (_UNKNOWN, _LIVE) == (0, 1)  # the expressions above
+assert _UNKNOWN == 0  # the expression above
 
 
 class DenseStates(MutableMapping[int, int]):
@@ -102,8 +101,11 @@ class DenseStates(MutableMapping[int, int]):
         states._seen = len(states)
         return states
 
-    def beyond_live(self) -> Iterator[tuple[int, int]]:
-        """Every (serial, state) above LIVE: what lists are drawn from."""
-        for match in _LISTED.finditer(self._dense):
-            yield match.start(), self._dense[match.start()]
-        yield from ((serial, state) for serial, state in self._sparse.items() if state > _LIVE)
+    @classmethod
+    def of(cls, states: Mapping[int, int]) -> "DenseStates":
+        """The same states: themselves if they are dense already."""
+        if isinstance(states, cls):
+            return states
+        made = cls()
+        made.update(states)
+        return made

@@ -133,7 +133,7 @@ class RuleCheck:
 
     def finish(self, size: int) -> Iterator[Alarm]:
         """Alarms that only the end shows: serials left out; the head must stand between two rounds."""
-        states = {n: book.states for n, book in self.book.issuers.items() if isinstance(book.states, DenseStates)}
+        states = {number: DenseStates.of(book.states) for number, book in self.book.issuers.items()}
         yield from self.gaps.finish(self.last_time, states)
         if self._timed and size % 2:
             yield Alarm(code="audit.round_shape", index=size - 1, detail="the last round lacks its filler")

@@ -17,6 +17,7 @@ from logworld import ACT, CREDENTIAL, DAY, IDENTITY, NAME, NOW, ORIGIN_KEYS, act
 
 from mingzheng.keys.snapshot import save_store
 from mingzheng.keys.trust import format_trust
+from mingzheng.log import gather as gather_module
 from mingzheng.log import monitor as monitor_module
 from mingzheng.log.acts import ActType
 from mingzheng.log.cli import log_group
@@ -355,3 +356,33 @@ def test_a_key_is_added_before_it_signs_and_is_the_issuers(tmp_path: Path) -> No
     assert _codes(audit(_plan(tmp_path / "a", None))) == ["audit.key_chain"]
     write_log(tmp_path / "b", rounded([key_event(0, ADDED, type(CREDENTIAL.public_key.kid)(bytes(8)))]))
     assert _codes(audit(_plan(tmp_path / "b", None))) == ["audit.key_chain"]
+
+
+def test_time_that_goes_back_is_proved_alone(tmp_path: Path) -> None:
+    state = tmp_path / "audit.json"
+    write_log(tmp_path / "log", [*rounded([issue(0)]), *rounded([issue(1)], now=NOW - 9)])
+    (alarm,) = audit(_plan(tmp_path / "log", state)).alarms
+    evidence = parse_evidence((tmp_path / "audit.json.evidence" / str(alarm.evidence["file"])).read_bytes())
+    assert check_evidence(evidence, vkey=IDENTITY.vkey(), origin=NAME) == "audit.time_backwards"
+
+
+def test_too_many_alarms_are_said_not_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor_module, "MAX_CHARGES", 3)
+    write_log(tmp_path / "log", rounded([b"\x00"] * 9))
+    report = audit(_plan(tmp_path / "log", tmp_path / "audit.json"))
+    assert (len(report.alarms), len(report.evidence_files)) == (9, 3)
+    assert report.notes == ("6 alarms without an evidence file: too many, or too long",)
+    again = audit(_plan(tmp_path / "log", tmp_path / "audit.json"))
+    assert len(again.evidence_files) == 6
+
+
+def test_a_charge_too_long_for_a_file_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather_module, "MAX_ENTRIES", 2)
+    write_log(tmp_path / "log", rounded([issue(0, day=DAY - 2), *(issue(at) for at in range(1, 9))]))
+    report = audit(_plan(tmp_path / "log", tmp_path / "audit.json"))
+    assert (_codes(report), report.evidence_files) == (["audit.backdated"], ())
+    assert report.notes[0].startswith("1 alarms without an evidence file")
+    store = tmp_path / "trust"
+    save_store(store, format_trust(crooked_trust()))
+    arguments = ["audit", str(tmp_path / "log"), "--trust", str(store), "--state", str(tmp_path / "b.json")]
+    assert "项警报没有证据文件" in CliRunner().invoke(log_group, arguments).output
