@@ -10,6 +10,8 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 
 from mingzheng.formats import cbor, cose
 from mingzheng.formats.errors import FormatError
@@ -211,8 +213,21 @@ def parse_compact_receipt_generic(data: bytes) -> CompactReceipt:
 
 
 def receipt_root(receipt: CompactReceipt, leaf: Hash) -> Hash:
-    """The block root that this leaf and the receipt's path give; raises a ProofError."""
-    return root_from_inclusion(_path_proof(receipt), leaf)
+    """The block root that this leaf and the receipt's path give; raises a ProofError.
+
+    A block is a complete subtree: each bit of the leaf's place says on which side its sibling stands.
+    """
+    place, width, hashes = receipt.leaf_index, receipt.end - receipt.start, receipt.hashes
+    complete = 0 <= place < width and not width & (width - 1) and len(hashes) == width.bit_length() - 1
+    if not complete or len(leaf) != HASH_BYTES:
+        return root_from_inclusion(_path_proof(receipt), leaf)
+    root: bytes = leaf
+    for sibling in hashes:
+        if len(sibling) != HASH_BYTES:
+            return root_from_inclusion(_path_proof(receipt), leaf)
+        root = sha256(b"\x01" + sibling + root if place & 1 else b"\x01" + root + sibling).digest()
+        place >>= 1
+    return Hash(root)
 
 
 def verify_compact_receipt(receipt: CompactReceipt, leaf: Hash, *, key: PublicKey, block_height: int) -> int:
@@ -335,6 +350,7 @@ def _lengths_agree(match: re.Match[bytes]) -> bool:
     )
 
 
+@lru_cache(maxsize=4_096)
 def _uint(item: bytes) -> int:
     return int.from_bytes(item[1:]) if len(item) > 1 else item[0]
 

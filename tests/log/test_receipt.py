@@ -599,3 +599,24 @@ def test_the_example_of_the_rfc_has_our_structure_without_our_block() -> None:
     data = (VECTORS / "receipt" / "cose_receipts_rfc9942" / "inclusion-receipt.cbor").read_bytes()
     with pytest.raises(ReceiptMalformedError):
         parse_compact_receipt(data)
+
+
+@given(st.integers(0, 8), st.data())
+def test_the_root_of_a_path_is_the_one_of_the_rfc(height: int, data: st.DataObject) -> None:
+    """In a complete subtree and, whatever the numbers, in what no block can be."""
+    place = data.draw(st.integers(-1, 1 << height))
+    width = data.draw(st.sampled_from([1 << height, (1 << height) + 1]))
+    item = st.one_of(*[st.binary(min_size=32, max_size=32)] * 4, st.binary(min_size=31, max_size=31))
+    drawn = data.draw(st.lists(item, min_size=max(0, height - 1), max_size=height + 1))
+    hashes = tuple(map(Hash, drawn))
+    receipt = CompactReceipt(alg=-8, origin=1, start=0, end=width, leaf_index=place, hashes=hashes, signature=bytes(64))
+    leaf = Hash(data.draw(st.binary(min_size=31, max_size=32)))
+
+    def outcome(read: Callable[[], Hash]) -> object:
+        try:
+            return read()
+        except ProofError as error:
+            return type(error), str(error)
+
+    proof = InclusionProof(index=place, size=width, hashes=hashes)
+    assert outcome(lambda: receipt_root(receipt, leaf)) == outcome(lambda: root_from_inclusion(proof, leaf))
