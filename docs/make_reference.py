@@ -38,12 +38,12 @@ def error_codes() -> dict[str, str]:
 
 def _collect(node: ast.ClassDef, found: dict[str, str]) -> None:
     for item in node.body:
-        target = item.target if isinstance(item, ast.AnnAssign) else None
-        if isinstance(item, ast.Assign):
-            target = item.targets[0]
-        if isinstance(target, ast.Name) and target.id == "code" and isinstance(item.value, ast.Constant):
-            text = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
-            found[str(item.value.value)] = text
+        if not isinstance(item, ast.Assign | ast.AnnAssign) or not isinstance(item.value, ast.Constant):
+            continue
+        target = item.target if isinstance(item, ast.AnnAssign) else item.targets[0]
+        code = item.value.value
+        if isinstance(target, ast.Name) and target.id == "code" and isinstance(code, str):
+            found[code] = " ".join((ast.get_docstring(node) or "").split("\n\n")[0].split())
 
 
 def errors_page() -> str:
