@@ -148,7 +148,7 @@ def judge(copies: Sequence[Met], ctx: VerifyContext, *, full_receipts: Sequence[
     All its copies must hold: they differ at most in signature bytes and receipt. `copies` is not empty.
     """
     opened: list[_Opened] = []
-    for data in dict.fromkeys(copy.data for copy in copies):
+    for data in dict.fromkeys([copy.data for copy in copies]):
         outcome = _open(data, ctx)
         if isinstance(outcome, Finding):
             return _not_opened(outcome, data, ctx)
