@@ -178,7 +178,7 @@ def test_a_credential_that_can_have_no_entry_is_forged(monkeypatch: pytest.Monke
 
     world = World()
     issued, context = world.issue_one(), world.context()
-    monkeypatch.setattr("mingzheng.verifier.checks.encode_entry", refuse_entry)
+    monkeypatch.setattr("mingzheng.verifier.checks.issue_bytes", refuse_entry)
     assert verify_text(issued.text, context).verdict is Code.FORGED
 
 
