@@ -23,7 +23,20 @@ MAY_IMPORT = {
 
 # Modules that touch files, clock, randomness, processes or the terminal. Everything else is pure.
 EFFECTFUL: dict[str, set[str]] = {
-    "keys": {"custody", "snapshot", "cli", "libcrypto", "sm2backend", "sealtoken", "durable", "pins", "tuffetch", "tufclient", "tufrepo", "trust_cli"},
+    "keys": {
+        "custody",
+        "snapshot",
+        "cli",
+        "libcrypto",
+        "sm2backend",
+        "sealtoken",
+        "durable",
+        "pins",
+        "tuffetch",
+        "tufclient",
+        "tufrepo",
+        "trust_cli",
+    },
     "formats": {
         "qrimage",
         "extract",
@@ -142,7 +155,17 @@ HOMES = {
     "pkcs11": {"keys.sealtoken"},
     "psycopg": {"log.postgres"},
     "sqlite3": {"log", "issuer", "mingzheng.doctor"},
-    "click": {"mingzheng", "keys.cli", "keys.trust_cli", "log.cli", "log.follow_cli", "log.logargs", "log.witness_cli", "issuer", "verifier.cli"},
+    "click": {
+        "mingzheng",
+        "keys.cli",
+        "keys.trust_cli",
+        "log.cli",
+        "log.follow_cli",
+        "log.logargs",
+        "log.witness_cli",
+        "issuer",
+        "verifier.cli",
+    },
 }
 
 # The closure of verifier.pipeline is also the port scope of a browser verifier: no effectful module in it.

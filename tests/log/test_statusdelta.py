@@ -1,8 +1,8 @@
 """Status deltas: any chain gives the full list byte for byte; what does not start from the held list is refused."""
 
 import random
-from itertools import pairwise
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
