@@ -34,6 +34,7 @@ __all__ = [
 VERSION: Final = 1
 MAX_BYTES: Final = 1_048_576
 MAX_NUMBER: Final = 65_535
+MAX_SIZE: Final = 2**62 - 1  # of a log
 
 # What an issuer may sign its credentials with: `credential_alg` of [[issuers]], docs/adr/0014 on SM2.
 CREDENTIAL_ALGS: Final[Mapping[str, Alg]] = {"ed25519": Alg.ED25519, "p256": Alg.ESP256, "sm2": Alg.SM2}
@@ -66,11 +67,22 @@ class KeySpec:
     file: str  # under keys/
     valid_from: int
     valid_until: int
+    retired_on: int | None = None  # the last day whose copies may bear it
+    good_size: int | None = None  # compromised: how many of the log's entries still count
 
     @property
     def kid(self) -> Kid:
         """The public key's name."""
         return self.public_key.kid
+
+    def may_sign(self, day: int) -> bool:
+        """Whether the workspace signs with it on that day: never once it is retired or compromised."""
+        return not self.is_out and self.valid_from <= day <= self.valid_until
+
+    @property
+    def is_out(self) -> bool:
+        """Retired or compromised."""
+        return self.retired_on is not None or self.good_size is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +101,8 @@ class WorkspaceConfig:
         return next((issuer for issuer in self.issuers if issuer.number == number), None)
 
     def key_for(self, role: Role, issuer: int, day: int) -> KeySpec | None:
-        """The newest key of that role and issuer that is valid on `day`."""
-        fitting = [
-            key
-            for key in self.keys
-            if (key.role, key.issuer) == (role, issuer) and key.valid_from <= day <= key.valid_until
-        ]
+        """The newest key of that role and issuer that may sign on `day`."""
+        fitting = [key for key in self.keys if (key.role, key.issuer) == (role, issuer) and key.may_sign(day)]
         return max(fitting, key=lambda key: (key.valid_from, key.kid), default=None)
 
     def issuer_records(self) -> dict[int, IssuerRecord]:
@@ -127,6 +135,8 @@ class WorkspaceConfig:
             valid_until=key.valid_until,
             origins=frozenset({self.origin.number}),
             name=self.origin.name if key.role is Role.CHECKPOINT else "",
+            compromised=None if key.good_size is None else {self.origin.number: key.good_size},
+            retired_on=key.retired_on,
         )
 
     # what the log asks of whoever keeps the keys (log.book.ActKeys)
@@ -255,6 +265,8 @@ def _key(item: Reader) -> KeySpec:
             file=item.text("file"),
             valid_from=item.day("valid_from"),
             valid_until=item.day("valid_until"),
+            retired_on=item.day("retired_on") if item.has("retired_on") else None,
+            good_size=item.integer("good_size", 0, MAX_SIZE) if item.has("good_size") else None,
         )
     except (ValueError, KeysError) as error:
         raise ConfigError(item.place("spki"), f"no {role} key of algorithm {number}") from error
@@ -317,4 +329,6 @@ def _key_lines(key: KeySpec) -> list[str]:
         f"file = {quote(key.file)}",
         f"valid_from = {quote(format_day(key.valid_from))}",
         f"valid_until = {quote(format_day(key.valid_until))}",
+        *([] if key.retired_on is None else [f"retired_on = {quote(format_day(key.retired_on))}"]),
+        *([] if key.good_size is None else [f"good_size = {key.good_size}"]),
     ]

@@ -23,10 +23,19 @@ from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.trust import Role
 from mingzheng.log.acts import ActType
 from mingzheng.log.book import DAY_TOLERANCE
-from mingzheng.log.entry import ActEntry, act_message, encode_entry, issue_entry, parse_entry
+from mingzheng.log.entry import ActEntry, KeyEventEntry, act_message, encode_entry, issue_entry, parse_entry
 from mingzheng.log.sequencer import Submission
 
-__all__ = ["MAX_SERIALS", "Settled", "check_agreement", "entry_of", "settle", "sign_act", "token_of"]
+__all__ = [
+    "MAX_SERIALS",
+    "Settled",
+    "check_agreement",
+    "entry_of",
+    "settle",
+    "sign_act",
+    "sign_key_event",
+    "token_of",
+]
 
 MAX_SERIALS: Final = 4_096  # of one act: docs/spec/log.md
 CHUNK: Final = 4_096  # copies per round
@@ -104,6 +113,13 @@ def sign_act(workspace: Workspace, act: NewAct, number: int) -> bytes:
     )
     signature = signer.sign(act_message(entry, workspace.config.origin.name))
     return encode_entry(replace(entry, signature=signature))
+
+
+def sign_key_event(workspace: Workspace, event: KeyEventEntry) -> bytes:
+    """The log entry of a key event under the authority key that it names, or the newest if that is out."""
+    signer = workspace.authority(event.issuer, event.day, event.kid)
+    entry = replace(event, kid=signer.public_key.kid)
+    return encode_entry(replace(entry, signature=signer.sign(act_message(entry, workspace.config.origin.name))))
 
 
 def entry_of(row: CopyRow) -> bytes:
@@ -184,7 +200,7 @@ def _chunks(
 def _redate(workspace: Workspace, today: int) -> None:
     """Sign acts again, under their own numbers, that the log never saw and would now refuse for their day."""
     stale = [
-        replace(act, day=today, entry=sign_act(workspace, _act_again(act, today), act.number))
+        replace(act, day=today, entry=_sign_again(workspace, act, today))
         for act in workspace.ledger.unlogged_acts()
         if abs(act.day - today) > DAY_TOLERANCE and act.number >= workspace.issuing_log.next_act_number(act.issuer)
     ]
@@ -193,12 +209,15 @@ def _redate(workspace: Workspace, today: int) -> None:
         _logger.info("redated acts=%d", len(stale))
 
 
-def _act_again(act: ActRow, day: int) -> NewAct:
+def _sign_again(workspace: Workspace, act: ActRow, day: int) -> bytes:
     entry = parse_entry(act.entry)
+    if isinstance(entry, KeyEventEntry):
+        return sign_key_event(workspace, replace(entry, day=day))
     assert isinstance(entry, ActEntry)  # `sign_act` made it
-    return NewAct(
+    again = NewAct(
         issuer=act.issuer, act=act.act, serials=entry.serials, day=day, reason=act.reason, status=CopyStatus.VOID
     )
+    return sign_act(workspace, again, act.number)
 
 
 def _submit_copies(workspace: Workspace, rows: Sequence[CopyRow], now: int) -> None:

@@ -142,6 +142,18 @@ class KeyMissingError(RefusalError):
         )
 
 
+class KeyStateError(RefusalError):
+    """A key that is retired or compromised already, or a last good size above the one said before."""
+
+    code: ClassVar[str] = "workspace.key_state"
+
+    def __init__(self, kid: str) -> None:
+        super().__init__(
+            f"密钥 {kid} 已停用或已宣布失密；失密位置只能前移",
+            f"key {kid} is retired or compromised already; a last good size is only ever lowered",
+        )
+
+
 class KeyMismatchError(RefusalError):
     """A key file that holds another key than mingzheng.toml says."""
 

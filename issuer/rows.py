@@ -112,8 +112,8 @@ class NewAct:
     """An act to be numbered, signed and stored. `status` is what it makes of the serials."""
 
     issuer: int
-    act: int  # the log's act type
-    serials: tuple[int, ...]  # strictly rising, at least one
+    act: int  # the log's act type; of a key event its type, negative
+    serials: tuple[int, ...]  # strictly rising; none only for a key event
     day: int
     reason: str
     status: CopyStatus

@@ -110,7 +110,7 @@ def submit_key_command(workspace: Path, *, issuer: int, **options: Any) -> None:
     with open_workspace(workspace, options) as opened:
         if opened.config.issuer(issuer) is None:
             raise OptionError(f"没有编号为 {issuer} 的机构", f"there is no issuer {issuer}")
-        kid = opened.add_key(Role.SUBMIT, issuer)
+        kid = opened.add_key(Role.SUBMIT, issuer).kid
     click.echo(kid.hex())
 
 

@@ -222,12 +222,7 @@ class Workspace:
 
     def close(self) -> None:
         """Close log and ledger, forget the keys, give up the lock; more than once is fine."""
-        if self._log is not None:
-            self._log.close()
-            self._log = None
-        if self._remote is not None:
-            self._remote.close()
-            self._remote = None
+        self._close_log()
         self.ledger.close()
         self._signers.clear()
         self.seals.forget()
@@ -249,9 +244,13 @@ class Workspace:
         spec = self.config.key_for(role, issuer, day)
         if spec is None:
             raise KeyMissingError(str(role), issuer, format_day(day))
-        if spec.kid not in self._signers:
-            self._signers[spec.kid] = self._load(spec)
-        return self._signers[spec.kid]
+        return self._signer_of(spec)
+
+    def authority(self, issuer: int, day: int, kid: Kid) -> Signer:
+        """The issuer's authority key of that kid if it may sign on `day`, else the newest that may."""
+        place = (Role.AUTHORITY, issuer, kid)
+        named = [key for key in self.config.keys if (key.role, key.issuer, key.kid) == place and key.may_sign(day)]
+        return self._signer_of(named[0]) if named else self.signer(Role.AUTHORITY, issuer, day)
 
     def check_passphrase(self) -> None:
         """Open one key, whichever; raises what a wrong passphrase raises."""
@@ -283,7 +282,7 @@ class Workspace:
 
     def newest_signer(self, role: Role, issuer: int) -> Signer:
         """The key of that role and issuer that is valid longest. Raises KeyMissingError."""
-        fitting = [key for key in self.config.keys if (key.role, key.issuer) == (role, issuer)]
+        fitting = [key for key in self.config.keys if (key.role, key.issuer) == (role, issuer) and not key.is_out]
         if not fitting:
             raise KeyMissingError(str(role), issuer, "")
         last = max(fitting, key=_last_day)
@@ -333,20 +332,25 @@ class Workspace:
         keys = [key for key, _ in _make_keys(place, [(role, alg)], 0)]
         self.store_config(replace(self.config, keys=(*self.config.keys, *keys)))
 
-    def add_key(self, role: Role, issuer: int) -> Kid:
-        """Make an Ed25519 key of that issuer for the days of its newest act key, and name it in mingzheng.toml."""
-        own = max((key for key in self.config.keys if (key.role, key.issuer) == (Role.ACT, issuer)), key=_last_day)
-        days = (own.valid_from, own.valid_until)
+    def add_key(
+        self, role: Role, issuer: int, *, alg: Alg = Alg.ED25519, days: tuple[int, int] | None = None
+    ) -> KeySpec:
+        """Make a key of that issuer for those days, by default its newest act key's, and name it in mingzheng.toml."""
+        if days is None:
+            own = max((key for key in self.config.keys if (key.role, key.issuer) == (Role.ACT, issuer)), key=_last_day)
+            days = (own.valid_from, own.valid_until)
         place = _KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
-        ((spec, _signer),) = _make_keys(place, [(role, Alg.ED25519)], issuer)
+        ((spec, _signer),) = _make_keys(place, [(role, alg)], issuer)
         self.store_config(replace(self.config, keys=(*self.config.keys, spec)))
-        return spec.kid
+        return spec
 
     def store_config(self, config: WorkspaceConfig) -> None:
         """Replace mingzheng.toml, durable on return. Raises ConfigError for what could not be read again."""
         data = format_config(config)
         parse_config(data)
         publish(self.root / CONFIG, data, temporary=self.root / f".{CONFIG}.tmp")
+        if config.keys != self.config.keys:
+            self._close_log()  # it checks entries by the keys it was opened with
         self.config = config
 
     # dates and images
@@ -401,6 +405,19 @@ class Workspace:
         if self._passphrase is None:
             self._passphrase = self._access.passphrase()
         return self._passphrase
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        if self._remote is not None:
+            self._remote.close()
+            self._remote = None
+
+    def _signer_of(self, spec: KeySpec) -> Signer:
+        if spec.kid not in self._signers:
+            self._signers[spec.kid] = self._load(spec)
+        return self._signers[spec.kid]
 
     def _load(self, spec: KeySpec) -> Signer:
         signer = self._access.vault.load(self.root / KEYS / spec.file, spec.public_key.alg, self._secret())

@@ -26,6 +26,7 @@ EXIT_CANCELLED = 1
 EXIT_IO = 4
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
+IO_ZH = "文件读写失败；请检查路径、权限和磁盘空间后重试。"
 CONFIG_NAME = "mingzheng.toml"
 CONFIG_MAX_BYTES = 1_048_576  # as for a workspace's own file of that name
 SETTINGS = frozenset({"workspace", "trust", "lang", "policy"})
@@ -45,6 +46,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "reinstate": ("mingzheng.issuer.cli:reinstate", "End a suspension. 恢复。"),
     "void": ("mingzheng.issuer.cli:void", "Close a serial that was never used. 作废序号。"),
     "seal": ("mingzheng.issuer.seal_cli:seal_group", "Seals: keys, certificates, rules. 管理印章。"),
+    "key": ("mingzheng.issuer.key_cli:key_group", "Keys: list, add, retire, report stolen. 密钥的增加、停用与失密。"),
     "trust": ("mingzheng.issuer.cli:trust_group", "Export, publish, update trust data. 导出、发布、更新信任数据。"),
     "verify": ("mingzheng.verifier.cli:verify", "Check files, photos or QR texts offline. 离线核验。"),
     "inspect": ("mingzheng.verifier.cli:inspect", "Show what a file or code contains. 查看内容（不作信任判断）。"),
@@ -141,7 +143,7 @@ def main() -> NoReturn:
         _reader_left()
     except OSError as error:
         what = f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": ")
-        _fail("io", "文件读写失败；请检查路径、权限和磁盘空间后重试。", what, EXIT_IO)
+        _fail("io", IO_ZH, what, EXIT_IO)
     except SystemExit:  # click ends this way after shell completion, and when nobody reads any more
         if COMPLETION not in os.environ:
             _reader_left()
@@ -173,6 +175,8 @@ def _surprise(error: Exception) -> NoReturn:
         both = isinstance(zh, str) and isinstance(en, str)
         detail = f"（{zh}） {en}" if both else str(error)
         _fail(code, chinese(code), detail, getattr(error, "exit_code", EXIT_IO))
+    if type(error).__module__ == "sqlite3":  # a full or failing disk, under a database; not loaded for those without
+        _fail("io", IO_ZH, f"the database cannot be read or written: {error}", EXIT_IO)
     logging.getLogger(__name__).debug("internal error", exc_info=error)
     zh = "程序内部错误；请带上加 -vv 再运行一次的输出报告。"
     en = f"Internal error, please report it with the output of -vv. ({type(error).__name__})"

@@ -110,6 +110,8 @@ EFFECTFUL: dict[str, set[str]] = {
         "publish",
         "render",
         "issue",
+        "keywork",
+        "key_cli",
         "lifecycle",
         "exporting",
         "landmarks",

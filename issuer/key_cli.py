@@ -1,0 +1,194 @@
+"""`mingzheng key`: the keys of a workspace after its first day (docs/drills.md, docs/workspace.md)."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+import mingzheng.issuer.show as show
+from mingzheng.formats.civil import day_of_time, format_day
+from mingzheng.issuer.config import KeySpec
+from mingzheng.issuer.keywork import ISSUER_ROLES, add_key, compromise_key, retire_key
+from mingzheng.issuer.options import (
+    AS_OF,
+    JSON,
+    LANG,
+    SECRET,
+    WORKSPACE,
+    YES,
+    check_passphrase,
+    confirm,
+    open_workspace,
+    print_lines,
+    read_day,
+    time_of,
+)
+from mingzheng.keys.kid import Kid
+from mingzheng.keys.trust import Role
+
+__all__ = ["key_group"]
+
+KEY_YEARS: Final = 5
+
+_STATES: Final = {"good": "有效", "retired": "已停用", "compromised": "已失密"}
+
+
+def read_kid(ctx: click.Context, param: click.Parameter, text: str) -> Kid:
+    """A kid as `key list` shows it."""
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        raw = b""
+    if len(raw) != 8:
+        raise click.BadParameter("密钥编号是 16 位十六进制 (a kid is 16 hexadecimal digits)", ctx, param)
+    return Kid(raw)
+
+
+_KID = click.argument("kid", callback=read_kid)
+
+
+@click.group("key")
+def key_group() -> None:
+    """The keys of a workspace. 工作区的密钥。
+
+    Each change reaches verifiers with the next `trust export` (and `trust publish`). A served log is started anew.
+    每项变更随下一次 trust export 到达核验方；日志另有服务进程的，须重启。
+    """
+
+
+@key_group.command("list")
+@WORKSPACE
+@JSON
+@LANG
+def key_list(workspace: Path, *, as_json: bool, lang: show.Lang) -> None:
+    """List the keys: kid, role, issuer, days, state. 列出密钥。
+
+    \b
+    mingzheng key list --workspace W
+    """
+    with open_workspace(workspace, {}) as opened:
+        keys = opened.config.keys
+    print_lines(map(_json, keys), (_text(key, lang) for key in keys), as_json)
+
+
+@key_group.command("add")
+@WORKSPACE
+@click.option("--role", type=click.Choice([str(role) for role in ISSUER_ROLES]), required=True, help="Role. 用途。")
+@click.option("--issuer", type=click.IntRange(1, 65535), required=True, help="Whose. 机构编号。")
+@click.option("--valid-from", callback=read_day, help="First day, by default today. 起用日。")
+@click.option("--valid-until", callback=read_day, help="Last day, by default in five years. 截止日。")
+@AS_OF
+@SECRET
+@JSON
+@LANG
+def key_add(
+    workspace: Path, *, role: str, issuer: int, as_of: int | None, as_json: bool, lang: show.Lang, **options: Any
+) -> None:
+    """Make a key that signs in place of the older one from its first day. 增加密钥，自起用日起代替旧密钥。
+
+    \b
+    mingzheng key add --workspace W --role credential --issuer 1
+    """
+    with open_workspace(workspace, options) as opened:
+        now = time_of(opened, as_of)
+        first = day_of_time(now) if options["valid_from"] is None else options["valid_from"]
+        last = first + KEY_YEARS * 365 + 1 if options["valid_until"] is None else options["valid_until"]
+        if first > last:
+            raise click.UsageError("--valid-from 晚于 --valid-until (is after --valid-until)")
+        made = add_key(opened, Role(role), issuer, days=(first, last), now=now)
+    print_lines([_json(made)], [_text(made, lang)], as_json)
+
+
+@key_group.command("retire")
+@_KID
+@WORKSPACE
+@YES
+@AS_OF
+@SECRET
+@JSON
+@LANG
+def key_retire(
+    kid: Kid, *, workspace: Path, yes: bool, as_of: int | None, as_json: bool, lang: show.Lang, **options: Any
+) -> None:
+    """Let an issuer's key sign nothing more; what it signed stays good. 停用密钥；已签发的仍然有效。
+
+    \b
+    mingzheng key retire --workspace W 0123456789abcdef
+    """
+    with open_workspace(workspace, options) as opened:
+        check_passphrase(opened, yes)
+        confirm(yes)
+        done = retire_key(opened, kid, now=time_of(opened, as_of))
+    print_lines([_json(done)], [_text(done, lang)], as_json)
+
+
+@key_group.command("compromise")
+@_KID
+@click.option(
+    "--good-size",
+    type=click.IntRange(0),
+    default=None,
+    help="Of an issuer's key: how many entries of the log still count. 日志中仍然算数的条数（机构密钥必填）。",
+)
+@WORKSPACE
+@YES
+@AS_OF
+@SECRET
+@JSON
+@LANG
+def key_compromise(
+    kid: Kid,
+    *,
+    good_size: int | None,
+    workspace: Path,
+    yes: bool,
+    as_of: int | None,
+    as_json: bool,
+    lang: show.Lang,
+    **options: Any,
+) -> None:
+    """Say that a key was stolen: from --good-size on nothing of it counts. 宣布密钥失密。
+
+    The size is that of a checkpoint from before the theft. Receipts of a stolen receipt key count for nothing; no
+    size is given then. It is never taken back, and the size is never raised. 宣布后不可收回。
+
+    \b
+    mingzheng key compromise --workspace W 0123456789abcdef --good-size 4096
+    """
+    with open_workspace(workspace, options) as opened:
+        role = next((key.role for key in opened.config.keys if key.kid == kid), None)
+        if (good_size is None) != (role is Role.RECEIPT):
+            raise click.UsageError(
+                "机构密钥须给出 --good-size，回执密钥不给 (--good-size: for an issuer's key, not for a receipt key)"
+            )
+        check_passphrase(opened, yes)
+        confirm(yes)
+        done = compromise_key(opened, kid, good_size=good_size or 0, now=time_of(opened, as_of))
+    print_lines([_json(done)], [_text(done, lang)], as_json)
+
+
+def _state(key: KeySpec) -> str:
+    if key.good_size is not None:
+        return "compromised"
+    return "good" if key.retired_on is None else "retired"
+
+
+def _json(key: KeySpec) -> show.Json:
+    return {
+        "kid": key.kid.hex(),
+        "role": str(key.role),
+        "issuer": key.issuer,
+        "valid_from": format_day(key.valid_from),
+        "valid_until": format_day(key.valid_until),
+        "state": _state(key),
+        "retired_on": None if key.retired_on is None else format_day(key.retired_on),
+        "good_size": key.good_size,
+    }
+
+
+def _text(key: KeySpec, lang: show.Lang) -> str:
+    state = _state(key)
+    days = f"{format_day(key.valid_from)} – {format_day(key.valid_until)}"
+    owner = key.issuer or ("日志" if lang == "zh" else "log")
+    more = "" if key.good_size is None else f" < {key.good_size}"
+    return f"{key.kid.hex()}\t{key.role}\t{owner}\t{days}\t{_STATES[state] if lang == 'zh' else state}{more}"

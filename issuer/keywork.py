@@ -1,0 +1,159 @@
+"""Keys of a workspace after its first day: a new one, one that retires, one that was stolen (docs/drills.md).
+
+Source: DESIGN §6 (key compromise), docs/spec/log.md (key events). What is said of an issuer's key goes into
+mingzheng.toml, so into the trust data of the next export, and as a key event under the authority key into the log.
+Each of these can be killed anywhere and run again; a new key whose event was lost serves without one.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from mingzheng.formats.civil import day_of_time, format_day
+from mingzheng.issuer.config import KeySpec, WorkspaceConfig, issuer_roles
+from mingzheng.issuer.exporting import refresh_status
+from mingzheng.issuer.publish import settle, sign_key_event
+from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
+from mingzheng.issuer.rows import NewAct
+from mingzheng.issuer.schema import CopyStatus
+from mingzheng.issuer.workspace import Workspace
+from mingzheng.keys.kid import Kid
+from mingzheng.keys.trust import Role
+from mingzheng.log.entry import KeyEventEntry, KeyEventType, OriginSize, parse_entry
+
+__all__ = ["ISSUER_ROLES", "add_key", "compromise_key", "retire_key"]
+
+ISSUER_ROLES: Final = (Role.AUTHORITY, Role.CREDENTIAL, Role.ACT, Role.STATUS)
+
+_logger = logging.getLogger(__name__)
+
+
+def add_key(workspace: Workspace, role: Role, issuer: int, *, days: tuple[int, int], now: int) -> KeySpec:
+    """Make a key of that role for those days; from its first day it is the one that signs. `now`: seconds.
+
+    The log hears of it under the authority key of before. An authority key that follows none has no event.
+    Raises OptionError for an issuer that is not there, KeyMissingError without an authority key.
+    """
+    spec = workspace.config.issuer(issuer)
+    if spec is None:
+        raise OptionError(f"没有编号为 {issuer} 的机构", f"there is no issuer {issuer}")
+    today = day_of_time(now)
+    authority = workspace.config.key_for(Role.AUTHORITY, issuer, today)
+    if authority is None and role is not Role.AUTHORITY:
+        raise KeyMissingError(str(Role.AUTHORITY), issuer, format_day(today))
+    settle(workspace, now=now)
+    made = workspace.add_key(role, issuer, alg=dict(issuer_roles(spec))[role], days=days)
+    if authority is not None:
+        _tell(workspace, _event(made, KeyEventType.ADDED, today, by=authority), now=now)
+    return made
+
+
+def retire_key(workspace: Workspace, kid: Kid, *, now: int) -> KeySpec:
+    """Let an issuer's key sign nothing more, from now; what it signed stays as good as it was.
+
+    Raises OptionError for a kid that is no issuer's key here, KeyStateError if it was retired or stolen before,
+    KeyMissingError if it is the issuer's only authority key.
+    """
+    key, today = _find(workspace, kid, ISSUER_ROLES), day_of_time(now)
+    if key.good_size is not None or key.retired_on not in (None, today):
+        raise KeyStateError(kid.hex())
+    _put_out(workspace, key, replace(key, retired_on=today), KeyEventType.RETIRED, now=now)
+    return workspace.config.keys[_place(workspace.config, kid)]
+
+
+def compromise_key(workspace: Workspace, kid: Kid, *, good_size: int, now: int) -> KeySpec:
+    """Say that a key is in other hands. Of an issuer's key only what stands below `good_size` in the log counts;
+    receipts of the log's receipt key count for nothing, whatever the size.
+
+    A size may be lowered by a later call, never raised. Raises OptionError for a kid that is neither,
+    KeyStateError for a larger size than said before, KeyMissingError if no other authority key could say it.
+    """
+    key = _find(workspace, kid, (*ISSUER_ROLES, Role.RECEIPT))
+    if key.role is Role.RECEIPT:
+        workspace.store_config(_with(workspace.config, replace(key, good_size=0)))
+        return workspace.config.keys[_place(workspace.config, kid)]
+    if key.good_size is not None and good_size > key.good_size:
+        raise KeyStateError(kid.hex())
+    size, _ = workspace.log.head()
+    if not 0 <= good_size <= size:
+        raise OptionError(f"日志只有 {size} 条", f"the log has {size} entries: give a size up to that")
+    _put_out(workspace, key, replace(key, good_size=good_size), KeyEventType.COMPROMISED, now=now)
+    return workspace.config.keys[_place(workspace.config, kid)]
+
+
+def _put_out(workspace: Workspace, key: KeySpec, changed: KeySpec, event: KeyEventType, *, now: int) -> None:
+    """mingzheng.toml first, then the log; a status list by a key that still counts."""
+    config, today = _with(workspace.config, changed), day_of_time(now)
+    authority = config.key_for(Role.AUTHORITY, key.issuer, today)
+    if authority is None:
+        raise KeyMissingError(str(Role.AUTHORITY), key.issuer, format_day(today))
+    if not key.is_out:
+        settle(workspace, now=now)  # what it signed rightly goes into the log before the log refuses it
+    workspace.store_config(config)
+    sizes = () if changed.good_size is None else (OriginSize(config.origin.number, changed.good_size),)
+    said = replace(_event(changed, event, today, by=authority), sizes=sizes)
+    if not _is_said(workspace, said):
+        _tell(workspace, said, now=now)
+    if config.key_for(Role.STATUS, key.issuer, today) is not None:
+        refresh_status(workspace, key.issuer, now=now)
+    _logger.info("key out kid=%s event=%s", key.kid.hex(), event.name)
+
+
+def _event(key: KeySpec, event: KeyEventType, day: int, *, by: KeySpec) -> KeyEventEntry:
+    """Number and signature come when it is stored."""
+    return KeyEventEntry(
+        issuer=key.issuer,
+        kid=by.kid,
+        act_number=0,
+        event=event,
+        subject_kid=key.kid,
+        day=day,
+        sizes=(),
+        signature=bytes(64),
+    )
+
+
+def _tell(workspace: Workspace, event: KeyEventEntry, *, now: int) -> None:
+    """Number it among the issuer's acts, sign, store, submit."""
+    new = NewAct(
+        issuer=event.issuer,
+        act=-int(event.event),
+        serials=(),
+        day=event.day,
+        reason="",
+        status=CopyStatus.LIVE,
+    )
+    workspace.ledger.store_acts(
+        [new], sign=lambda _, number: sign_key_event(workspace, replace(event, act_number=number))
+    )
+    settle(workspace, now=now)
+
+
+def _is_said(workspace: Workspace, event: KeyEventEntry) -> bool:
+    """Whether an earlier call, cut short, had stored this event."""
+    stored = [parse_entry(act.entry) for act in workspace.ledger.all_acts() if act.act == -int(event.event)]
+    return any(
+        isinstance(entry, KeyEventEntry)
+        and (entry.issuer, entry.subject_kid, entry.sizes) == (event.issuer, event.subject_kid, event.sizes)
+        for entry in stored
+    )
+
+
+def _find(workspace: Workspace, kid: Kid, roles: Sequence[Role]) -> KeySpec:
+    key = next((key for key in workspace.config.keys if key.kid == kid and key.role in roles), None)
+    if key is None:
+        raise OptionError(
+            f"{kid.hex()} 不是可以这样处理的密钥；用 mingzheng key list 查看",
+            f"{kid.hex()} is no key this can be said of: see `mingzheng key list`",
+        )
+    return key
+
+
+def _place(config: WorkspaceConfig, kid: Kid) -> int:
+    return [key.kid for key in config.keys].index(kid)
+
+
+def _with(config: WorkspaceConfig, changed: KeySpec) -> WorkspaceConfig:
+    keys = tuple(changed if key.kid == changed.kid else key for key in config.keys)
+    return replace(config, keys=keys)
