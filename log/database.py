@@ -7,14 +7,14 @@ the entries. Schema changes raise SCHEMA and refuse other versions (docs/adr/001
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mingzheng.keys.kid import Kid
 from mingzheng.log.hashing import Hash
 from mingzheng.log.instance import Instance
-from mingzheng.log.refusal import DiskDisagreesError, LogMissingError
+from mingzheng.log.refusal import DiskDisagreesError, LogMissingError, StateUnavailableError
 from mingzheng.log.state import Carry, FrozenHead, HeadRow, IssuerRow, LogRow, RoundRows, Standing
 
 SCHEMA = 3
@@ -57,15 +57,76 @@ _UPGRADE = (
 )
 
 
+class _Rows:
+    """What a statement gives; reading on may fail as the statement itself."""
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
+        self.rowcount = cursor.rowcount
+
+    def fetchone(self) -> Any:
+        return next(self, None)
+
+    def fetchall(self) -> list[Any]:
+        return list(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._cursor)
+        except sqlite3.Error as error:
+            raise _failed(error) from error
+
+
+class _Connection:
+    """SQLite's errors (a full or failing disk, a damaged file) as StateUnavailableError."""
+
+    def __init__(self, target: Path | str, *, uri: bool = False) -> None:
+        try:
+            self._raw = sqlite3.connect(target, uri=uri, isolation_level=None, timeout=10.0)
+        except sqlite3.Error as error:
+            raise _failed(error) from error
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> _Rows:
+        try:
+            return _Rows(self._raw.execute(sql, parameters))
+        except sqlite3.Error as error:
+            raise _failed(error) from error
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        try:
+            self._raw.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise _failed(error) from error
+
+    def rollback(self) -> None:
+        """End the transaction if SQLite did not already end it by itself, as it does when the disk is full."""
+        if self._raw.in_transaction:
+            self.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+def _failed(error: sqlite3.Error) -> StateUnavailableError:
+    return StateUnavailableError(f"the database of the log cannot be read or written: {error}")
+
+
+def _names_nothing(error: StateUnavailableError) -> bool:
+    """Whether a table or column is not there, as opposed to a disk that fails."""
+    return isinstance(error.__cause__, sqlite3.OperationalError) and str(error.__cause__).startswith("no such ")
+
+
 class Database:
-    """One connection. Every method is one transaction, durable on return."""
+    """One connection. Every method is one transaction, durable on return; all raise StateUnavailableError."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         if read_only:
-            uri = f"{path.absolute().as_uri()}?mode=ro"
-            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10.0)
+            self._connection = _Connection(f"{path.absolute().as_uri()}?mode=ro", uri=True)
             return
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
+        self._connection = _Connection(path)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
         self._connection.execute("PRAGMA wal_autocheckpoint=4000")
@@ -121,7 +182,9 @@ class Database:
         query = "SELECT schema, origin, name, height, vkey, receipt FROM log"
         try:
             found = self._connection.execute(query).fetchone()
-        except sqlite3.OperationalError as error:
+        except StateUnavailableError as error:
+            if not _names_nothing(error):
+                raise
             raise LogMissingError("the database holds no log: creation was cut short, or it was replaced") from error
         if found is None or found[0] not in (SCHEMA, _UPGRADED):
             raise LogMissingError(f"the database holds no log of schema {SCHEMA}")
@@ -150,8 +213,10 @@ class Database:
         """The earlier shards, by rising origin number."""
         try:
             found = self._connection.execute("SELECT origin, name, size, root FROM shard ORDER BY origin").fetchall()
-        except sqlite3.OperationalError:  # the schema before, opened for reading
-            return ()
+        except StateUnavailableError as error:
+            if not _names_nothing(error):
+                raise
+            return ()  # the schema before, opened for reading
         return tuple(FrozenHead(origin=row[0], name=row[1], size=row[2], root=Hash(row[3])) for row in found)
 
     def carried(self) -> bytes:
@@ -202,7 +267,7 @@ class Database:
             if rows.closes:
                 run("UPDATE log SET standing = ?", (Standing.FROZEN,))
         except BaseException:
-            run("ROLLBACK")
+            self._connection.rollback()
             raise
         run("COMMIT")
 
@@ -218,7 +283,7 @@ class Database:
                 raise DiskDisagreesError(f"the head row is no longer the one of size {size}")
             run("DELETE FROM staged WHERE idx < ?", (size,))
         except BaseException:
-            run("ROLLBACK")
+            self._connection.rollback()
             raise
         run("COMMIT")
 
@@ -326,7 +391,7 @@ class Database:
         """SQLite's own check of the file; empty when sound."""
         try:
             found = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check")]
-        except sqlite3.DatabaseError as error:
+        except StateUnavailableError as error:
             return [str(error)]
         return [] if found == ["ok"] else found
 

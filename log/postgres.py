@@ -30,6 +30,7 @@ from mingzheng.log.refusal import (
     WriterActiveError,
     WriterBrokenError,
 )
+from mingzheng.log.refusal import StateUnavailableError as StateUnavailableError
 from mingzheng.log.state import Carry, FrozenHead, HeadRow, IssuerRow, LogRow, RoundRows, Standing, StateRows
 
 SCHEMA = 1
@@ -65,12 +66,6 @@ _TABLES: tuple[LiteralString, ...] = (
 )
 
 Row = tuple[Any, ...]
-
-
-class StateUnavailableError(StorageError):
-    """The database cannot be reached, or failed: whether the last write took effect is not known."""
-
-    code: ClassVar[str] = "log.state_unavailable"
 
 
 class StateUnsafeError(StorageError):

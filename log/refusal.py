@@ -151,6 +151,12 @@ class WriterBrokenError(StorageError):
     code: ClassVar[str] = "log.writer_broken"
 
 
+class StateUnavailableError(StorageError):
+    """The database cannot be reached, or failed: whether the last write took effect is not known."""
+
+    code: ClassVar[str] = "log.state_unavailable"
+
+
 class FencedError(StorageError):
     """Another process took over the right to sign: this one may change nothing any more."""
 
