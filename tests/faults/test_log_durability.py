@@ -2,28 +2,19 @@
 
 A SIGKILL leaves the page cache, so a missing fsync would not show in the crash tests. Here every call is recorded, and
 at each publication of `checkpoint` everything that it vouches for must have been forced to disk before. Two controls
-without fsync must fail. Under strace, calls of the kernel fail with EIO and ENOSPC, or kill.
+without fsync must fail.
 """
 
 import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from logworld import IDENTITY, LogWorld, act, issue, keyed
+from logworld import LogWorld, act, issue
 
 from mingzheng.log.acts import ActType
-from mingzheng.log.fsck import fsck
-from mingzheng.log.refusal import LogMissingError
 
-FULL = os.environ.get("MINGZHENG_FULL") == "1"
-# Which occurrence of a system call is hit; MINGZHENG_STRACE=all takes every one (about 1,000 runs, over 20 minutes).
-EVERY = os.environ.get("MINGZHENG_STRACE") == "all"
-OCCURRENCES = range(1, 60) if EVERY else range(1, 60, 6) if FULL else (2, 7, 15)
 BATCHES = ([issue(0)], [issue(serial) for serial in range(1, 270)], [act(0, ActType.REVOKE, [0])])
 
 
@@ -115,80 +106,3 @@ def test_the_database_forces_every_commit_to_disk(tmp_path: Path) -> None:
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
     world.close()
-
-
-# --- the kernel's own answers
-
-PROGRAM = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from test_log_durability import write
-write(Path(sys.argv[2]))
-"""
-
-
-def write(root: Path) -> None:
-    """What runs under strace: create or open, submit, print what was acknowledged."""
-    world = LogWorld(root=root)
-    try:
-        log = world.open()
-    except LogMissingError:
-        log = world.create()
-    for number, batch in enumerate(BATCHES):
-        line = " ".join(map(str, (number, *log.submit(keyed(batch), now=world.now + number))))
-        os.write(1, f"{line}\n".encode())  # one call: a fault may hit it too; half a line is no promise
-    world.close()
-
-
-def _traced(root: Path, call: str, fault: str, when: int) -> tuple[int, list[str]]:
-    here = Path(__file__).parent
-    command = [
-        "strace",
-        "-f",
-        "-qq",
-        "-e",
-        f"trace={call}",
-        "-e",
-        f"inject={call}:{fault}:when={when}",
-        "-o",
-        os.devnull,
-    ]
-    program = [sys.executable, "-c", PROGRAM, str(here), str(root)]
-    environment = {**os.environ, "PYTHONPATH": str(here.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([*command, *program], capture_output=True, text=True, env=environment, check=False)
-    return done.returncode, done.stdout[: done.stdout.rfind("\n") + 1].splitlines()
-
-
-CALLS = ("fsync", "fdatasync", "rename", "mkdir", "pwrite64", "write")
-FAULTS = ("error=EIO", "error=ENOSPC", "signal=KILL")
-
-
-@pytest.mark.strace
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("call", CALLS)
-def test_failing_system_calls_break_no_promise(tmp_path: Path, call: str, fault: str) -> None:
-    stopped = 0
-    for when in OCCURRENCES:
-        root = tmp_path / str(when)
-        root.mkdir()
-        acknowledged = {}
-        status, lines = _traced(root, call, fault, when)
-        stopped += status != 0
-        for line in lines:
-            number, *indexes = map(int, line.split())
-            acknowledged[number] = tuple(indexes)
-        world = LogWorld(root=root)
-        try:
-            log = world.open()
-        except LogMissingError:
-            log = world.create()
-        for number, batch in enumerate(BATCHES):
-            indexes = log.submit(keyed(batch), now=world.now + number)
-            assert acknowledged.get(number, indexes) == indexes
-        assert log.head()[0] == 2 + 270 + 2
-        world.close()
-        assert fsck(world.directory, vkey=IDENTITY.vkey()).faults == ()
-        shutil.rmtree(root)
-    assert stopped >= 2  # the fault was felt, not only ordered
