@@ -349,7 +349,7 @@ class Workspace:
         data = format_config(config)
         parse_config(data)
         publish(self.root / CONFIG, data, temporary=self.root / f".{CONFIG}.tmp")
-        if config.keys != self.config.keys:
+        if _issuers_keys(config) != _issuers_keys(self.config):
             self._close_log()  # it checks entries by the keys it was opened with
         self.config = config
 
@@ -424,6 +424,10 @@ class Workspace:
         if signer.public_key.spki != spec.public_key.spki:
             raise KeyMismatchError(spec.file)
         return signer
+
+
+def _issuers_keys(config: WorkspaceConfig) -> list[KeySpec]:
+    return [key for key in config.keys if key.issuer]
 
 
 def _last_day(key: KeySpec) -> int:
