@@ -6,6 +6,7 @@ checkpoint consistent with every other, by the proofs that a reader would ask fo
 """
 
 import mmap
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -27,18 +28,20 @@ _START = 8
 
 
 class Board:
-    """Records in the order they were noted: a kind, a number, bytes. One writer at a time."""
+    """Records in the order they were noted: a kind, a number, bytes. One process; its threads may note side by side."""
 
     def __init__(self, size_bytes: int = 1 << 20) -> None:
         self._memory = mmap.mmap(-1, size_bytes)
         self._memory[:_START] = _START.to_bytes(8, "big")
+        self._lock = threading.Lock()
 
     def note(self, kind: Kind, number: int = 0, data: bytes = b"") -> None:
         """The end moves last: a record cut short by a kill is none."""
-        end = int.from_bytes(self._memory[:_START], "big")
         record = bytes([KINDS.index(kind)]) + number.to_bytes(8, "big") + len(data).to_bytes(4, "big") + data
-        self._memory[end : end + len(record)] = record
-        self._memory[:_START] = (end + len(record)).to_bytes(8, "big")
+        with self._lock:
+            end = int.from_bytes(self._memory[:_START], "big")
+            self._memory[end : end + len(record)] = record
+            self._memory[:_START] = (end + len(record)).to_bytes(8, "big")
 
     def records(self) -> list[tuple[Kind, int, bytes]]:
         found, at, end = [], _START, int.from_bytes(self._memory[:_START], "big")
@@ -78,7 +81,25 @@ class Promises:
 
     def publish(self, note: bytes | None) -> None:
         if note is not None:
-            self.published.setdefault(note, self.floor)
+            self.published[note] = max(self.published.get(note, 0), self.floor)
+
+    def read(self, board: Board) -> None:
+        """What a process said before it died."""
+        for kind, number, data in board.records():
+            assert kind != "bug", data.decode()
+            if kind == "acknowledged":
+                self.acknowledge([data], [number])
+            elif kind == "published":
+                self.publish(data)
+
+    def read_all(self, boards: Iterable[Board]) -> None:
+        """Of processes that lived side by side: what each knew is in its own order."""
+        known = newest = self.floor
+        for board in boards:
+            self.floor = known
+            self.read(board)
+            newest = max(newest, self.floor)
+        self.floor = newest
 
     def look(self, world: LogWorld) -> None:
         """What anyone can see now is published for good."""

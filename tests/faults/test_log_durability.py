@@ -1,4 +1,4 @@
-"""Order of durable steps, and errors of the system calls themselves.
+"""Order of durable writes; `test_syscall_faults` has the errors of the system calls themselves.
 
 A SIGKILL leaves the page cache, so a missing fsync would not show in the crash tests. Here every call is recorded, and
 at each publication of `checkpoint` everything that it vouches for must have been forced to disk before. Two controls

@@ -149,12 +149,7 @@ def _occurrences(count: int) -> list[int]:
 
 def _promised(board: Board, world: LogWorld) -> Promises:
     promises = Promises()
-    for kind, number, data in board.records():
-        assert kind != "bug", data.decode()
-        if kind == "acknowledged":
-            promises.acknowledge([data], [number])
-        elif kind == "published":
-            promises.publish(data)
+    promises.read(board)
     promises.look(world)
     return promises
 
