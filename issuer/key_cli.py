@@ -1,5 +1,6 @@
 """`mingzheng key`: the keys of a workspace after its first day (docs/drills.md, docs/workspace.md)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ import click
 import mingzheng.issuer.show as show
 from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.issuer.config import KeySpec
-from mingzheng.issuer.keywork import ISSUER_ROLES, add_key, compromise_key, retire_key
+from mingzheng.issuer.keywork import ISSUER_ROLES, add_key, compromise_key, lost_copies, retire_key
 from mingzheng.issuer.options import (
     AS_OF,
     JSON,
@@ -150,7 +151,8 @@ def key_compromise(
     """Say that a key was stolen: from --good-size on nothing of it counts. 宣布密钥失密。
 
     The size is that of a checkpoint from before the theft. Receipts of a stolen receipt key count for nothing; no
-    size is given then. It is never taken back, and the size is never raised. 宣布后不可收回。
+    size is given then. It is never taken back, and the size is never raised. Lists the serials of live copies that
+    no longer count: issue those again. 宣布后不可收回；列出须换领的序号。
 
     \b
     mingzheng key compromise --workspace W 0123456789abcdef --good-size 4096
@@ -164,7 +166,17 @@ def key_compromise(
         check_passphrase(opened, yes)
         confirm(yes)
         done = compromise_key(opened, kid, good_size=good_size or 0, now=time_of(opened, as_of))
-    print_lines([_json(done)], [_text(done, lang)], as_json)
+        lost = lost_copies(opened, done)
+    print_lines([_json(done) | {"reissue": lost}], [_text(done, lang), *_lost(lost, lang)], as_json)
+
+
+def _lost(serials: Sequence[int], lang: show.Lang) -> list[str]:
+    shown = " ".join(map(str, serials))
+    if not serials:
+        return []
+    return [
+        f"须换领 {len(serials)} 份，序号：{shown}" if lang == "zh" else f"re-issue {len(serials)}, serials: {shown}"
+    ]
 
 
 def _state(key: KeySpec) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from mingzheng.formats.civil import day_of_time, format_day
+from mingzheng.formats.credential import parse_credential
 from mingzheng.issuer.config import KeySpec, WorkspaceConfig, issuer_roles
 from mingzheng.issuer.exporting import refresh_status
 from mingzheng.issuer.publish import settle, sign_key_event
@@ -22,7 +23,7 @@ from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import Role
 from mingzheng.log.entry import KeyEventEntry, KeyEventType, OriginSize, parse_entry
 
-__all__ = ["ISSUER_ROLES", "add_key", "compromise_key", "retire_key"]
+__all__ = ["ISSUER_ROLES", "add_key", "compromise_key", "lost_copies", "retire_key"]
 
 ISSUER_ROLES: Final = (Role.AUTHORITY, Role.CREDENTIAL, Role.ACT, Role.STATUS)
 
@@ -80,6 +81,14 @@ def compromise_key(workspace: Workspace, kid: Kid, *, good_size: int, now: int) 
         raise OptionError(f"日志只有 {size} 条", f"the log has {size} entries: give a size up to that")
     _put_out(workspace, key, replace(key, good_size=good_size), KeyEventType.COMPROMISED, now=now)
     return workspace.config.keys[_place(workspace.config, kid)]
+
+
+def lost_copies(workspace: Workspace, key: KeySpec) -> tuple[int, ...]:
+    """The serials of live copies under a stolen key that no longer count: they are to be issued again."""
+    if key.role is not Role.CREDENTIAL or key.good_size is None:
+        return ()
+    rows = workspace.ledger.live_from(key.issuer, key.good_size)
+    return tuple(row.serial for row in rows if row.signed is not None and parse_credential(row.signed).kid == key.kid)
 
 
 def _put_out(workspace: Workspace, key: KeySpec, changed: KeySpec, event: KeyEventType, *, now: int) -> None:

@@ -163,6 +163,11 @@ class Ledger:
         """Copies planned or signed and not void, by issuer and serial."""
         return tuple(self._copies("state IN ('planned', 'signed') AND status <> 'void'", ()))
 
+    def live_from(self, issuer: int, index: int) -> Iterator[CopyRow]:
+        """An issuer's live and suspended copies at that leaf index and above, by serial."""
+        where = "issuer = ? AND leaf_index >= ? AND status IN ('live', 'suspended')"
+        yield from self._copies(where, (issuer, index))
+
     def all_copies(self) -> Iterator[CopyRow]:
         """Every copy, by issuer and serial."""
         yield from self._copies("1", ())
@@ -493,6 +498,9 @@ class Ledger:
         )
 
 
+_NOT_THE_FILES_FAULT: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")
+
+
 def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
     try:
@@ -505,6 +513,8 @@ def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
         connection.close()
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             raise
+        if error.sqlite_errorname.startswith(_NOT_THE_FILES_FAULT):
+            raise LedgerWriteError(str(error)) from error
         raise NotALedgerError(path.name) from error
     except BaseException:
         connection.close()

@@ -85,8 +85,9 @@ def test_every_command_has_help_in_both_languages_and_an_example(path: str) -> N
             assert parameter.help, f"{path} {parameter.name} has no help"
 
 
-def test_commands_in_the_readme_parse() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["README.md", "docs/drills.md"])
+def test_commands_in_the_pages_parse(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
     blocks = "\n".join(re.findall(r"^```\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
     shown = [x.strip() for x in re.findall(r"^mingzheng [^#\n]+", blocks, flags=re.MULTILINE)]
     assert len(shown) >= 8

@@ -262,11 +262,13 @@ def test_the_commands(office: Office, run: Callable[..., Result]) -> None:
     assert run("compromise", "xyz", "--yes").exit_code == 2
     assert run("compromise", kids["credential"], "--good-size", "2", answer="n\n").exit_code == 1
     done = run("compromise", kids["credential"], "--good-size", "2", "--json", answer="y\n")
-    assert json.loads(done.stdout.splitlines()[-1])["good_size"] == 2
+    assert json.loads(done.stdout.splitlines()[-1])["reissue"] == []
+    assert "序号：0" in run("compromise", kids["credential"], "--good-size", "0", "--yes").stdout
+    assert "serials: 0" in run("compromise", kids["credential"], "--good-size", "0", "--yes", "--lang", "en").stdout
     assert run("compromise", kids["receipt"], "--yes").exit_code == 0
     assert "已停用" in run("retire", kids["act"], "--yes").stdout
     states = [json.loads(line)["state"] for line in run("list", "--json").stdout.splitlines()]
     assert states == ["compromised", "good", "good", "compromised", "retired", "good", "good"]
-    assert "compromised < 2" in run("list", "--lang", "en").stdout
+    assert "compromised < 0" in run("list", "--lang", "en").stdout
     wrong = ("add", "--role", "act", "--issuer", "1", "--valid-from", "2026-02-01", "--valid-until", "2026-01-01")
     assert run(*wrong).exit_code == 2
