@@ -238,6 +238,19 @@ class LedgerBehindLogError(RefusalError):
         )
 
 
+class LogBehindLedgerError(RefusalError):
+    """The ledger holds entries that the log has not: an older log was put back. Nothing is signed on top of it."""
+
+    code: ClassVar[str] = "ledger.log_behind"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, size: int, known: int) -> None:
+        super().__init__(
+            f"台账里已有第 {known} 条日志记录，日志只有 {size} 条：日志像是旧备份，停止签名",
+            f"the ledger holds log entry number {known}, the log only {size} entries: it looks like an old backup",
+        )
+
+
 class ClockBehindError(RefusalError):
     """The clock says an earlier time than the last command's: nothing is planned that the log would refuse."""
 

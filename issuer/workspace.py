@@ -36,6 +36,7 @@ from mingzheng.issuer.refusals import (
     ImageMissingError,
     KeyMismatchError,
     KeyMissingError,
+    LogBehindLedgerError,
     OptionError,
     UnknownIssuerError,
     WorkspaceBusyError,
@@ -269,7 +270,16 @@ class Workspace:
             self._log = open_log(
                 self.root / LOG, identity, act_keys=self.config, memory_dir=memory_dir, environment=os.environ
             )
+            self._check_ledger(self._log)
         return self._log
+
+    def _check_ledger(self, log: Log) -> None:
+        """An older log put back in its place looks whole where nothing outside remembers; the ledger does."""
+        known = 1 + max((self.ledger.last_event_index(spec.number) for spec in self.config.issuers), default=-1)
+        size, _root = log.head()
+        if log.read_only is None and known > size:
+            self._close_log()
+            raise LogBehindLedgerError(size, known)
 
     @property
     def issuing_log(self) -> IssuingLog:
