@@ -118,6 +118,15 @@ class Seen:
         assert list(told) == list(self.rows)
 
 
+def contexts_of(source: TrustSource, now: int, expect: Expectations) -> list[VerifyContext]:
+    """A verifier's context under each policy; what does not depend on the policy is read once."""
+    first, *others = (load_policies()[name] for name in POLICIES)
+    context = build_context(
+        source, judging=Judging(now=now, at=None, policy=first), expect=expect, messages=load_messages()
+    )
+    return [context, *(replace(context, policy=policy, blocks_seen=set(), constants={}) for policy in others)]
+
+
 class Play(Seen):
     """An authority with witnesses, the trust data it exported last, and those who verify with them."""
 
@@ -181,18 +190,14 @@ class Play(Seen):
 
     # those who verify
 
-    def context(self, policy: str) -> VerifyContext:
+    def contexts(self) -> list[VerifyContext]:
         stored = load_store(self.store)
-        return build_context(
-            TrustSource(data=stored.data, fingerprint=stored.fingerprint, signed=False),
-            judging=Judging(now=self.now, at=None, policy=load_policies()[policy]),
-            expect=Expectations(trust_fingerprint=stored.fingerprint),
-            messages=load_messages(),
-        )
+        source = TrustSource(data=stored.data, fingerprint=stored.fingerprint, signed=False)
+        return contexts_of(source, self.now, Expectations(trust_fingerprint=stored.fingerprint))
 
     def look(self, moment: str, **samples: bytes | CopyRow) -> None:
         """A row of each sample; of a copy of the ledger two: `…-code` and `…-file`."""
-        contexts = [self.context(policy) for policy in POLICIES]
+        contexts = self.contexts()
         for name, sample in samples.items():
             token = sample if isinstance(sample, bytes) else token_of(sample)
             text = to_digits(token)
@@ -404,13 +409,8 @@ class Site(Seen):
         source = TrustSource(
             data=stored.data, fingerprint=stored.fingerprint, signed=stored.signed_by_tuf, expires=stored.expires
         )
-        cells = []
-        for policy in POLICIES:
-            judging = Judging(now=self.world.now, at=None, policy=load_policies()[policy])
-            context = build_context(source, judging=judging, expect=Expectations(), messages=load_messages())
-            report = verify_text(text, context)
-            cells.append(cell(report.verdict, report.findings))
-        self.add(moment, "code", cells)
+        reports = [verify_text(text, context) for context in contexts_of(source, self.world.now, Expectations())]
+        self.add(moment, "code", [cell(report.verdict, report.findings) for report in reports])
 
 
 def test_6_too_few_keepers_of_the_root_are_left(tmp_path: Path) -> None:
