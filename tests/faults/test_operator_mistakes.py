@@ -16,10 +16,12 @@ from pathlib import Path
 
 import pytest
 from office import DAY, NOW, SeededVault, person, picture, table
+from witnessnet import LoopbackWitness
 
 import mingzheng.issuer.cli as commands
 import mingzheng.issuer.options as shared
 from mingzheng.cli import main
+from mingzheng.issuer.witnessing import POLICY
 from mingzheng.issuer.workspace import Access, Workspace, log_vkey
 from mingzheng.keys.alg import Alg
 from mingzheng.keys.signer import InMemorySigner
@@ -44,6 +46,7 @@ class World:
         self.base, self.monkeypatch, self.capsys = base, monkeypatch, capsys
         self.vault, self.memory = SeededVault(), base / "memory"
         self.signed: list[bytes] = []
+        self.out = ""
         self.log_kids: set[bytes] = set()
         self.root, self.log = base / "W", base / "W/log"
 
@@ -55,7 +58,8 @@ class World:
         self.monkeypatch.setattr(sys, "argv", ["mingzheng", *words])
         with pytest.raises(SystemExit) as stop:
             main()
-        return stop.value.code, self.capsys.readouterr().err
+        self.out, said = self.capsys.readouterr()
+        return stop.value.code, said
 
     def issue(self, *numbers: int) -> tuple[object, str]:
         (self.base / "records.csv").write_bytes(table([person(number) for number in numbers]))
@@ -295,6 +299,29 @@ def sound(world: World) -> None:
 
 
 # --- coming back: only a checkpoint from outside that is the newest
+
+
+def test_a_witness_tells_of_a_copy_that_nothing_here_can_tell(world: World) -> None:
+    """Log, ledger and memory all as they were: the witness has cosigned more, and says so; asking signs nothing."""
+    witness = LoopbackWitness(world.base / "w1", "w1", Alg.ED25519, now=NOW)
+    try:
+        witness.watch(world.vkey)
+        policy = witness.policy_line() + "quorum w1\n"
+        (world.root / POLICY).write_text(policy, "utf-8")
+        assert world.command("log", "cosign", "--workspace", "W")[0] == 0
+        _log_put_back_in_place(world)
+        for path in (world.base / "older").glob("ledger.sqlite*"):
+            shutil.copyfile(path, world.root / path.name)
+        shutil.rmtree(world.memory)
+        shutil.rmtree(world.root / "cosigned", ignore_errors=True)
+        world.signed.clear()
+        for lang, met in (("zh", "不满足策略"), ("en", "the policy is NOT met")):
+            status, _said = world.command("log", "cosign", "--workspace", "W", "--lang", lang)
+            assert (status, met in world.out) == (1, True), world.out
+            assert "has cosigned size 4 already, this head has 2" in world.out
+        assert world.by_the_log() == []
+    finally:
+        witness.close()
 
 
 def test_only_the_newest_checkpoint_from_outside_lets_a_copy_write(world: World) -> None:
