@@ -231,6 +231,14 @@ def play(tmp_path: Path) -> Iterator[Play]:
     made.close()
 
 
+@pytest.fixture
+def lonely(tmp_path: Path) -> Iterator[Play]:
+    """Without witnesses."""
+    made = Play(tmp_path, witnessed=False)
+    yield made
+    made.close()
+
+
 def test_1_an_issuer_key_expires_while_copies_live(play: Play) -> None:
     first = play.key(Role.CREDENTIAL)
     with play.office.open() as workspace:
@@ -314,8 +322,8 @@ def test_3_the_receipt_key_is_stolen(play: Play) -> None:
     play.is_drill(3)
 
 
-def test_4_the_receipt_key_is_stolen_and_there_are_no_witnesses(tmp_path: Path) -> None:
-    play = Play(tmp_path, witnessed=False)
+def test_4_the_receipt_key_is_stolen_and_there_are_no_witnesses(lonely: Play) -> None:
+    play = lonely
     good = play.issue(1)
     false = unlogged(good, play.thief(Role.CREDENTIAL), play.thief(Role.RECEIPT))
     play.export()
@@ -325,6 +333,11 @@ def test_4_the_receipt_key_is_stolen_and_there_are_no_witnesses(tmp_path: Path) 
         compromise_key(workspace, stolen, good_size=0, now=play.now)
     play.export()
     play.look("exported", good=good, false=false)
+    for name in ("w1", "w2", "w3"):
+        play.hire(name)
+    play.policy("w1", "w2", "w3")
+    play.export()
+    play.look("witnessed", good=good, false=false)
     play.is_drill(4)
 
 
