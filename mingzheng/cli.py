@@ -27,6 +27,7 @@ EXIT_IO = 4
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
 IO_ZH = "文件读写失败；请检查路径、权限和磁盘空间后重试。"
+SQLITE_FAILS = frozenset({"sqlite3.OperationalError", "sqlite3.DatabaseError"})  # by name: most commands load no SQLite
 CONFIG_NAME = "mingzheng.toml"
 CONFIG_MAX_BYTES = 1_048_576  # as for a workspace's own file of that name
 SETTINGS = frozenset({"workspace", "trust", "lang", "policy"})
@@ -175,7 +176,7 @@ def _surprise(error: Exception) -> NoReturn:
         both = isinstance(zh, str) and isinstance(en, str)
         detail = f"（{zh}） {en}" if both else str(error)
         _fail(code, chinese(code), detail, getattr(error, "exit_code", EXIT_IO))
-    if type(error).__module__ == "sqlite3":  # a full or failing disk, under a database; not loaded for those without
+    if f"{type(error).__module__}.{type(error).__name__}" in SQLITE_FAILS:
         _fail("io", IO_ZH, f"the database cannot be read or written: {error}", EXIT_IO)
     logging.getLogger(__name__).debug("internal error", exc_info=error)
     zh = "程序内部错误；请带上加 -vv 再运行一次的输出报告。"

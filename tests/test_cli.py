@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import types
@@ -128,6 +129,16 @@ def test_real_command_and_real_error(run: Run, tmp_path: Path) -> None:
     status, _, err = run("verify", "cert.pdf", "--trust", str(tmp_path))
     assert status == 4
     assert err.startswith("错误 error [trust.no_store] 该目录里没有信任数据")
+
+
+def test_a_disk_that_is_full_under_a_database_is_no_internal_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    raising(monkeypatch, sqlite3.OperationalError("database or disk is full"))
+    status, _, err = run("probe")
+    assert status == 4
+    assert err.startswith(f"错误 error [io] {face.IO_ZH}")
+    assert "database or disk is full" in err
+    raising(monkeypatch, sqlite3.IntegrityError("UNIQUE constraint failed"))
+    assert run("probe")[0] == 70
 
 
 def test_internal_error_is_70_and_shows_nothing_of_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
