@@ -18,9 +18,8 @@ def main() -> int:
     runner.command("lint", [PYTHON, "-m", "ruff", "check", "."])
     runner.command("format", [PYTHON, "-m", "ruff", "format", "--check", "."])
     runner.command("types", [PYTHON, "-m", "mypy", "-p", "mingzheng"])
-    for name in MARKED:
-        runner.pytest(f"marked: {name}", name)
-    unmarked = " and ".join(f"not ({name})" for name in MARKED)
+    runner.marked()
+    unmarked = " and ".join(f"not {name}" for name in MARKED)
     runner.tests("full counts", [PYTHON, "-m", "pytest", "-q", "-n", "auto", "-m", unmarked])
     runner.environment["MINGZHENG_FULL"] = "0"
     runner.command("coverage", [PYTHON, ROOT / ".ci" / "coverage_gate.py"])

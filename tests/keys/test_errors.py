@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mingzheng.keys import errors
+from mingzheng.keys import errors, tuferrors
 from mingzheng.keys.errors import KeysError
 
 
@@ -19,7 +19,7 @@ def test_codes_are_unique() -> None:
 
 @pytest.mark.parametrize("error", leaves(KeysError), ids=lambda e: e.__name__)
 def test_code_has_room_and_word(error: type[KeysError]) -> None:
-    assert re.fullmatch(r"(key|note|trust|custody|der|sm2|mldsa|cert|seals)\.[a-z_0-9]+", error.code)
+    assert re.fullmatch(r"(key|note|trust|custody|der|sm2|mldsa|cert|seals|tuf)\.[a-z_0-9]+", error.code)
     assert "code" in vars(error), "each leaf states its own code"
-    assert getattr(errors, error.__name__) is error
+    assert any(getattr(home, error.__name__, None) is error for home in (errors, tuferrors))
     assert error.__doc__
