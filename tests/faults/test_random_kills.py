@@ -195,7 +195,7 @@ class Life:
 @pytest.mark.parametrize("way", ["served", "contending"])
 def test_killed_at_random_under_eight_writers(scratch: Path, way: str, capsys: pytest.CaptureFixture[str]) -> None:
     chance, tally = random.Random(f"{way} 17"), Tally()
-    while tally.kills < KILLS or tally.acknowledged < KILLS:  # a busy machine kills many before they had a turn
+    while tally.kills < KILLS or tally.acknowledged < KILLS // 4:  # a busy machine kills many before their turn
         life = Life(scratch / str(tally.logs), chance, tally)
         until = tally.kills + KILLS_OF_A_LOG
         while tally.kills < until:
