@@ -13,7 +13,7 @@ pytest.register_assert_rewrite("logsuite")
 
 FULL = os.environ.get("MINGZHENG_FULL") == "1"
 
-settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("full", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("full" if FULL else "default")
 

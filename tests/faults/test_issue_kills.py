@@ -44,8 +44,8 @@ from mingzheng.log.entry import ActEntry, IssueEntry, parse_entry
 from mingzheng.log.refusal import AnchorRefusedError, BehindMemoryError, RestoredBackupError
 from mingzheng.log.status import open_status_list
 
-STEP = 1 if FULL else 7
-SEALED_STEP = 1 if FULL else 31
+STEP = 1 if FULL else 13
+SEALED_STEP = 1 if FULL else 61
 CHANGED = person(1, employer="上海示例建设有限公司")
 FIRST = [person(1), person(2)]
 SECOND = [CHANGED, person(2), person(3)]  # one with changed data, one known, one new
@@ -236,7 +236,7 @@ def test_resumed_on_the_next_day_unlogged_serials_are_voided_and_logged_ones_kep
 
     points = points_of(partial(work, Scene(tmp_path / "count").office))
     outcomes = set()
-    for fatal in range(0, points, 1 if FULL else 11):
+    for fatal in range(0, points, 1 if FULL else 23):
         scene = Scene(tmp_path / str(fatal))
         kill(partial(work, scene.office), fatal)
         notes = scene.notes()

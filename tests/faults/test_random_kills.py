@@ -31,7 +31,7 @@ from mingzheng.log.refusal import WriterActiveError
 from mingzheng.log.servermetrics import Metrics
 from mingzheng.log.serverqueue import Sequencing
 
-KILLS = 1_000 if FULL else 24
+KILLS = 1_000 if FULL else 8
 WRITERS = 8
 KILLS_OF_A_LOG = 24
 SERVED_SECONDS, CONTENDING_SECONDS = 0.25, 0.5  # the latest moment of a kill; who contends waits for the lock

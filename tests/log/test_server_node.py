@@ -38,7 +38,7 @@ from mingzheng.log.servergate import Buckets, GateLimits, Share
 from mingzheng.log.servernode import HttpRequest, Reply
 from mingzheng.log.tile import encode_bundle
 
-FORGED = 10_000 if FULL else 300
+FORGED = 10_000 if FULL else 120
 PATHS = 500
 
 
