@@ -32,7 +32,7 @@ from mingzheng.log.refusal import LogExistsError, LogMissingError
 from mingzheng.log.sequencer import EmbeddedLog, Submission
 
 FULL = os.environ.get("MINGZHENG_FULL") == "1"
-PAIRS = 400 if FULL else 12
+PAIRS = 400 if FULL else 4
 TIMES: tuple[When, ...] = ("before", "torn", "after")
 
 BATCHES: tuple[tuple[bytes, ...], ...] = (

@@ -27,7 +27,7 @@ from mingzheng.log.state import NOTHING_CARRIED
 from mingzheng.log.store import PosixStore
 from mingzheng.log.writer import Log
 
-STATES = 5_000 if FULL else 40
+STATES = 5_000 if FULL else 16
 BATCHES = ([issue(0)], [issue(serial) for serial in range(1, 262)], [issue(300), issue(301)])
 EXPECTED = 2 + 262 + 4
 

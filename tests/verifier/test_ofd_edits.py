@@ -194,7 +194,7 @@ EDITS: dict[str, Edit] = {
         lambda files: files.update({"Doc_0/More.xml": files[PICTURES].replace(b"qr.png", b"image_1.png")}),
         swap(PAGE, b"<ofd:Area>", b"<ofd:PageRes>/Doc_0/More.xml</ofd:PageRes><ofd:Area>"),
     ),
-    "credential replaced": lambda files: files.update({TOKEN: files[TOKEN][:-1] + b"\0"}),
+    "credential replaced": lambda files: files.update({TOKEN: files[TOKEN][:-1] + bytes([files[TOKEN][-1] ^ 1])}),
     "receipt replaced": lambda files: files.update({RECEIPT: b"x"}),
     "attachments emptied": add(NOTES, f"<ofd:Attachments {NS}/>".encode()),
     "attachment added": both(
