@@ -129,10 +129,10 @@ def edited(role: RoleName, edit: Callable[[dict[str, object]], object]) -> bytes
 
 
 def at(path: str, value: object) -> Callable[[dict[str, object]], object]:
-    """Sets what stands at a path, or takes it out."""
+    """Sets what stands at a path of names, or takes it out."""
 
     def edit(document: dict[str, object]) -> None:
-        *above, last = path.split("/")
+        *above, last = path.split(" ")
         place: object = document
         for part in above:
             place = place[int(part)] if isinstance(place, list) else place[part]  # type: ignore[index]
@@ -148,47 +148,47 @@ def at(path: str, value: object) -> Callable[[dict[str, object]], object]:
 R, T, S, G = RoleName.ROOT, RoleName.TIMESTAMP, RoleName.SNAPSHOT, RoleName.TARGETS
 HEX = "0" * 64
 BAD = [
-    (R, at("signed/expires", "2027-01-01")),
-    (R, at("signed/expires", "2027-02-30T00:00:00Z")),
-    (R, at("signed/expires", "2027-01-01T00:00:00+00:00")),
-    (R, at("signed/expires", 5)),
-    (R, at("signed/version", True)),
-    (R, at("signed/version", 2**53)),
-    (R, at("signed/version", "1")),
-    (R, at("signed/spec_version", 1)),
-    (R, at("signed/spec_version", None)),
-    (R, at("signed/_type", None)),
-    (R, at("signed/_type", "mirror")),
-    (R, at("signed/consistent_snapshot", 1)),
-    (R, at("signed/keys", [])),
-    (R, at("signed/keys", {})),
-    (R, at("signed/roles/mirrors", {"keyids": [HEX], "threshold": 1})),
-    (R, at("signed/roles/root/keyids", [])),
-    (R, at("signed/roles/root/keyids", [HEX, HEX])),
-    (R, at("signed/roles/root/keyids", ["x"])),
-    (R, at("signed/roles/root/threshold", 4)),
-    (R, at("signed/roles/snapshot", None)),
+    (R, at("signed expires", "2027-01-01")),
+    (R, at("signed expires", "2027-02-30T00:00:00Z")),
+    (R, at("signed expires", "2027-01-01T00:00:00+00:00")),
+    (R, at("signed expires", 5)),
+    (R, at("signed version", True)),
+    (R, at("signed version", 2**53)),
+    (R, at("signed version", "1")),
+    (R, at("signed spec_version", 1)),
+    (R, at("signed spec_version", None)),
+    (R, at("signed _type", None)),
+    (R, at("signed _type", "mirror")),
+    (R, at("signed consistent_snapshot", 1)),
+    (R, at("signed keys", [])),
+    (R, at("signed keys", {})),
+    (R, at("signed roles mirrors", {"keyids": [HEX], "threshold": 1})),
+    (R, at("signed roles root keyids", [])),
+    (R, at("signed roles root keyids", [HEX, HEX])),
+    (R, at("signed roles root keyids", ["x"])),
+    (R, at("signed roles root threshold", 4)),
+    (R, at("signed roles snapshot", None)),
     (R, at("signatures", {})),
     (R, at("signatures", [{"keyid": HEX}])),
     (R, at("signatures", [{"keyid": HEX, "sig": ""}])),
     (R, at("signatures", [{"keyid": HEX, "sig": "AA" * 64}])),
     (R, at("signatures", [{"keyid": HEX, "sig": "00" * 64}] * 2)),
     (R, at("note", "x")),
-    (T, at("signed/meta", {})),
-    (T, at("signed/meta/targets.json", {"version": 1})),
-    (T, at("signed/meta/snapshot.json", {"version": 1})),
-    (T, at("signed/meta/snapshot.json/length", MAX_BYTES[S] + 1)),
-    (T, at("signed/meta/snapshot.json/length", -1)),
-    (T, at("signed/meta/snapshot.json/version", 0)),
-    (T, at("signed/meta/snapshot.json/hashes", {"sha512": HEX})),
-    (T, at("signed/meta/snapshot.json/hashes", {"sha256": HEX, "sha512": HEX})),
-    (T, at("signed/meta/snapshot.json/hashes/sha256", "0" * 63)),
-    (S, at("signed/meta/root.json", None)),
-    (S, at("signed/meta/other.json", {"version": 1})),
-    (G, at("signed/targets", [])),
-    (G, at("signed/targets/trust.json/custom", {})),
-    (G, at("signed/targets/trust.json/length", (16 << 20) + 1)),
-    (G, at("signed/delegations", {})),
+    (T, at("signed meta", {})),
+    (T, at("signed meta targets.json", {"version": 1})),
+    (T, at("signed meta snapshot.json", {"version": 1})),
+    (T, at("signed meta snapshot.json length", MAX_BYTES[S] + 1)),
+    (T, at("signed meta snapshot.json length", -1)),
+    (T, at("signed meta snapshot.json version", 0)),
+    (T, at("signed meta snapshot.json hashes", {"sha512": HEX})),
+    (T, at("signed meta snapshot.json hashes", {"sha256": HEX, "sha512": HEX})),
+    (T, at("signed meta snapshot.json hashes sha256", "0" * 63)),
+    (S, at("signed meta root.json", None)),
+    (S, at("signed meta other.json", {"version": 1})),
+    (G, at("signed targets", [])),
+    (G, at("signed targets trust.json custom", {})),
+    (G, at("signed targets trust.json length", (16 << 20) + 1)),
+    (G, at("signed delegations", {})),
 ]
 
 
@@ -202,7 +202,7 @@ def test_another_form_is_refused(role: RoleName, edit: Callable[[dict[str, objec
 @pytest.mark.parametrize("name", ["", "A", "../x", "a//b", "/a", "a/", ".hidden", "a" * 129])
 def test_a_file_name_that_no_store_takes_is_refused(name: str) -> None:
     with pytest.raises(TrustError):
-        parse_targets(edited(G, at("signed/targets", {name: {"length": 1, "hashes": {"sha256": HEX}}})))
+        parse_targets(edited(G, at("signed targets", {name: {"length": 1, "hashes": {"sha256": HEX}}})))
 
 
 def test_keys_of_another_kind_or_no_point_are_refused() -> None:
@@ -212,7 +212,7 @@ def test_keys_of_another_kind_or_no_point_are_refused() -> None:
         {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": "ff" * 32}},
     ):
         with pytest.raises(TufMalformedError):
-            parse_root(edited(R, at("signed/keys", {HEX: key})))
+            parse_root(edited(R, at("signed keys", {HEX: key})))
 
 
 def test_one_key_never_holds_two_roles_that_must_be_apart() -> None:
