@@ -82,6 +82,27 @@ class Runner:
         self.note(name, done.returncode == 0, last, time.monotonic() - start)
         return done.stdout
 
+    def started(self, command: list[str | Path]) -> "subprocess.Popen[str]":
+        """A program that runs beside the suites; `ended` waits for it."""
+        return subprocess.Popen(
+            [str(part) for part in command],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+
+    def ended(self, name: str, process: "subprocess.Popen[str]") -> None:
+        """Wait for it; its exit status decides, its last line is the result."""
+        start = time.monotonic()
+        printed = process.communicate()[0]
+        if process.returncode != 0:
+            print(printed[-6000:], flush=True)
+        last = (printed.strip().splitlines() or [""])[-1][:160]
+        self.note(name, process.returncode == 0, last, time.monotonic() - start)
+
     def tests(self, name: str, command: list[str | Path]) -> None:
         """One pytest run: it must pass and must have run at least one test."""
         start = time.monotonic()

@@ -42,6 +42,8 @@ PAGE = ROOT / "docs" / "results" / "load.md"
 TILE = b"GET /tile/0/000 HTTP/1.1\r\nHost: x\r\n\r\n"
 SLOW_CONNECTIONS = 1_000
 OVERLOAD = 5
+SOAK_GROWTH_PERCENT = 5.0  # between the first and the last third, warm-up left out
+SOAK_MINUTES = 10  # shorter ones are all warm-up
 
 
 class Writer:
@@ -248,8 +250,21 @@ def page(results: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
+def broken(results: dict[str, Any]) -> list[str]:
+    """Promises the run broke: an acknowledged entry lost, memory that grows, answers other than 200 when soaking."""
+    faults = []
+    if results["acknowledged_and_lost"]:
+        faults.append(f"{results['acknowledged_and_lost']} acknowledged entries lost")
+    if soaked := results.get("soak"):
+        if soaked["minutes"] >= SOAK_MINUTES and soaked["growth_percent"] > SOAK_GROWTH_PERCENT:
+            faults.append(f"memory grew by {soaked['growth_percent']} %")
+        if set(soaked["answers"]) != {"200"}:
+            faults.append(f"answers were {soaked['answers']}")
+    return faults
+
+
 def main() -> None:
-    """Run, keep, print."""
+    """Run, keep, print; exit 1 where a promise was broken."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--soak", type=float, default=0.0, help="minutes")
@@ -284,6 +299,11 @@ def main() -> None:
         name = "soak" if options.only_soak else "load"
         RESULTS.with_name(f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         PAGE.with_name(f"{name}.md").write_text(page(results), encoding="utf-8")
+    if faults := broken(results):
+        raise SystemExit("; ".join(faults))
+    if options.soak:
+        found = results["soak"]
+        print(f"memory {found['growth_percent']:+} % from first to last third, answers {found['answers']}, none lost")
 
 
 if __name__ == "__main__":
