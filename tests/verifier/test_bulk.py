@@ -41,8 +41,10 @@ from mingzheng.verifier.report import Report, report_to_json
 from mingzheng.verifier.wire import WireError, pack_reports, unpack_reports
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
-# The real limits at full counts; a quicker end for hostile files by default.
-LIMITS = POOL_LIMITS if FULL else PoolLimits(wall_seconds=8, cpu_seconds=2, memory_bytes=1 << 30, files=1_000)
+# The real limits at full counts. By default time enough for honest files on a slow machine, and a quick end for what
+# spins: processor time, for how much of it a wall second holds depends on what else is running.
+LIMITS = POOL_LIMITS if FULL else PoolLimits(wall_seconds=300, cpu_seconds=120, memory_bytes=1 << 30, files=1_000)
+SHORT = POOL_LIMITS if FULL else dataclasses.replace(LIMITS, cpu_seconds=2)
 
 
 @pytest.fixture(autouse=True)
@@ -139,8 +141,8 @@ def test_a_form_bomb_is_a_row_and_the_files_around_it_pass(desk: Desk) -> None:
     bomb = nested(6, 10)
     assert len(bomb) < 3_000
     begun = time.monotonic()
-    rows = desk.judge(("a.png", good), ("bomb.pdf", bomb), ("b.png", good), ("c.png", good))
-    assert time.monotonic() - begun < 3 * POOL_LIMITS.wall_seconds
+    rows = desk.judge(("a.png", good), ("bomb.pdf", bomb), ("b.png", good), ("c.png", good), limits=SHORT)
+    assert time.monotonic() - begun < 6 * POOL_LIMITS.wall_seconds  # of which two tries are 2; the rest is slack
     assert verdicts(rows) == [Code.VALID_COMPARE, Code.RESOURCE_LIMIT, Code.VALID_COMPARE, Code.VALID_COMPARE]
     assert [row.file for row in rows] == ["a.png", "bomb.pdf", "b.png", "c.png"]
     assert reason(rows[1]) == "file.too_slow"
@@ -149,7 +151,7 @@ def test_a_form_bomb_is_a_row_and_the_files_around_it_pass(desk: Desk) -> None:
 def test_a_memory_bomb_is_a_row(desk: Desk) -> None:
     """The same forms deep enough to fill the memory before the time is up, and a fax of 400 million pixels."""
     memory = LIMITS.memory_bytes if FULL else 160 << 20
-    tight = dataclasses.replace(LIMITS, memory_bytes=memory, cpu_seconds=10, wall_seconds=30)
+    tight = dataclasses.replace(LIMITS, memory_bytes=memory, cpu_seconds=120, wall_seconds=300)
     (row,) = desk.judge(("deep.pdf", nested(12, 10)), limits=tight)
     assert row.verdict is Code.RESOURCE_LIMIT
     assert reason(row) in ("file.too_much_memory", "file.reader_crashed")
@@ -219,7 +221,7 @@ def test_every_hostile_file_gets_its_verdict_in_time_and_none_stops_the_run(desk
     uploads = [(name, data) for name, (data, _) in cases.items()]
     begun = time.monotonic()
     rows = desk.judge(*uploads, ("last.png", desk.picture()))
-    assert time.monotonic() - begun < POOL_LIMITS.wall_seconds * 2
+    assert time.monotonic() - begun < 6 * POOL_LIMITS.wall_seconds  # all of them: 2 s where nothing else runs
     assert [row.file for row in rows] == [*cases, "last.png"]
     assert [(row.file, row.verdict) for row in rows[:-1] if row.verdict not in cases[row.file][1]] == []
     assert rows[-1].verdict is Code.VALID_COMPARE
@@ -392,7 +394,7 @@ def test_a_file_is_inspected_in_a_worker_too(desk: Desk) -> None:
         inspect_file(b"II*\0", "a.tif", files=LIMITS_DEFAULT, start=Start.FORK)
     assert caught.value.code == "file.tiff"
     assert json.loads(bulk._inspector(LIMITS_DEFAULT)("a", b""))["refused"][0] == "file.unreadable"
-    tight = dataclasses.replace(LIMITS, cpu_seconds=1, wall_seconds=30)
+    tight = dataclasses.replace(LIMITS, cpu_seconds=1)
     with pytest.raises(ResourceLimitError) as slow:
         inspect_file(nested(6, 10), "bomb.pdf", files=LIMITS_DEFAULT, limits=tight, start=Start.FORK)
     assert slow.value.code == "file.too_slow"

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from mingzheng.verifier import confine, pool
 from mingzheng.verifier.confine import POOL_LIMITS, PoolLimits
 from mingzheng.verifier.pool import Done, Loss, Pool, PoolBrokenError, Start, Task, WorkerMemoryError, default_start
 
-LIMITS = PoolLimits(wall_seconds=3.0, cpu_seconds=1, memory_bytes=POOL_LIMITS.memory_bytes, files=1_000)
+# No honest worker comes near these times however slow the machine is: a test that wants one to end says so itself.
+LIMITS = PoolLimits(wall_seconds=300.0, cpu_seconds=120, memory_bytes=POOL_LIMITS.memory_bytes, files=1_000)
+FOR_EVER = 3600  # seconds; no test waits for it
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's limits of Linux")
 
 
@@ -32,7 +35,7 @@ def act(name: str, data: bytes) -> bytes:
         case "exit":
             os._exit(0)
         case "sleep":
-            time.sleep(60)
+            time.sleep(FOR_EVER)
         case "spin":
             while True:
                 pass
@@ -104,17 +107,17 @@ def test_answers_come_in_order_whatever_happens_between(workers: int, tmp_path: 
 @LINUX
 @pytest.mark.parametrize(
     ("name", "loss"),
-    [
-        ("spin", Loss.CPU),
-        ("memory", Loss.MEMORY),
-        ("grow", Loss.MEMORY),
-        ("short", Loss.MEMORY),
-        ("segfault", Loss.CRASH),
-    ],
+    [("memory", Loss.MEMORY), ("grow", Loss.MEMORY), ("short", Loss.MEMORY), ("segfault", Loss.CRASH)],
 )
 def test_the_kernel_ends_what_takes_too_much(name: str, loss: Loss) -> None:
-    patient = dataclasses.replace(LIMITS, wall_seconds=60.0)  # the machine may be busy
-    assert run("a", name, "b", limits=patient, start=Start.FORK) == [good("a"), loss, good("b")]
+    small = dataclasses.replace(LIMITS, memory_bytes=256 * 1024 * 1024)  # touched page by page, in both tries
+    assert run("a", name, "b", limits=small, start=Start.FORK) == [good("a"), loss, good("b")]
+
+
+@LINUX
+def test_the_kernel_ends_what_takes_too_long() -> None:
+    short = dataclasses.replace(LIMITS, cpu_seconds=1)
+    assert run("a", "spin", "b", limits=short, start=Start.FORK) == [good("a"), Loss.CPU, good("b")]
 
 
 @LINUX
@@ -125,9 +128,9 @@ def test_a_worker_writes_no_file(tmp_path: Path) -> None:
 
 def test_one_that_sleeps_is_killed_by_the_parent_after_both_tries() -> None:
     begun = time.monotonic()
-    limits = PoolLimits(wall_seconds=0.5, cpu_seconds=5, memory_bytes=1 << 30, files=9)
+    limits = dataclasses.replace(LIMITS, wall_seconds=0.5)
     assert run("sleep", "a", limits=limits, start=Start.FORK) == [Loss.WALL, good("a")]
-    assert 1.0 <= time.monotonic() - begun < 5.0
+    assert 1.0 <= time.monotonic() - begun < 60.0  # both tries; the rest is for a slow machine
 
 
 def test_a_second_try_is_alone_and_in_a_fresh_worker(tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ def test_a_second_try_is_alone_and_in_a_fresh_worker(tmp_path: Path) -> None:
 
 
 def test_a_worker_lives_for_many_files_and_is_then_replaced() -> None:
-    limits = PoolLimits(wall_seconds=5, cpu_seconds=5, memory_bytes=1 << 30, files=2)
+    limits = dataclasses.replace(LIMITS, files=2)
     found = run("pid", "pid", "pid", "pid", workers=1, limits=limits, start=Start.FORK)
     assert found[0] == found[1] != found[2] == found[3]
 
@@ -174,7 +177,7 @@ def test_no_more_than_so_many_answers_wait_for_an_earlier_one(monkeypatch: pytes
             asked += 1
             yield Done(str(asked))
 
-    limits = PoolLimits(wall_seconds=0.3, cpu_seconds=5, memory_bytes=1 << 30, files=9)
+    limits = dataclasses.replace(LIMITS, wall_seconds=0.3)
     with Pool[str](set_up, workers=2, limits=limits, start=Start.FORK) as made:
         answers = made.run(items())
         assert next(answers) is Loss.WALL
@@ -234,9 +237,9 @@ def test_spawned_workers_do_the_same() -> None:
 def test_without_the_kernels_limits_the_parent_looks_at_memory_and_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows, simulated: no module `resource`; the parent polls and kills."""
     monkeypatch.setattr(confine, "resource", None)
-    limits = PoolLimits(wall_seconds=2.0, cpu_seconds=1, memory_bytes=300 * 1024 * 1024, files=9)
+    limits = dataclasses.replace(LIMITS, memory_bytes=300 * 1024 * 1024)
     assert run("a", "grow", "b", limits=limits, start=Start.FORK) == [good("a"), Loss.MEMORY, good("b")]
-    slow = PoolLimits(wall_seconds=0.4, cpu_seconds=1, memory_bytes=1 << 40, files=9)
+    slow = dataclasses.replace(LIMITS, wall_seconds=0.4, memory_bytes=1 << 40)
     assert run("spin", "b", limits=slow, start=Start.FORK) == [Loss.WALL, good("b")]
 
 
@@ -255,7 +258,7 @@ def test_start_is_a_fork_only_where_no_other_thread_holds_a_lock(monkeypatch: py
 # The life of a worker, lived here so that it can be watched
 
 
-def talk(monkeypatch: pytest.MonkeyPatch, work: pool.Work, *files: tuple[str, bytes], loud: bool) -> list[bytes]:
+def talk(monkeypatch: pytest.MonkeyPatch, work: pool.Work, *files: tuple[str, bytes], loud: bool) -> list[str]:
     """What a worker says to these files; its limits and its silence are only written down."""
     done: list[str] = []
     monkeypatch.setattr(pool, "confine", lambda limits: done.append("confined"))
@@ -267,22 +270,25 @@ def talk(monkeypatch: pytest.MonkeyPatch, work: pool.Work, *files: tuple[str, by
         ours.send_bytes(name.encode("utf-8", "surrogateescape"))
         ours.send_bytes(data)
     before = signal.getsignal(signal.SIGINT)
-    answers = []
+    reader = threading.Thread(target=_hear_all, args=(ours, len(files)))
+    reader.start()
     try:
-        if not files:
-            ours.close()
-        reader = threading.Thread(target=lambda: (time.sleep(0.2), ours.close()))
-        reader.start()
-        with contextlib.suppress(BrokenPipeError):
-            pool.work_on(theirs, [other], lambda: work, LIMITS, loud=loud)
-        reader.join()
-        answers = list(done)
+        pool.work_on(theirs, [other], lambda: work, LIMITS, loud=loud)
     finally:
         signal.signal(signal.SIGINT, before)
         theirs.close()
         another.close()
+        reader.join()
     assert other.closed
-    return [answer.encode() for answer in answers]
+    return done
+
+
+def _hear_all(line: "Connection[bytes, bytes]", files: int) -> None:
+    """Until the worker is ready and has answered to all files or has ended; then it is told to go."""
+    with contextlib.suppress(EOFError, OSError):  # it ended, perhaps with files unread
+        for _ in range(1 + files):
+            line.recv_bytes()
+    line.close()
 
 
 def test_a_worker_is_confined_before_it_reads_and_has_its_time_for_each_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +299,7 @@ def test_a_worker_is_confined_before_it_reads_and_has_its_time_for_each_file(mon
         return b"x"
 
     assert talk(monkeypatch, work, ("a", b"1"), ("b\udcff", b"2"), loud=False) == [
-        *(b"silent", b"confined", b"time", b"time")
+        *("silent", "confined", "time", "time")
     ]
     assert seen == ["a", "b\udcff"]
 
@@ -303,7 +309,7 @@ def test_a_worker_short_of_memory_says_so_and_ends(monkeypatch: pytest.MonkeyPat
     def work(name: str, data: bytes) -> bytes:
         raise error
 
-    assert talk(monkeypatch, work, ("a", b"1"), ("b", b"2"), loud=True) == [b"confined", b"time"]
+    assert talk(monkeypatch, work, ("a", b"1"), ("b", b"2"), loud=True) == ["confined", "time"]
 
 
 def test_the_end_of_a_process_says_what_ended_it() -> None:
