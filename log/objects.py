@@ -1,7 +1,8 @@
 """A log's public files as objects of an S3-compatible store: Store with conditional writes (docs/spec/storage.md).
 
 Tiles and bundles are put only where nothing is (`If-None-Match: *`); a key that is taken must hold the same bytes.
-`checkpoint` is put only over the one last read (`If-Match`), so a writer that was overtaken publishes nothing.
+`checkpoint` is put only over the one last read with `read_checkpoint` (`If-Match`), so a writer that was overtaken
+publishes nothing; readers use `fetch`, which gives no right to replace what they saw.
 """
 
 from collections.abc import Iterable, Iterator
@@ -34,9 +35,9 @@ class ObjectStore:
 
     def prepare(self) -> None:
         """See Store. Refuses a store that ignores conditions, once there is something to try it on."""
-        note = self.read_checkpoint()
-        if note is not None:
-            self._check_conditions(note)
+        answer = self._client.get(self._prefix + CHECKPOINT)
+        if answer is not None:
+            self._check_conditions(answer.body)
 
     def close(self) -> None:
         """See Store."""
@@ -83,14 +84,11 @@ class ObjectStore:
             self.read_checkpoint()
         first = self._etag is None
         answer = self._client.put(self._prefix + CHECKPOINT, note, if_match=self._etag)
-        if answer is None:
-            if self.read_checkpoint() != note:  # else it is our own, of an attempt whose answer was lost
-                self._known = False
-                raise FencedError("another process has published a checkpoint of this log")
-        elif answer.etag:
+        if answer is not None and answer.etag:
             self._etag = answer.etag
-        else:
-            self._known = False
+        elif self.read_checkpoint() != note:  # else it is our own, of an attempt whose answer (or its ETag) was lost
+            self._etag = _NO_SUCH_ETAG
+            raise FencedError("another process has published a checkpoint of this log")
         if first:
             self._check_conditions(note)
 

@@ -113,11 +113,11 @@ def check_memory(stored: Stored, note: bytes | None, identity: LogIdentity) -> S
     return None
 
 
-def check_published(stored: Stored, identity: LogIdentity) -> None:
-    """The published checkpoint must be a head of ours, not after the database's. Raises StorageError leaves."""
+def check_published(stored: Stored, identity: LogIdentity) -> bytes | None:
+    """The published checkpoint: it must be a head of ours, not after the database's. Raises StorageError leaves."""
     note = stored.store.read_checkpoint()
     if note is None:
-        return
+        return None
     published = _open_own(note, identity, "the published checkpoint")
     if published.size > stored.head.size:
         raise DiskDisagreesError(
@@ -125,6 +125,7 @@ def check_published(stored: Stored, identity: LogIdentity) -> None:
             "an older database was put back"
         )
     check_prefix(published, note, stored)
+    return note
 
 
 def check_prefix(older: Checkpoint, note: bytes, stored: Stored) -> None:

@@ -25,10 +25,10 @@ class Store(Protocol):
         """Put tiles and bundles; the same bytes again are fine, others raise DiskDisagreesError."""
 
     def read_checkpoint(self) -> bytes | None:
-        """The published checkpoint, None before the first."""
+        """The published checkpoint, None before the first; for its writer, who checks it. Readers use `fetch`."""
 
     def publish_checkpoint(self, note: bytes) -> None:
-        """Replace the published checkpoint."""
+        """Replace the checkpoint last read; raises FencedError where a store can tell that it is another by now."""
 
     def remove_partials(self, tile: Tile) -> None:
         """Forget the partial forms of a tile that is now full."""
@@ -57,18 +57,12 @@ class StoreFetcher:
 
     def fetch(self, path: str) -> bytes:
         """The bytes at a path; raises FetchError."""
-        data: bytes | None
-        if path == CHECKPOINT:
-            data = self._store.read_checkpoint()
-        else:
+        if path != CHECKPOINT:
             parse_path(path)
-            try:
-                data = self._store.fetch(path)
-            except DiskDisagreesError as error:
-                raise FetchError(path, "is missing") from error
-        if data is None:
-            raise FetchError(path, "is missing")
-        return data
+        try:
+            return self._store.fetch(path)
+        except DiskDisagreesError as error:
+            raise FetchError(path, "is missing") from error
 
 
 class PosixStore:

@@ -326,10 +326,12 @@ class Log:
     def resume_from_anchor(self, checkpoint_note: bytes) -> None:
         """Let a restored copy write again, shown a checkpoint from outside that equals its head.
 
-        Raises AnchorRefusedError, ForkedHeadError, BehindMemoryError; the log stays read-only then.
+        Raises AnchorRefusedError, ForkedHeadError, BehindMemoryError, LogMovedError; the log stays read-only then.
         """
         if self._read_only is None:
             return
+        if isinstance(self._read_only, LogMovedError):
+            raise self._read_only
         database, row = self._db(), self._row()
         check_anchor(checkpoint_note, row, self._identity)
         remembered = None if self._memory is None else self._memory.read()
@@ -385,7 +387,7 @@ class Log:
             self._sign(head)
         else:
             remember(self._memory, head.note, self._identity)
-            if self._store.read_checkpoint() != head.note:
+            if check_published(stored_state(database, self._store), self._identity) != head.note:
                 self._store.publish_checkpoint(head.note)
             self._head = head
         self._clean()

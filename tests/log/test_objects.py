@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
+from logstores import Memory, MemoryState
+from logworld import IDENTITY, NOW, Keys, issue, keyed
 
 from mingzheng.log.objects import ObjectStore, UnconditionalStoreError
-from mingzheng.log.refusal import DiskDisagreesError, FencedError
+from mingzheng.log.refusal import DiskDisagreesError, FencedError, StorageError, WriterBrokenError
 from mingzheng.log.s3 import Answer, Bucket, S3Client
 from mingzheng.log.sigv4 import Account
-from mingzheng.log.store import CHECKPOINT
+from mingzheng.log.state import NOTHING_CARRIED
+from mingzheng.log.store import CHECKPOINT, StoreFetcher
 from mingzheng.log.tile import ENTRIES, Tile
+from mingzheng.log.writer import Log
 
 TILE = Tile(level=0, index=3, width=256)
 BUNDLE = Tile(level=ENTRIES, index=3, width=7)
@@ -82,12 +86,79 @@ def test_the_checkpoint_is_replaced_only_if_it_is_the_one_last_read(etags: bool)
     mine.publish_checkpoint(b"two")
     other.prepare()
     other.publish_checkpoint(b"three")
-    if etags:
+    for _ in range(2):
         with pytest.raises(FencedError):
             mine.publish_checkpoint(b"four")
     assert client.there[CHECKPOINT][0] == b"three"
     assert mine.read_checkpoint() == b"three"
     mine.publish_checkpoint(b"four")
+
+
+def test_looking_at_anothers_checkpoint_gives_no_right_to_replace_it() -> None:
+    client = FakeClient()
+    mine, other = ObjectStore(client, ""), ObjectStore(client, "")
+    mine.publish_checkpoint(b"one")
+    assert other.read_checkpoint() == b"one"
+    other.publish_checkpoint(b"two")
+    assert StoreFetcher(mine).fetch(CHECKPOINT) == b"two"
+    mine.prepare()
+    with pytest.raises(FencedError):
+        mine.publish_checkpoint(b"fork")
+    assert client.there[CHECKPOINT][0] == b"two"
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_two_databases_of_one_log_never_publish_a_fork(looks: bool) -> None:
+    """A standby was promoted while the old server lives on: the objects alone are left to say who signs."""
+    client, left = FakeClient(), Memory()
+
+    def log_of(there: Memory) -> Log:
+        return Log(ObjectStore(client, ""), MemoryState(there), IDENTITY, act_keys=Keys(), memory=None)
+
+    first = log_of(left)
+    first.begin(NOTHING_CARRIED)
+    first.submit(keyed([issue(0)]), now=NOW)
+    assert left.rows is not None
+    second = log_of(Memory(rows=left.rows.clone()))
+    second.resume()
+    first.submit(keyed([issue(1)]), now=NOW)
+    published = client.there[CHECKPOINT][0]
+    if looks:
+        assert second.reader().refresh().size == 4
+    with pytest.raises(FencedError):
+        second.submit(keyed([issue(serial) for serial in range(2, 9)]), now=NOW + 1)
+    assert client.there[CHECKPOINT][0] == published
+    for ask in (lambda: second.compact_receipt(0), lambda: second.submit(keyed([issue(1)]), now=NOW + 1)):
+        with pytest.raises(WriterBrokenError):
+            ask()
+    for log in (first, second):
+        log.close()
+
+
+def test_opening_never_puts_an_older_checkpoint_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other signer publishes between the check of what is published and the roll-forward."""
+    client, left = FakeClient(), Memory()
+
+    def log_of(there: Memory) -> Log:
+        return Log(ObjectStore(client, ""), MemoryState(there), IDENTITY, act_keys=Keys(), memory=None)
+
+    first = log_of(left)
+    first.begin(NOTHING_CARRIED)
+    first.submit(keyed([issue(0)]), now=NOW)
+    assert left.rows is not None
+    second = log_of(Memory(rows=left.rows.clone()))
+    prepare = ObjectStore.prepare
+
+    def late(store: ObjectStore) -> None:
+        monkeypatch.setattr(ObjectStore, "prepare", prepare)
+        first.submit(keyed([issue(1)]), now=NOW)
+        prepare(store)
+
+    monkeypatch.setattr(ObjectStore, "prepare", late)
+    with pytest.raises(StorageError):
+        second.resume()
+    assert client.there[CHECKPOINT][0] == first.checkpoint()
+    first.close()
 
 
 def test_a_first_checkpoint_beside_anothers_is_refused() -> None:
