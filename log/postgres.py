@@ -219,10 +219,14 @@ class PostgresState:
             self._all("UPDATE {schema}.log SET instance = %s", (self._instance(),))
 
     def _instance(self) -> str:
-        """Server, its timeline (a promoted standby and a point-in-time recovery begin another), database, schema."""
+        """Server, its timeline (a promoted standby and a point-in-time recovery begin another), database, schema.
+
+        The timeline that is written now: `pg_control_checkpoint` names the old one until the first checkpoint after a
+        promotion, minutes later.
+        """
         found = self._one(
             "SELECT (SELECT system_identifier FROM pg_control_system()), "
-            "(SELECT timeline_id FROM pg_control_checkpoint()), "
+            "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int, "
             "(SELECT oid FROM pg_database WHERE datname = current_database()), "
             "(SELECT oid FROM pg_namespace WHERE nspname = %s)",
             (self._schema,),

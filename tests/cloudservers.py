@@ -14,6 +14,8 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -63,12 +65,7 @@ def start_postgres(directory: Path) -> PostgresServer:
     """Make a cluster in `directory` and run it; every commit is forced to disk."""
     home = postgres_bin()
     assert home is not None
-    user = None
-    if os.geteuid() == 0:  # the server refuses to run as root
-        import pwd
-
-        user = next(name for name in ("postgres", "nobody") if _has_user(name))
-        os.chown(directory, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
+    user = _give_away(directory)
     data = directory / "data"
     subprocess.run(
         [home / "initdb", "-D", data, "-U", "mingzheng", "-A", "trust", "-E", "UTF8", "--no-sync"],
@@ -78,6 +75,37 @@ def start_postgres(directory: Path) -> PostgresServer:
         stdout=subprocess.DEVNULL,
     )
     return run_postgres(directory, free_port(), user)
+
+
+@contextmanager
+def standby(server: PostgresServer) -> Iterator[PostgresServer]:
+    """A server that follows `server`, from its base backup."""
+    home = postgres_bin()
+    assert home is not None
+    directory = Path(tempfile.mkdtemp(prefix="mingzheng-standby-"))
+    user = _give_away(directory)
+    subprocess.run(
+        [home / "pg_basebackup", "-d", server.conninfo, "-D", directory / "data", "-R", "-c", "fast", "--no-sync"],
+        user=user,
+        cwd=directory,
+        check=True,
+    )
+    made = run_postgres(directory, free_port(), user)
+    try:
+        yield made
+    finally:
+        _end(made.process, directory, signal.SIGINT)
+
+
+def _give_away(directory: Path) -> str | None:
+    """The server refuses to run as root: the user who runs it instead, with the directory his."""
+    if os.geteuid() != 0:
+        return None
+    import pwd
+
+    user = next(name for name in ("postgres", "nobody") if _has_user(name))
+    os.chown(directory, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
+    return user
 
 
 def run_postgres(directory: Path, port: int, user: str | None) -> PostgresServer:

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cloudservers
 import pytest
 from logstores import CloudWorld, DirectoryWorld, MemoryWorld, Rows
 from logworld import IDENTITY, NAME, issue, keyed
 
 from mingzheng.log.checkpoint import open_checkpoint
-from mingzheng.log.hashing import leaf_hash
+from mingzheng.log.hashing import EMPTY_ROOT, leaf_hash
 from mingzheng.log.merkle import root_of
 from mingzheng.log.refusal import (
     BehindMemoryError,
@@ -21,8 +22,9 @@ from mingzheng.log.refusal import (
     WriterActiveError,
     WriterBrokenError,
 )
+from mingzheng.log.state import NOTHING_CARRIED
 from mingzheng.log.tile import Tile
-from mingzheng.log.writer import Log
+from mingzheng.log.writer import Log, row_of
 
 CLOUD = pytest.param(CloudWorld, marks=[pytest.mark.postgres, pytest.mark.s3], id="cloud")
 Many = MemoryWorld | CloudWorld
@@ -346,3 +348,28 @@ def test_a_directory_has_one_writer_too(tmp_path: Path) -> None:
     with world.open() as log:
         assert world.submit(log, issue(0)) == (0,)
     assert world.fsck().faults == ()
+
+
+@pytest.mark.postgres
+def test_a_standby_that_was_promoted_is_doubted_at_once() -> None:
+    """Its first checkpoint, from which on its control file names the new timeline, is minutes away."""
+    import psycopg
+
+    from mingzheng.log.postgres import PostgresState
+
+    server = cloudservers.postgres()
+    state = PostgresState(server.conninfo, "promoted")
+    state.open()
+    state.initialise(row_of(IDENTITY), EMPTY_ROOT, NOTHING_CARRIED)
+    assert state.doubt() is None
+    with cloudservers.standby(server) as other:
+        with psycopg.connect(other.conninfo, autocommit=True) as connection:
+            assert connection.execute("SELECT pg_promote(true, 60)").fetchone() == (True,)
+        copy = PostgresState(other.conninfo, "promoted")
+        copy.open()
+        assert isinstance(copy.doubt(), RestoredBackupError)
+        copy.vouch()
+        assert copy.doubt() is None
+        copy.close()
+    assert state.doubt() is None
+    state.close()
