@@ -16,7 +16,7 @@ from mingzheng.log.entry import CloseEntry
 from mingzheng.log.fastentry import read_entry
 from mingzheng.log.fsck import check_storage, fsck
 from mingzheng.log.recovery import LogIdentity, check_identity
-from mingzheng.log.refusal import LogExistsError, LogMissingError, StorageError
+from mingzheng.log.refusal import LogExistsError, LogMissingError, LogMovedError, StorageError
 from mingzheng.log.sequencer import PUBLIC, TEMPORARY, EmbeddedLog
 from mingzheng.log.state import Standing, State, StateRows
 from mingzheng.log.store import CHECKPOINT, PosixStore, Store
@@ -60,7 +60,8 @@ class Migrated:
 def migrate(directory: Path, identity: LogIdentity, *, store: Store, state: ImportState) -> Migrated:
     """Move the log of `directory` into `store` and `state`, which this function opens and closes.
 
-    Raises SourceDamagedError, LogExistsError, MigrationDiffersError, WriterActiveError, other StorageErrors.
+    Raises SourceDamagedError, LogExistsError, LogMovedError, MigrationDiffersError, WriterActiveError, other
+    StorageErrors.
     """
     source_store = PosixStore(directory / PUBLIC, directory / TEMPORARY)
     if not EmbeddedLog.exists(directory):
@@ -72,10 +73,11 @@ def migrate(directory: Path, identity: LogIdentity, *, store: Store, state: Impo
         row = source.log_row()
         check_identity(row, identity)
         moved = row.standing is Standing.MOVED
-        if moved and state.is_complete() and state.log_row().standing is not Standing.IMPORTING:
+        if moved and _is_there(state, identity):
             return _counted(source, source_store)  # done before
         _check_source(directory, source, identity)
-        copied = _copy(source_store, source, store, state, moved=moved)
+        if not moved:  # else everything was copied before the source was marked
+            _copy(source_store, source, store, state)
         _compare(source_store, source, store, state)
         report = check_storage(store, state, vkey=identity.vkey())
         if not report.clean:
@@ -83,12 +85,25 @@ def migrate(directory: Path, identity: LogIdentity, *, store: Store, state: Impo
         standing = _standing(source_store, source)
         source.set_standing(Standing.MOVED)
         state.set_standing(standing)
+        copied = _counted(source, source_store)
         _logger.info("migrated size=%d objects=%d rows=%d", copied.size, copied.objects, copied.rows)
         return copied
     finally:
         state.close()
         source.close()
         store.close()
+
+
+def _is_there(state: State, identity: LogIdentity) -> bool:
+    """Whether the target of a log that was moved is in use, False if only its marking is left to do.
+
+    Raises LogMovedError for any other place: a second copy that opens would be a second signer.
+    """
+    if not state.is_complete():
+        raise LogMovedError("the log was moved to another place than this one, and goes on there")
+    row = state.log_row()
+    check_identity(row, identity)
+    return row.standing is not Standing.IMPORTING
 
 
 def _check_source(directory: Path, source: DirectoryState, identity: LogIdentity) -> None:
@@ -101,9 +116,9 @@ def _check_source(directory: Path, source: DirectoryState, identity: LogIdentity
         raise SourceDamagedError(f"{report.faults[0].path}: {report.faults[0].detail}")
 
 
-def _copy(source_store: Store, source: StateRows, store: Store, state: ImportState, *, moved: bool) -> Migrated:
+def _copy(source_store: Store, source: StateRows, store: Store, state: ImportState) -> None:
     """Rows first (they claim the target), then tiles, then the checkpoint."""
-    if not state.is_complete() and not moved and not store.is_empty():
+    if not state.is_complete() and not store.is_empty():
         raise LogExistsError("the object store already holds a published log under this prefix")
     state.import_rows(source)
     store.prepare()
@@ -118,7 +133,6 @@ def _copy(source_store: Store, source: StateRows, store: Store, state: ImportSta
         raise SourceDamagedError("the source has no published checkpoint")
     if store.read_checkpoint() != note:
         store.publish_checkpoint(note)
-    return _counted(source, source_store)
 
 
 def _counted(source: StateRows, store: Store) -> Migrated:

@@ -1,7 +1,7 @@
 """Moving a log out of its directory: every byte and row compared, one writable side at most, cut short anywhere."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -37,8 +37,13 @@ from mingzheng.log.refusal import (
     WriterActiveError,
     WrongIdentityError,
 )
+from mingzheng.log.state import Standing
 from mingzheng.log.statusmaker import make_status
 from mingzheng.log.writer import Log
+
+
+class Cut(Exception):
+    """The process that moved the log is gone."""
 
 
 @dataclass
@@ -127,6 +132,31 @@ def test_moving_twice_is_moving_once(move: Move) -> None:
     assert move.new.published() == note
 
 
+def test_a_moved_log_is_not_moved_again_to_a_second_place(move: Move) -> None:
+    def move_to(there: Memory) -> None:
+        migrate(move.old.directory, IDENTITY, store=MemoryStore(there), state=MemoryState(there))
+
+    def given_up(name: str, when: str) -> None:
+        if (name, when) == ("import_rows", "after"):
+            raise Cut
+
+    stale = Memory(hook=given_up)
+    with pytest.raises(Cut):
+        move_to(stale)
+    stale.hook = lambda _name, _when: None
+    move.move()
+    with pytest.raises(LogMovedError):
+        move_to(Memory())
+    with pytest.raises(MigrationDiffersError):
+        move_to(stale)
+    assert stale.rows is not None
+    assert stale.rows.log.standing is Standing.IMPORTING
+    assert stale.objects == {}
+    stale.rows.log = replace(stale.rows.log, origin=9, standing=Standing.OPEN)
+    with pytest.raises(WrongIdentityError):
+        move_to(stale)
+
+
 def test_a_place_that_holds_a_log_is_refused(move: Move) -> None:
     move.new.create().close()
     with pytest.raises(LogExistsError):
@@ -135,8 +165,6 @@ def test_a_place_that_holds_a_log_is_refused(move: Move) -> None:
 
 
 def test_another_identity_is_refused(move: Move) -> None:
-    from dataclasses import replace
-
     with pytest.raises(WrongIdentityError):
         migrate(
             move.old.directory,
@@ -185,10 +213,6 @@ def test_an_empty_log_moves(tmp_path: Path) -> None:
     made.old.close()
     assert made.move() == Migrated(size=0, objects=1, rows=4)
     assert made.new.submit(made.new.open(), issue(0)) == (0,)
-
-
-class Cut(Exception):
-    """The process that moved the log is gone."""
 
 
 def test_a_move_cut_short_anywhere_leaves_at_most_one_side_to_write(
