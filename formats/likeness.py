@@ -37,6 +37,7 @@ __all__ = [
     "is_modules",
     "is_red_picture",
     "marked",
+    "on_white",
     "only_red",
     "paired_png",
     "scores",
@@ -219,6 +220,14 @@ def is_red_picture(colour: bytes, alpha: bytes | None, size: tuple[int, int]) ->
     if alpha is not None:
         dark = ImageChops.multiply(dark, Image.frombytes("L", size, alpha))
     return _most(dark) <= _SEAL_DARK
+
+
+def on_white(colour: bytes, alpha: bytes | None, size: tuple[int, int]) -> Any:
+    """RGB samples with their opacity as they look on white paper."""
+    picture = Image.frombytes("RGB", size, colour)
+    if alpha is None:
+        return picture
+    return Image.composite(picture, Image.new("RGB", size, (255, 255, 255)), Image.frombytes("L", size, alpha))
 
 
 def adds_marks(expected: Any, shown: Any) -> bool:

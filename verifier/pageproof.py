@@ -18,10 +18,13 @@ from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, SealFac
 from mingzheng.formats.credential import parse_credential
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.images import decode_image
-from mingzheng.formats.likeness import is_red_picture
+from mingzheng.formats.likeness import is_red_picture, on_white
+from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.page import PageSpec, Rect, SealSlot, bounds, without_slots
 from mingzheng.formats.pdf.compose import page_objects
 from mingzheng.formats.pdf.imageembed import Pixels
+from mingzheng.formats.pdf.raster import open_sheet
+from mingzheng.formats.pdf.redface import Drawing
 from mingzheng.formats.pdf.samepage import PICTURES_MAX, OwnPdf, draws_the_same, read_own
 from mingzheng.formats.qrimage import read_qr
 from mingzheng.formats.qrtext import to_digits
@@ -47,6 +50,8 @@ CREDENTIAL: Final = "credential"
 RECEIPT: Final = "receipt"
 _SLACK_MM: Final = 0.01  # of a seal in its slot: numbers in a PDF have three decimals of a point
 _PICTURE_MAX: Final = 1 << 20  # bytes of a seal's picture that are remembered
+_SEAL_PIXELS: Final = 600  # of the longer side where a seal is looked at for a code
+_MM_PER_INCH: Final = 25.4
 
 
 class OwnFile(Protocol):
@@ -79,6 +84,10 @@ class OwnFile(Protocol):
 
     def is_red(self) -> bool:
         """Whether the seals' pictures are nothing but red."""
+        ...
+
+    def seals_code(self) -> bool:
+        """Whether the picture of a seal shows a code."""
         ...
 
     def shows(self, page: PageSpec, fonts: FontSet) -> bool:
@@ -175,7 +184,7 @@ def prove_page(
         return None  # a seal could be ink
     if not own.is_red() or not own.shows(without_slots(spec) if own.seals else spec, kit.fonts):
         return None
-    if any(_shows_code(picture, limits) for picture in (images.photo, images.signature) if picture):
+    if own.seals_code() or any(_shows_code(one, limits) for one in (images.photo, images.signature) if one):
         return None
     return PageResult(
         compared=True, reason="", mismatches=(), empty=tuple(name for name, _ in inks), shipped=kit.shipped
@@ -191,6 +200,19 @@ def _is_red(pixels: Pixels) -> bool:
     return pixels.channels == 3 and is_red_picture(pixels.data, pixels.alpha, (pixels.width, pixels.height))
 
 
+def _is_code(pixels: Pixels) -> bool:
+    picture = on_white(pixels.data, pixels.alpha, (pixels.width, pixels.height))
+    return bool(read_qr(picture, limits=LIMITS_DEFAULT, patient=False))
+
+
+@lru_cache(maxsize=16)
+def _draws_code(drawing: Drawing) -> bool:
+    """Kept for the last few, as below."""
+    with open_sheet(drawing.sheet(), limits=LIMITS_DEFAULT) as sheet:
+        dpi = _SEAL_PIXELS * _MM_PER_INCH / max(sheet.width_mm, sheet.height_mm)
+        return bool(read_qr(sheet.render(dpi), limits=LIMITS_DEFAULT, patient=False))
+
+
 class _Pdf:
     """A PDF of ours."""
 
@@ -203,6 +225,10 @@ class _Pdf:
     def is_red(self) -> bool:
         """Shapes were looked at already."""
         return all(map(_is_red, self._own.pictures))
+
+    def seals_code(self) -> bool:
+        """Of shapes and pictures."""
+        return any(map(_draws_code, self._own.drawings)) or any(map(_is_code, self._own.pictures))
 
     def shows(self, page: PageSpec, fonts: FontSet) -> bool:
         """Object by object."""
@@ -228,6 +254,10 @@ class _Ofd:
     def is_red(self) -> bool:
         """Of the pictures inside the seals."""
         return all(_is_red_file(picture) for _, _, picture in self.stamps)
+
+    def seals_code(self) -> bool:
+        """Of the same pictures, which are red."""
+        return any(_is_code_png(picture) for _, _, picture in self.stamps)
 
     def shows(self, page: PageSpec, fonts: FontSet) -> bool:
         """File by file."""
@@ -280,6 +310,9 @@ def _is_red_file(picture: bytes) -> bool:
 @lru_cache(maxsize=16)
 def _is_red_png(picture: bytes) -> bool:
     """Kept for the last few, for a body's seal is the same on all its certificates."""
-    from mingzheng.formats.limits import LIMITS_DEFAULT
-
     return _is_red(decode_image(picture, limits=LIMITS_DEFAULT))
+
+
+@lru_cache(maxsize=16)
+def _is_code_png(picture: bytes) -> bool:
+    return _is_code(decode_image(picture, limits=LIMITS_DEFAULT))

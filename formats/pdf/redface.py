@@ -1,18 +1,22 @@
 """Is the picture of a seal nothing but red shapes? Told from its operators, without drawing it.
 
 What `pdf.content` writes for the paths of a seal's face: each shape sets its own colour, then draws lines and curves,
-then fills or strokes. There is no text, no picture, no state but colour and line; so whatever lies under it, red paint
-only ever takes green and blue away. Anything else is not judged here, which says nothing against it. Pure.
+then fills or strokes. There is no text, no picture, no state but colour and line; so it darkens no ground in the red
+channel by more than seals do. It may cover what lies under it, as any seal does, and it may draw a code: that only a
+look at `Drawing.sheet` tells. Anything else is not judged here, which says nothing against it. Pure.
 """
 
 from __future__ import annotations
 
 import re
 import zlib
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["is_red_drawing"]
+from mingzheng.formats.pdf.objects import PdfObjects, array, dictionary, number, ref
+
+__all__ = ["Drawing", "is_red_drawing"]
 
 CODED_MAX: Final = 1 << 18
 PLAIN_MAX: Final = 1 << 20
@@ -31,6 +35,32 @@ _SHAPE: Final = re.compile(
     + rb"|(?:" + _COLOUR + rb"rg " + _COLOUR + rb"RG " + _WIDTH + rb"1 j" + _STEPS + rb"\nB Q)"
     + rb")(?:\n|\Z)"
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """The shapes of a seal: a content stream, deflated if `packed`, on a sheet of `width` by `height`."""
+
+    coded: bytes
+    packed: bool
+    width: float
+    height: float
+
+    def sheet(self) -> bytes:
+        """The same as the one page of a PDF file, to be looked at."""
+        entries = {"Length": b"%d" % len(self.coded), **({"Filter": b"/FlateDecode"} if self.packed else {})}
+        objects = PdfObjects()
+        root, pages = objects.reserve(), objects.reserve()
+        content = objects.add(dictionary(entries) + b"\nstream\n" + self.coded + b"\nendstream")
+        page = dictionary(
+            Type=b"/Page",
+            Parent=ref(pages),
+            MediaBox=array([b"0", b"0", number(self.width), number(self.height)]),
+            Contents=ref(content),
+        )
+        objects.set(pages, dictionary(Type=b"/Pages", Kids=array([ref(objects.add(page))]), Count=b"1"))
+        objects.set(root, dictionary(Type=b"/Catalog", Pages=ref(pages)))
+        return objects.file(root=root, info=objects.add(b"<<>>"))
 
 
 @lru_cache(maxsize=64)

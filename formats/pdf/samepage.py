@@ -24,7 +24,7 @@ from mingzheng.formats.pdf.imageembed import Pixels
 from mingzheng.formats.pdf.inflate import STREAM_MAX, TOTAL_MAX, check_inflated
 from mingzheng.formats.pdf.lean import check_skeleton
 from mingzheng.formats.pdf.objects import HEADER, PdfObjects
-from mingzheng.formats.pdf.redface import is_red_drawing
+from mingzheng.formats.pdf.redface import Drawing, is_red_drawing
 from mingzheng.formats.pdf.skeleton import Skeleton, View, read_skeleton
 from mingzheng.formats.pdf.syntax import Name, NotPlainError, Ref, StreamValue, Value, parse_value
 from mingzheng.formats.signedimages import png_around
@@ -78,8 +78,8 @@ class OwnPdf:
     """A file of our own shape that holds no fault.
 
     `attachments` by name, `images` the picture files of its page as they may have been before they went in, `places`
-    where its seals stand, in millimetres from the top left corner of the page. Seals drawn as shapes are red;
-    `pictures` are those of the others, not yet looked at.
+    where its seals stand, in millimetres from the top left corner of the page. Seals drawn as shapes, `drawings`, are
+    red; whether one of them is a code is not told yet. `pictures` are those of the others, not yet looked at.
     """
 
     skeleton: Skeleton
@@ -87,6 +87,7 @@ class OwnPdf:
     images: tuple[bytes, ...]
     seals: tuple[SealFacts, ...]
     places: tuple[Rect, ...]
+    drawings: tuple[Drawing, ...]
     pictures: tuple[Pixels, ...]
 
 
@@ -114,6 +115,7 @@ def read_own(data: bytes) -> OwnPdf:
         images=tuple(_images(view)),
         seals=seals,
         places=places,
+        drawings=tuple(face.drawing for face in faces if face.drawing is not None),
         pictures=tuple(face.picture for face in faces if face.picture is not None),
     )
 
@@ -229,9 +231,10 @@ def _attachments(view: View, root: Mapping[str, Value]) -> Iterator[tuple[str, b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Face:
-    """The picture of a field: its objects, and its pixels unless it is shapes, red or none at all."""
+    """The picture of a field: its objects, and red shapes, or pixels, or neither where there is nothing."""
 
     numbers: tuple[int, ...]
+    drawing: Drawing | None = None
     picture: Pixels | None = None
 
 
@@ -281,14 +284,18 @@ def _face(view: View, field: Mapping[str, Value]) -> _Face:
         if coded or any(box) or entries.get("Resources") != {}:
             raise NotPlainError("a picture without a place")
         return _Face(numbers=(picture.number,))
+    (left, low, width, height), (across, down) = map(_number, box), _sides(rect)
+    if left or low or min(width, height, across, down) <= 0 or abs(width * down - height * across) > width * down / 50:
+        raise NotPlainError("a picture of a seal that is turned over or stretched")
     if entries.get("Resources") == {}:
         if not is_red_drawing(coded, packed=packed):
             raise NotPlainError("a picture of a seal that is not told to be red")
-        return _Face(numbers=(picture.number,))
+        drawing = Drawing(coded=coded, packed=packed, width=width, height=height)
+        return _Face(numbers=(picture.number,), drawing=drawing)
     image = _IMAGE_DRAWN.fullmatch(b"" if packed else coded)
     resources = entries.get("Resources")
     drawn = resources.get("XObject") if isinstance(resources, Mapping) and resources.keys() == {"XObject"} else None
-    if image is None or box[:3] != (0, 0, 100) or not isinstance(drawn, Mapping) or drawn.keys() != {"X0"}:
+    if image is None or width != 100 or not isinstance(drawn, Mapping) or drawn.keys() != {"X0"}:
         raise NotPlainError("a picture of a seal that does more than show an image")
     numbers, pixels = _pixels(view, drawn["X0"])
     return _Face(numbers=(picture.number, *numbers), picture=pixels)
@@ -341,12 +348,22 @@ def _is_number(value: Value) -> bool:
     return type(value) in (int, float)
 
 
+def _number(value: Value) -> float:
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def _sides(rect: Sequence[Value]) -> tuple[float, float]:
+    left, low, right, high = map(_number, rect)
+    return right - left, high - low
+
+
 def _page_streams(view: View) -> Iterator[int]:
     """The numbers of the objects in a row behind the page, up to its content; they will be compared with ours."""
     content = view.dictionary(Ref(_LEAF, 0)).get("Contents")
     if not isinstance(content, Ref):
         raise NotPlainError("a page without content of its own")
-    yield from range(_LEAF + 1, content.number + 1)
+    yield from (number for number in view.spans if _LEAF < number <= content.number)  # the file may name any number
 
 
 def _check_streams(skeleton: Skeleton, known: set[int]) -> None:

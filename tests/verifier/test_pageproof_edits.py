@@ -174,6 +174,7 @@ ELSEWHERE: Mapping[str, Callable[[list[bytes]], None]] = {
     "page twice": swapped(2, rb"\[3 0 R\] /Count 1", b"[3 0 R 3 0 R] /Count 2"),
     "print scaling": swapped(1, rb"/PrintScaling /None", b"/PrintScaling /AppDefault"),
     "colours meant otherwise": swapped(1, rb"/GTS_PDFA1", b"/GTS_PDFX"),
+    "contents of a number far away": swapped(3, rb"/Contents \d+ 0 R", b"/Contents 9999999999 0 R"),
     "no output intent": swapped(1, rb"/OutputIntents \[.*?\]", b""),
     "not marked": swapped(1, rb"/Marked true", b"/Marked false"),
     "another profile": lambda bodies: swapped(profile(bodies), rb"/N 3", b"/N 4")(bodies),
@@ -241,6 +242,16 @@ def with_art(content: bytes, **entries: bytes) -> bytes:
     return seal_pdf(pdf(without_slots(made.page)), seals=seals, at=sealpress.AT, timestamps=None)
 
 
+def moved(body: bytes, change: Callable[[float, float, float, float], tuple[float, ...]]) -> bytes:
+    found = re.search(rb"/Rect \[([^\]]*)\]", body)
+    assert found is not None
+    corners = [float(part) for part in found[1].split()]
+    if not any(corners):
+        return body
+    rect = b" ".join(b"%.3f" % part for part in change(corners[0], corners[1], corners[2], corners[3]))
+    return body.replace(found[0], b"/Rect [%b]" % rect)
+
+
 WIDGETS: Mapping[str, Callable[[bytes], bytes]] = {
     "colours of its own": lambda body: body[:-2] + b" /MK <</BG [1 1 1] /CA (other)>>>>",
     "a border": lambda body: body[:-2] + b" /Border [0 0 9]>>",
@@ -261,6 +272,8 @@ WIDGETS: Mapping[str, Callable[[bytes], bytes]] = {
         rb"/Rect \[([0-9.]+) ", lambda m: b"/Rect [%.3f " % (float(m[1]) - 1), body
     ),
     "no text": lambda body: re.sub(rb"/FT /Sig", b"/FT /Tx", body),
+    "stretched": lambda body: moved(body, lambda left, low, right, high: (left, low, (left + right) / 2, high)),
+    "turned over": lambda body: moved(body, lambda left, low, right, high: (right, high, left, low)),
 }
 
 
@@ -269,6 +282,22 @@ def test_a_field_of_another_shape_is_proved_no_more(name: str) -> None:
     data = with_widget(WIDGETS[name])
     assert data != sealed_pdf(everyday().page)
     assert not is_proved(everyday(), data)
+
+
+def coded(shape: bytes) -> bytes:
+    """A code of shapes in the colour of this one: a person may scan it, whatever its colour."""
+    matrix = encode_qr("98765432109876")
+    side = 100 / (matrix.size + 8)
+    colour = shape[: shape.index(b"rg")]
+    return b"\n".join(
+        colour
+        + b"rg\n%.2f %.2f m\n%.2f %.2f l\n%.2f %.2f l\n%.2f %.2f l\nh\nf Q"
+        % (x, y, x + side, y, x + side, y + side, x, y + side)
+        for row, cells in enumerate(matrix.rows)
+        for column, dark in enumerate(cells)
+        if dark
+        for x, y in [((column + 4) * side, 100 - (row + 5) * side)]
+    )
 
 
 RED = b"q\n0.824 0.055 0.086 rg\n10 10 m\n90 10 l\n90 90 l\nh\nf Q"
@@ -286,6 +315,7 @@ ARTS: Mapping[str, bytes] = {
     "an image of its own": RED + b"\nBI /W 1 /H 1 /BPC 8 /CS /G ID \x00 EI",
     "a state": RED + b"\n/G0 gs",
     "no end": RED[:-2],
+    "a code": coded(RED),
     "a comment": RED.replace(b"rg", b"rg %x"),
     "a matrix": RED.replace(b"q\n", b"q 9 0 0 9 0 0 cm\n"),
 }
@@ -309,6 +339,15 @@ def png(mode: str, colour: tuple[int, ...]) -> bytes:
     return out.getvalue()
 
 
+def red_code() -> bytes:
+    code = Image.open(io.BytesIO(matrix_to_png(encode_qr("98765432109876"), 8))).convert("L")
+    red = Image.new("RGBA", code.size, (210, 14, 22, 255))
+    red.putalpha(code.point(lambda level: 255 - level))
+    out = io.BytesIO()
+    red.save(out, "PNG")
+    return out.getvalue()
+
+
 @pytest.mark.parametrize(
     ("picture", "red"),
     [
@@ -319,6 +358,7 @@ def png(mode: str, colour: tuple[int, ...]) -> bytes:
         (png("RGBA", (0, 0, 0, 90)), False),
         (png("RGBA", (20, 20, 200, 255)), False),
         (png("LA", (0, 255)), False),
+        (red_code(), False),
     ],
 )
 def test_a_seal_that_is_a_picture_is_red(picture: bytes, red: bool) -> None:
