@@ -70,6 +70,7 @@ class PosixStore:
 
     def __init__(self, public: Path, temporary: Path) -> None:
         self._public, self._temporary = public, temporary
+        self._named: set[Path] = set()  # directories whose names we know to be on disk
 
     def prepare(self) -> None:
         """Make the directories and sweep what a killed writer left half-written."""
@@ -90,10 +91,15 @@ class PosixStore:
             raise DiskDisagreesError(f"{path} is missing") from error
 
     def write(self, files: Iterable[tuple[Tile, bytes]]) -> None:
-        """See Store. Order: every temporary file and its fsync, every rename, every directory's fsync."""
+        """See Store. Order: every temporary file and its fsync, every rename, every directory's fsync.
+
+        A directory is synced for a file that is there already, too: its writer may have been killed before that.
+        """
         waiting: list[tuple[Path, Path]] = []
+        parents: dict[Path, None] = {}
         for number, (tile, data) in enumerate(files):
             target = self._public / tile.path()
+            parents[target.parent] = None
             if target.exists():
                 if target.read_bytes() != data:
                     raise DiskDisagreesError(f"{tile.path()} is there with other bytes; it may never change")
@@ -101,13 +107,24 @@ class PosixStore:
             temporary = self._temporary / f"{number}.tmp"
             write_file(temporary, data)
             waiting.append((temporary, target))
-        parents = dict.fromkeys(target.parent for _temporary, target in waiting)
         for parent in parents:
-            make_dirs(parent)
+            self._make(parent)
         for temporary, target in waiting:
             replace(temporary, target)
         for parent in parents:
             fsync_dir(parent)
+
+    def _make(self, directory: Path) -> None:
+        """Make a directory of the log, and all names down to it durable: also those that a killed writer had made."""
+        if directory in self._named:
+            return
+        if directory != self._public:
+            self._make(directory.parent)
+        if directory.is_dir():
+            fsync_dir(directory.parent)
+        else:
+            make_dirs(directory)
+        self._named.add(directory)
 
     def read_checkpoint(self) -> bytes | None:
         """See Store."""
@@ -127,6 +144,7 @@ class PosixStore:
             for partial in sorted(directory.iterdir()):
                 unlink(partial)
             remove_dir(directory)
+            self._named.discard(directory)
 
     def is_empty(self) -> bool:
         """See Store."""

@@ -111,6 +111,8 @@ def test_a_moved_log_goes_on_where_it_was(move: Move) -> None:
         with pytest.raises(LogMovedError):
             attempt()
     assert old.full_receipt(3)
+    with pytest.raises(LogMovedError):
+        old.resume_from_anchor(old.checkpoint())
     new = move.new.open()
     assert new.read_only is None
     assert new.submit(keyed([issue(0), issue(299)]), now=move.new.now) == (0, 301)  # the keys came along
