@@ -67,7 +67,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     yield run
     for process in running:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def free_port() -> int:
@@ -77,7 +77,7 @@ def free_port() -> int:
 
 
 def wait_for(port: int, process: "subprocess.Popen[str]") -> None:
-    for _ in range(600):
+    for _ in range(1200):
         assert process.poll() is None, process.communicate()
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

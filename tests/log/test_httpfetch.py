@@ -14,7 +14,7 @@ from mingzheng.log.errors import TilePathError
 from mingzheng.log.httpfetch import HttpFetcher, HttpLimits, LogUrlError, is_log_url, parse_log_url
 from mingzheng.log.monitor import AuditPlan, audit
 
-LIMITS = HttpLimits(wait=5.0, total=10.0)
+LIMITS = HttpLimits(wait=60.0, total=120.0)
 
 
 def test_an_audit_over_http_is_one_over_the_directory(world: LogWorld) -> None:
@@ -172,7 +172,7 @@ def test_a_dripping_server_is_left_when_the_time_is_over() -> None:
             handler.wfile.write(b"X: y\r\n"[:1])
 
     with serving(reply) as server:
-        limits = HttpLimits(wait=5.0, total=0.2)
+        limits = HttpLimits(wait=60.0, total=0.2)
         with HttpFetcher(server.url, limits=limits) as fetcher, pytest.raises(FetchError):
             fetcher.fetch("checkpoint")
         over.set()
@@ -180,8 +180,8 @@ def test_a_dripping_server_is_left_when_the_time_is_over() -> None:
 
 def test_a_silent_server_is_left_after_the_wait() -> None:
     over = threading.Event()
-    with serving(lambda _handler: bool(over.wait(5)) or None) as server:
-        limits = HttpLimits(wait=0.1, total=5.0)
+    with serving(lambda _handler: bool(over.wait(60)) or None) as server:
+        limits = HttpLimits(wait=0.1, total=60.0)
         with HttpFetcher(server.url, limits=limits) as fetcher, pytest.raises(FetchError, match="TimeoutError"):
             fetcher.fetch("checkpoint")
         over.set()

@@ -158,9 +158,15 @@ def test_killed_while_writing_and_started_again_nothing_acknowledged_is_lost(tmp
     kills = 10 if FULL else 2
     for number in range(kills):
         with running(tmp_path) as server:
-            stop = threading.Event()
+            stop, written, enough = threading.Event(), threading.Event(), len(acknowledged) + 40
 
-            def write(base: int, server: Server = server, stop: threading.Event = stop) -> None:
+            def write(
+                base: int,
+                server: Server = server,
+                stop: threading.Event = stop,
+                written: threading.Event = written,
+                enough: int = enough,
+            ) -> None:
                 with _remote(server) as log:
                     log._patience = type(log._patience)(seconds=0.2)
                     for serial in itertools.count(base):
@@ -169,13 +175,15 @@ def test_killed_while_writing_and_started_again_nothing_acknowledged_is_lost(tmp
                         except ServerUnreachableError:
                             return
                         acknowledged[index] = _today(serial)
+                        if len(acknowledged) >= enough:
+                            written.set()
                         if stop.is_set():
                             return
 
             writers = [threading.Thread(target=write, args=(1_000_000 * number + 100_000 * k,)) for k in range(4)]
             for writer in writers:
                 writer.start()
-            time.sleep(0.7)
+            assert written.wait(60)
             os.kill(server.process.pid, signal.SIGKILL)
             stop.set()
             for writer in writers:
@@ -195,7 +203,7 @@ def test_killed_while_writing_and_started_again_nothing_acknowledged_is_lost(tmp
 
 
 def test_told_to_stop_it_answers_what_it_took(tmp_path: Path) -> None:
-    with running(tmp_path, queue={"linger_seconds": 1.0}) as server:
+    with running(tmp_path, queue={"linger_seconds": 2.0}) as server:
         now = int(time.time())
         request = posted(_today(1), created=now)
         got: list[int] = []
@@ -203,9 +211,10 @@ def test_told_to_stop_it_answers_what_it_took(tmp_path: Path) -> None:
             target=lambda: got.append(server.ask(request.method, request.target, request.body, request.headers)[0])
         )
         asking.start()
-        time.sleep(0.3)
+        while asking.is_alive() and b"mingzheng_log_queue_entries 1\n" not in server.ask("GET", "/metrics")[2]:
+            time.sleep(0.02)
         server.process.terminate()
-        asking.join(30)
+        asking.join(60)
         assert got == [200]
 
 
@@ -229,7 +238,7 @@ def test_slow_clients_do_not_hold_up_the_others(tmp_path: Path) -> None:
         for mode in ("head", "body", "read"):
             p99 = asyncio.run(attacked(server.port, mode, 400 if FULL else 100))
             print(f"{mode}: p99 {p99} ms")
-            assert p99 < 1_000
+            assert p99 < 5_000  # far below the time that a slow client is given; a few ms where nothing else runs
 
 
 @pytest.mark.parametrize(
@@ -265,7 +274,10 @@ def test_no_path_over_the_wire_opens_a_file_outside(tmp_path: Path) -> None:
         command = ["strace", "-f", "-qq", "-e", "trace=open,openat,openat2,stat,newfstatat,readlink", "-o", str(trace)]
         tracer = subprocess.Popen([*command, "-p", str(server.process.pid)], stderr=subprocess.DEVNULL)
         try:
-            time.sleep(1)
+            while "TracerPid:\t0\n" in Path(f"/proc/{server.process.pid}/status").read_text(encoding="utf-8"):
+                assert tracer.poll() is None
+                time.sleep(0.05)
+            time.sleep(1)  # for its other threads
             chance = random.Random(7)
             ups, goals = ["..", "%2e%2e", "..%2f", "..\\", "%252e%252e", "....//", "%c0%ae%c0%ae"], [
                 "log.sqlite", "etc/passwd", "lock", "checkpoint", "instance"]  # fmt: skip

@@ -36,6 +36,7 @@ from mingzheng.verifier.sealcheck import check_seals
 VECTORS = Path(__file__).resolve().parents[1] / "vectors/pdf"
 FILES = sorted(str(path.relative_to(VECTORS)) for path in VECTORS.rglob("*.pdf"))
 SLOW = () if FULL else tuple(name for name in FILES if name.startswith("dss/"))  # half a second each
+UNHURRIED = replace(POOL_LIMITS, wall_seconds=300.0)  # processor time counts: the machine may be busy with others
 # What was not read, and why; all others were, and hold no code of ours.
 UNREAD = {
     "dss/encrypted.pdf": (Code.UNREADABLE, "file.encrypted"),
@@ -63,7 +64,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 def test_every_file_of_the_collection_gets_its_verdict_and_none_stops_the_run(recipe: Recipe) -> None:
     names = [name for name in FILES if name not in SLOW]
     uploads = [Upload(name=name, data=(VECTORS / name).read_bytes()) for name in names]
-    with Bulk(recipe, recipe.build(), jobs=2, start=Start.FORK) as bulk:
+    with Bulk(recipe, recipe.build(), jobs=2, limits=UNHURRIED, start=Start.FORK) as bulk:
         rows = list(_timed(bulk.rows(uploads)))
     assert [row.file for row in rows] == names
     wanted = {name: UNREAD.get(name, (Code.NOT_OUR_FORMAT, "no_code")) for name in names}
@@ -71,10 +72,10 @@ def test_every_file_of_the_collection_gets_its_verdict_and_none_stops_the_run(re
 
 
 def _timed(rows: Iterator[Report]) -> Iterator[Report]:
-    """Between two rows: two tries at most. What a file itself takes, the test below measures (other load aside)."""
+    """Between two rows: a file or two. What a file itself takes, the test below measures (other load aside)."""
     begun = time.monotonic()
     for row in rows:
-        assert time.monotonic() - begun < 2 * POOL_LIMITS.wall_seconds, row.file
+        assert time.monotonic() - begun < 6 * POOL_LIMITS.wall_seconds, row.file
         begun = time.monotonic()
         yield row
 
@@ -84,13 +85,13 @@ def _timed(rows: Iterator[Report]) -> Iterator[Report]:
 def test_a_worker_stays_below_a_gigabyte_and_15_seconds(recipe: Recipe, name: str) -> None:
     """Resident memory at its highest and processor time of a worker that has read this file only."""
     upload = Upload(name=name, data=(VECTORS / name).read_bytes())
-    with Bulk(recipe, recipe.build(), jobs=1, start=Start.FORK) as bulk:
+    with Bulk(recipe, recipe.build(), jobs=1, limits=UNHURRIED, start=Start.FORK) as bulk:
         list(bulk.rows([upload]))
-        for worker in bulk._pool._workers:
-            status = Path(f"/proc/{worker.process.pid}/status").read_text()
-            assert int(status.partition("VmHWM:")[2].split()[0]) < 1 << 20  # KiB
-            stat = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
-            assert (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") < POOL_LIMITS.wall_seconds
+        (worker,) = bulk._pool._workers  # alive: it came to no limit
+        status = Path(f"/proc/{worker.process.pid}/status").read_text()
+        assert int(status.partition("VmHWM:")[2].split()[0]) < 1 << 20  # KiB
+        stat = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
+        assert (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") < POOL_LIMITS.wall_seconds
 
 
 @pytest.fixture(scope="module")
