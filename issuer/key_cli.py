@@ -9,12 +9,11 @@ import click
 import mingzheng.issuer.show as show
 from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.issuer.config import KeySpec
-from mingzheng.issuer.keywork import ISSUER_ROLES, add_key, compromise_key, lost_copies, retire_key
+from mingzheng.issuer.keywork import ISSUER_ROLES, add_key, compromise_key, lost_copies, retire_key, stealable_key
 from mingzheng.issuer.options import (
-    AS_OF,
+    COMMON,
     JSON,
     LANG,
-    SECRET,
     WORKSPACE,
     YES,
     check_passphrase,
@@ -73,15 +72,11 @@ def key_list(workspace: Path, *, as_json: bool, lang: show.Lang) -> None:
 
 
 @key_group.command("add")
-@WORKSPACE
 @click.option("--role", type=click.Choice([str(role) for role in ISSUER_ROLES]), required=True, help="Role. 用途。")
 @click.option("--issuer", type=click.IntRange(1, 65535), required=True, help="Whose. 机构编号。")
 @click.option("--valid-from", callback=read_day, help="First day, by default today. 起用日。")
 @click.option("--valid-until", callback=read_day, help="Last day, by default in five years. 截止日。")
-@AS_OF
-@SECRET
-@JSON
-@LANG
+@COMMON
 def key_add(
     workspace: Path, *, role: str, issuer: int, as_of: int | None, as_json: bool, lang: show.Lang, **options: Any
 ) -> None:
@@ -102,12 +97,8 @@ def key_add(
 
 @key_group.command("retire")
 @_KID
-@WORKSPACE
+@COMMON
 @YES
-@AS_OF
-@SECRET
-@JSON
-@LANG
 def key_retire(
     kid: Kid, *, workspace: Path, yes: bool, as_of: int | None, as_json: bool, lang: show.Lang, **options: Any
 ) -> None:
@@ -131,12 +122,8 @@ def key_retire(
     default=None,
     help="Of an issuer's key: how many entries of the log still count. 日志中仍然算数的条数（机构密钥必填）。",
 )
-@WORKSPACE
+@COMMON
 @YES
-@AS_OF
-@SECRET
-@JSON
-@LANG
 def key_compromise(
     kid: Kid,
     *,
@@ -158,7 +145,7 @@ def key_compromise(
     mingzheng key compromise --workspace W 0123456789abcdef --good-size 4096
     """
     with open_workspace(workspace, options) as opened:
-        role = next((key.role for key in opened.config.keys if key.kid == kid), None)
+        role = stealable_key(opened, kid).role
         if (good_size is None) != (role is Role.RECEIPT):
             raise click.UsageError(
                 "机构密钥须给出 --good-size，回执密钥不给 (--good-size: for an issuer's key, not for a receipt key)"

@@ -23,7 +23,7 @@ from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import Role
 from mingzheng.log.entry import KeyEventEntry, KeyEventType, OriginSize, parse_entry
 
-__all__ = ["ISSUER_ROLES", "add_key", "compromise_key", "lost_copies", "retire_key"]
+__all__ = ["ISSUER_ROLES", "add_key", "compromise_key", "lost_copies", "retire_key", "stealable_key"]
 
 ISSUER_ROLES: Final = (Role.AUTHORITY, Role.CREDENTIAL, Role.ACT, Role.STATUS)
 
@@ -57,9 +57,11 @@ def retire_key(workspace: Workspace, kid: Kid, *, now: int) -> KeySpec:
     KeyMissingError if it is the issuer's only authority key.
     """
     key, today = _find(workspace, kid, ISSUER_ROLES), day_of_time(now)
-    if key.good_size is not None or key.retired_on not in (None, today):
+    last = today if key.retired_on is None else key.retired_on
+    said = _event(key, KeyEventType.RETIRED, today, by=key)
+    if key.good_size is not None or (last != today and _is_said(workspace, said)):
         raise KeyStateError(kid.hex())
-    _put_out(workspace, key, replace(key, retired_on=today), KeyEventType.RETIRED, now=now)
+    _put_out(workspace, key, replace(key, retired_on=last), KeyEventType.RETIRED, now=now)
     return workspace.config.keys[_place(workspace.config, kid)]
 
 
@@ -70,7 +72,7 @@ def compromise_key(workspace: Workspace, kid: Kid, *, good_size: int, now: int) 
     A size may be lowered by a later call, never raised. Raises OptionError for a kid that is neither,
     KeyStateError for a larger size than said before, KeyMissingError if no other authority key could say it.
     """
-    key = _find(workspace, kid, (*ISSUER_ROLES, Role.RECEIPT))
+    key = stealable_key(workspace, kid)
     if key.role is Role.RECEIPT:
         workspace.store_config(_with(workspace.config, replace(key, good_size=0)))
         return workspace.config.keys[_place(workspace.config, kid)]
@@ -81,6 +83,11 @@ def compromise_key(workspace: Workspace, kid: Kid, *, good_size: int, now: int) 
         raise OptionError(f"日志只有 {size} 条", f"the log has {size} entries: give a size up to that")
     _put_out(workspace, key, replace(key, good_size=good_size), KeyEventType.COMPROMISED, now=now)
     return workspace.config.keys[_place(workspace.config, kid)]
+
+
+def stealable_key(workspace: Workspace, kid: Kid) -> KeySpec:
+    """The key of that kid, if it is one that can be reported stolen. Raises OptionError."""
+    return _find(workspace, kid, (*ISSUER_ROLES, Role.RECEIPT))
 
 
 def lost_copies(workspace: Workspace, key: KeySpec) -> tuple[int, ...]:

@@ -206,6 +206,23 @@ def test_killed_between_its_steps_and_run_again_it_is_said_once(
     assert len(events(office)) == 1
 
 
+def test_a_retirement_that_was_killed_is_finished_on_a_later_day(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kid = key_of(office, Role.ACT).kid
+    with monkeypatch.context() as patch, office.open() as workspace:
+        patch.setattr(keywork, "_tell", _die)
+        with pytest.raises(KeyboardInterrupt):
+            retire_key(workspace, kid, now=NOW)
+    assert events(office) == []
+    with office.open() as workspace:
+        assert retire_key(workspace, kid, now=LATER).retired_on == DAY
+        with pytest.raises(KeyStateError):
+            retire_key(workspace, kid, now=LATER)
+    (event,) = events(office)
+    assert (event.event, event.subject_kid, event.day) == (KeyEventType.RETIRED, kid, DAY + 1)
+
+
 def test_an_event_that_the_log_never_saw_is_signed_again_on_a_later_day(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +277,7 @@ def test_the_commands(office: Office, run: Callable[..., Result]) -> None:
     assert run("compromise", kids["credential"], "--yes").exit_code == 2  # no size
     assert run("compromise", kids["receipt"], "--yes", "--good-size", "2").exit_code == 2
     assert run("compromise", "xyz", "--yes").exit_code == 2
+    assert "key list" in str(run("compromise", "00" * 8, "--yes").exception)
     assert run("compromise", kids["credential"], "--good-size", "2", answer="n\n").exit_code == 1
     done = run("compromise", kids["credential"], "--good-size", "2", "--json", answer="y\n")
     assert json.loads(done.stdout.splitlines()[-1])["reissue"] == []
