@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, ClassVar
 from mingzheng.issuer.refusals import EXIT_STORED, RefusalError
 from mingzheng.keys.vkey import VerifierKey
 from mingzheng.log.book import ActKeys
+from mingzheng.log.client import DirectoryFetcher, Fetcher
 from mingzheng.log.database import Database
 from mingzheng.log.directory import DATABASE
 from mingzheng.log.fsck import FsckReport, check_storage, fsck
 from mingzheng.log.migrate import Migrated, migrate
 from mingzheng.log.recovery import LogIdentity
 from mingzheng.log.refusal import LogMissingError
-from mingzheng.log.sequencer import EmbeddedLog
+from mingzheng.log.sequencer import PUBLIC, EmbeddedLog
 from mingzheng.log.state import Standing
+from mingzheng.log.store import StoreFetcher
 from mingzheng.log.writer import Log
 
 if TYPE_CHECKING:
@@ -75,6 +77,11 @@ def check_log(directory: Path, vkey: VerifierKey, environment: Mapping[str, str]
     finally:
         state.close()
         store.close()
+
+
+def public_files(directory: Path, environment: Mapping[str, str]) -> Fetcher:
+    """The public files of the log where it is. Raises CloudSettingsError, CloudExtraError."""
+    return StoreFetcher(_place(environment).store()) if is_moved(directory) else DirectoryFetcher(directory / PUBLIC)
 
 
 def move_log(directory: Path, identity: LogIdentity, environment: Mapping[str, str]) -> Migrated:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import click
 
-from mingzheng.issuer.logplace import is_moved, open_log
+from mingzheng.issuer.logplace import open_log, public_files
 from mingzheng.issuer.options import SECRET, WORKSPACE, open_workspace
 from mingzheng.issuer.refusals import OptionError
 from mingzheng.issuer.workspace import LOG
@@ -29,10 +29,8 @@ from mingzheng.log.actkeys import TrustActKeys
 from mingzheng.log.book import ActKeys
 from mingzheng.log.client import DirectoryFetcher, Fetcher
 from mingzheng.log.instance import default_memory_dir
-from mingzheng.log.sequencer import PUBLIC
 from mingzheng.log.servergate import GateLimits
 from mingzheng.log.serverrun import JsonLines, ServePlan, WritePlan, run
-from mingzheng.log.store import StoreFetcher
 
 __all__ = ["serve_command", "submit_key_command"]
 
@@ -90,7 +88,7 @@ def serve_command(
         fetcher = DirectoryFetcher(public)
     else:
         assert workspace is not None  # one of the two
-        write, fetcher = _write_plan(workspace, trust, options), _fetcher(workspace / LOG)
+        write, fetcher = _write_plan(workspace, trust, options), public_files(workspace / LOG, os.environ)
     _log_json()
     run(ServePlan(fetcher=fetcher, host=listen[0], port=listen[1], chinese=_chinese(), write=write))
 
@@ -136,9 +134,10 @@ class _Keys:
 
 
 def _write_plan(workspace: Path, trust: Path | None, options: dict[str, Any]) -> WritePlan:
-    """Read what is needed out of the workspace, and let go of its lock."""
+    """Read what is needed out of the workspace, and let go of its lock. Raises as `Workspace.log`."""
     with open_workspace(workspace, options) as opened:
         identity, config, directory = opened.log_identity(), opened.config, opened.root / LOG
+        opened.log.close()  # opened as a command does: an older log than the ledger knows is never served
 
     keys = _Keys(lambda: config if trust is None else TrustActKeys(load_store(trust).data))
     memory = default_memory_dir(os.environ)
@@ -150,15 +149,6 @@ def _write_plan(workspace: Path, trust: Path | None, options: dict[str, Any]) ->
         records=keys.again,
         gate=limits,
     )
-
-
-def _fetcher(directory: Path) -> Fetcher:
-    """The public files, where they are. Raises CloudSettingsError."""
-    if not is_moved(directory):
-        return DirectoryFetcher(directory / PUBLIC)
-    from mingzheng.log.cloud import place_from_environment
-
-    return StoreFetcher(place_from_environment(os.environ).store())
 
 
 def _log_json() -> None:

@@ -7,10 +7,12 @@ into the full receipts of copies not yet rendered, everything else comes later (
 
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mingzheng.issuer.logplace import public_files
 from mingzheng.issuer.rows import CopyRow
 from mingzheng.issuer.schema import CopyState
 from mingzheng.issuer.workspace import LOG, Workspace, log_vkey
@@ -18,7 +20,7 @@ from mingzheng.keys.errors import KeysError
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import KeyRecord, Role
 from mingzheng.keys.vkey import VerifierKey, parse_vkey
-from mingzheng.log.client import DirectoryFetcher, LogReader
+from mingzheng.log.client import LogReader
 from mingzheng.log.durable import make_dirs, publish
 from mingzheng.log.errors import LogError
 from mingzheng.log.policy import (
@@ -31,7 +33,6 @@ from mingzheng.log.policy import (
 )
 from mingzheng.log.proof import build_inclusion
 from mingzheng.log.receipt import TlogProof, format_tlog_proof
-from mingzheng.log.sequencer import PUBLIC
 from mingzheng.log.witnessclient import Collected, Head, HttpTransport, collect, urls_of
 
 __all__ = [
@@ -166,7 +167,7 @@ def _index(row: CopyRow) -> int:
 
 def _reader(workspace: Workspace) -> LogReader:
     """The published log, verified as anybody reads it: no key of the workspace is needed."""
-    reader = LogReader(DirectoryFetcher(workspace.root / LOG / PUBLIC), _vkey(workspace))
+    reader = LogReader(public_files(workspace.root / LOG, os.environ), _vkey(workspace))
     reader.refresh()
     return reader
 

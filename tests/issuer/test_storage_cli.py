@@ -1,8 +1,10 @@
 """A workspace whose log moves to a database server and an object store, and goes on issuing there."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -10,12 +12,16 @@ from click.testing import CliRunner, Result
 from office import NOW, SeededVault, person, picture, table
 
 import mingzheng.issuer.cli as commands
+import mingzheng.issuer.logplace as logplace
 import mingzheng.issuer.options as shared
 from mingzheng.issuer.logplace import CloudExtraError, check_log, is_moved, open_log
+from mingzheng.issuer.witnessing import Cosigned, full_receipt
 from mingzheng.issuer.workspace import LOG, Access, Workspace, log_vkey
 from mingzheng.keys.vkey import parse_vkey
 from mingzheng.log.refusal import LogMissingError
 from mingzheng.log.s3 import S3Client
+from mingzheng.log.sequencer import PUBLIC
+from mingzheng.log.store import PosixStore
 
 ACCESS: list[Access] = []
 assert S3Client  # loaded before the clock is fixed: object stores look at the time of a request
@@ -119,3 +125,17 @@ def test_a_log_in_its_directory_is_opened_and_checked_there(tmp_path: Path) -> N
         open_log(
             tmp_path / "none", workspace.log_identity(), act_keys=workspace.config, memory_dir=None, environment={}
         )
+
+
+def test_witnesses_are_shown_the_log_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    with Workspace.open(Path("W"), ACCESS[0]) as workspace:
+        head = Cosigned(note=workspace.log.checkpoint(), size=workspace.log.head()[0])
+        wanted = workspace.log.full_receipt(1)
+    shutil.copytree(Path("W") / LOG / PUBLIC, elsewhere)
+    (Path("W") / LOG / PUBLIC / "checkpoint").unlink()  # what stayed behind is of no use
+    place = SimpleNamespace(store=lambda: PosixStore(elsewhere, tmp_path / "temporary"))
+    monkeypatch.setattr(logplace, "is_moved", lambda _directory: True)
+    monkeypatch.setattr(logplace, "_place", lambda _environment: place)
+    with Workspace.open(Path("W"), ACCESS[0]) as workspace:
+        assert full_receipt(workspace, 1, head=head) == wanted
