@@ -14,12 +14,15 @@ from mingzheng.log.checkpoint import Checkpoint, open_foreign_checkpoint
 from mingzheng.log.client import Fetcher, LogReader
 from mingzheng.log.collected import Found, OriginKeys, compare_heads
 from mingzheng.log.cosign import Cosigner
+from mingzheng.log.durable import make_dirs
 from mingzheng.log.errors import LogError
+from mingzheng.log.lock import WriterLock
 from mingzheng.log.store import PosixStore
 from mingzheng.log.tile import ENTRIES, TILE_WIDTH, Tile, encode_bundle, tiles_of
 
 _BATCH_FILES = 64
 TEMPORARY = ".temporary"
+LOCK = ".lock"
 
 _logger = logging.getLogger(__name__)
 
@@ -49,12 +52,22 @@ class Mirror:
     def __init__(self, directory: Path, keys: OriginKeys, *, cosigner: Cosigner | None = None) -> None:
         self._keys, self._cosigner = keys, cosigner
         self._store = PosixStore(directory, directory.with_name(directory.name + TEMPORARY))
+        self._lock = directory.with_name(directory.name + LOCK)
 
     def follow(self, fetcher: Fetcher, *, now: int) -> Mirrored:
         """Fetch what is new; `now` stands in a cosignature.
 
-        Raises MirrorRefusedError, FetchError, TileUntrueError, KeysError, DiskDisagreesError, OSError.
+        Raises MirrorRefusedError, WriterActiveError, FetchError, TileUntrueError, KeysError, DiskDisagreesError,
+        OSError.
         """
+        make_dirs(self._lock.parent)
+        lock = WriterLock(self._lock)  # two at once would mix their files, and the slower put an older head back
+        try:
+            return self._follow(fetcher, now)
+        finally:
+            lock.release()
+
+    def _follow(self, fetcher: Fetcher, now: int) -> Mirrored:
         self._store.prepare()
         reader = LogReader(fetcher, self._keys.vkey, origin=self._keys.name)
         head = reader.refresh()

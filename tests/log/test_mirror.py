@@ -17,6 +17,7 @@ from mingzheng.log.fsck import fsck
 from mingzheng.log.httpfetch import HttpFetcher, HttpLimits
 from mingzheng.log.mirror import Mirror, MirrorRefusedError
 from mingzheng.log.monitor import AuditPlan, audit
+from mingzheng.log.refusal import WriterActiveError
 from mingzheng.log.repair import LogBehindError, NoHeadError, RepairForkError, repair
 
 FLIPS = 1_000 if FULL else 40
@@ -93,6 +94,18 @@ def test_a_mirror_cosigns_what_it_stores(grown: LogWorld, tmp_path: Path) -> Non
     assert head.checkpoint.size == grown.opened[0].head()[0]
     assert mirror.follow(DirectoryFetcher(grown.public), now=NOW + 5).files == 0
     assert (tmp_path / "mirror/checkpoint").read_bytes() == note
+
+
+def test_a_mirror_is_followed_by_one_process_at_a_time(grown: LogWorld, tmp_path: Path) -> None:
+    class Slow(DirectoryFetcher):
+        def fetch(self, path: str) -> bytes:
+            with pytest.raises(WriterActiveError):
+                _follow(grown.public, tmp_path / "mirror")
+            return super().fetch(path)
+
+    Mirror(tmp_path / "mirror", ORIGIN_KEYS).follow(Slow(grown.public), now=NOW)
+    assert _files(tmp_path / "mirror")["checkpoint"] == _files(grown.public)["checkpoint"]
+    assert _follow(grown.public, tmp_path / "mirror") == 0
 
 
 @pytest.mark.parametrize("code", ["audit.split_view", "audit.history_changed", "audit.rollback"])
