@@ -1,16 +1,18 @@
 """`log serve` and `log submit-key`: what is refused before anything runs, and what they put together."""
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from office import Office
+from office import Office, person
 
 import mingzheng.issuer.options as shared
 import mingzheng.issuer.serve_cli as serve_cli
 from mingzheng.issuer.cli import log_group
+from mingzheng.issuer.refusals import LogBehindLedgerError
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import Role
 from mingzheng.log.serverrun import JsonLines, ServePlan, node_of
@@ -63,6 +65,20 @@ def test_a_workspace_is_served_under_its_submit_keys(office: Office, plans: list
         pass
     with node_of(plan):
         pass
+
+
+def test_a_log_older_than_the_ledger_is_not_served(office: Office, plans: list[ServePlan], tmp_path: Path) -> None:
+    log, older = office.root / "log", tmp_path / "older"
+    shutil.copytree(log, older)
+    office.issue([person(1)])
+    assert _run("serve", "--workspace", office.root).exit_code == 0
+    shutil.rmtree(log / "public")
+    shutil.copytree(older / "public", log / "public")
+    shutil.copyfile(older / "log.sqlite", log / "log.sqlite")
+    shutil.rmtree(office.base / "memory")
+    refused = _run("serve", "--workspace", office.root)
+    assert isinstance(refused.exception, LogBehindLedgerError)
+    assert len(plans) == 1
 
 
 def test_a_copy_is_served_for_reading_alone(office: Office, plans: list[ServePlan]) -> None:
