@@ -4,7 +4,6 @@ Spec: docs/spec/trust.md, "Limits". Nothing that is read here is believed before
 redirects, authentication, resuming; a proxy is used if the environment names one.
 """
 
-import contextlib
 import os
 import stat
 import struct
@@ -36,6 +35,15 @@ CHUNK: Final = 65_536
 _EOCD: Final = struct.Struct("<4s4H2LH")
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_ZIP64_LOCATOR: Final = b"PK\x06\x07"
+_ZIP64_LOCATOR_BYTES: Final = 20
+_NOT_PLAIN: Final = 0x1 | 0x20 | 0x40  # flag bits: encrypted, a patch, strongly encrypted
+# What zipfile lets out of a directory: no such file, no or a broken end record, a name that is not the UTF-8 it says,
+# a version of the format above 6.3.
+_BAD_DIRECTORY: Final = (OSError, zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError)
+# And out of an entry: a read that fails or an offset before the file's beginning (OSError), an offset past 63 bits or a
+# name in its head that is not UTF-8 (ValueError), another head or checksum than listed, too few bytes, no deflate.
+_BAD_ENTRY: Final = (OSError, ValueError, zipfile.BadZipFile, EOFError, zlib.error)
 
 
 class Source(Protocol):
@@ -101,11 +109,13 @@ class ZipSource:
     def __init__(self, path: Path) -> None:
         try:
             with open(path, "rb") as file:
-                _check_zip(file)
+                _check_zip(file, path.name)
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeDecodeError) as error:
+        except _BAD_DIRECTORY as error:
             raise TufBadSourceError(f"{path.name}: not a ZIP file that can be read") from error
         names = [entry.filename for entry in self._zip.infolist()]
+        if len(names) > MAX_ZIP_ENTRIES:  # the end record need not tell the truth
+            raise TufBadSourceError(f"{path.name}: {len(names)} entries, cap is {MAX_ZIP_ENTRIES}")
         if len(set(names)) != len(names):
             raise TufBadSourceError(f"{path.name}: holds a name twice")
 
@@ -115,12 +125,12 @@ class ZipSource:
             entry = self._zip.getinfo(path)
         except KeyError:
             raise TufMissingFileError(f"{path}: not there") from None
-        if entry.flag_bits & 1 or entry.compress_type not in _METHODS:
+        if entry.flag_bits & _NOT_PLAIN or entry.compress_type not in _METHODS:
             raise TufBadSourceError(f"{path}: encrypted, or packed in a way that is not read here")
         try:
             with self._zip.open(entry) as file:
                 return _capped(_chunks(file), path, most)
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        except _BAD_ENTRY as error:
             raise TufFetchError(f"{path}: damaged in the ZIP file") from error
 
 
@@ -128,9 +138,16 @@ class HttpSource:
     """A web server. `tick` counts seconds; the whole source has one time limit."""
 
     def __init__(self, base: str, *, tick: Callable[[], float] = time.monotonic) -> None:
-        parts = urlsplit(base)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise TufBadSourceError("an address is http:// or https://, with a host and without ? and #")
+        try:
+            parts = urlsplit(base)
+            host = (parts.hostname or "").encode("idna")
+        except ValueError as error:  # brackets that do not pair; a host with an empty or too long label
+            raise TufBadSourceError("not an address: its host is none") from error
+        odd = parts.query or parts.fragment or "@" in parts.netloc
+        if parts.scheme not in ("http", "https") or not host or odd:
+            raise TufBadSourceError("an address is http:// or https://, with a host and without ?, # and @")
+        if not parts.path.isascii():
+            raise TufBadSourceError("the path of an address is ASCII: write other characters as %XX")
         self._base = base if base.endswith("/") else f"{base}/"
         self._tick, self._end = tick, tick() + WHOLE_SECONDS
         self._opener = urllib.request.build_opener(_NoRedirect)
@@ -204,16 +221,21 @@ def _capped(chunks: "Iterator[bytes] | list[bytes]", path: str, most: int) -> by
     return bytes(held)
 
 
-def _check_zip(file: IO[bytes]) -> None:
-    """Look at the end record before the library reads the whole directory into memory."""
+def _check_zip(file: IO[bytes], name: str) -> None:
+    """Look at the end record before the library reads the whole directory into memory.
+
+    A ZIP64 record beside it would overrule it, and nothing within the limits needs one.
+    """
     size = file.seek(0, os.SEEK_END)
     if size > MAX_ZIP_BYTES:
-        raise ValueError
-    file.seek(max(0, size - _EOCD.size - 65_535))
+        raise TufBadSourceError(f"{name}: {size} bytes, cap is {MAX_ZIP_BYTES}")
+    file.seek(max(0, size - _EOCD.size - 65_535 - _ZIP64_LOCATOR_BYTES))
     tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
-    with contextlib.suppress(struct.error):
-        fields = _EOCD.unpack_from(tail, at) if at >= 0 else ()
-        if fields and fields[4] <= MAX_ZIP_ENTRIES and fields[5] <= MAX_ZIP_DIRECTORY_BYTES:
-            return
-    raise ValueError
+    if at < 0 or at + _EOCD.size > len(tail):
+        raise TufBadSourceError(f"{name}: not a whole ZIP file")
+    if tail[max(0, at - _ZIP64_LOCATOR_BYTES) : at].startswith(_ZIP64_LOCATOR):
+        raise TufBadSourceError(f"{name}: ZIP64 is not read here")
+    fields = _EOCD.unpack_from(tail, at)
+    if fields[4] > MAX_ZIP_ENTRIES or fields[5] > MAX_ZIP_DIRECTORY_BYTES:
+        raise TufBadSourceError(f"{name}: over {MAX_ZIP_ENTRIES} entries or {MAX_ZIP_DIRECTORY_BYTES} bytes of names")

@@ -1,9 +1,11 @@
 """Where publications are read from: never past what was asked for, whatever the stick, archive or server does."""
 
 import contextlib
+import io
 import os
 import socket
 import struct
+import tempfile
 import threading
 import urllib.error
 import zipfile
@@ -12,11 +14,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from conftest import FULL
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mingzheng.keys import tuffetch
 from mingzheng.keys.tuferrors import (
     TufBadSourceError,
     TufEndlessError,
+    TufError,
     TufFetchError,
     TufMissingFileError,
     TufSlowError,
@@ -125,7 +131,11 @@ def test_the_overlay_lies_above() -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["nowhere", "ftp://x/y", "file:///etc/passwd", "https://", "http://h/?a", "http://h/#a"]
+    "place",
+    [
+        *("nowhere", "ftp://x/y", "file:///etc/passwd", "https://", "http://h/?a", "http://h/#a", "http://me:word@h/"),
+        *("http://[h/", "http://a..b/", f"http://{'a' * 64}.cn/", "http://h/信任/"),
+    ],
 )
 def test_places_that_are_none(place: str) -> None:
     with pytest.raises(TufBadSourceError):
@@ -185,6 +195,64 @@ def test_too_many_entries_are_refused_before_they_are_read(tmp_path: Path) -> No
             ZipSource(path)
 
 
+def _directory_of(count: int) -> bytes:
+    """A directory of entries without content."""
+    head = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 0, 20, *(0,) * 8, 8, *(0,) * 6)
+    return b"".join(head + b"%08d" % number for number in range(count))
+
+
+def test_an_end_record_that_lies_about_the_entries_opens_nothing(tmp_path: Path) -> None:
+    path, names = tmp_path / "a.zip", _directory_of(tuffetch.MAX_ZIP_ENTRIES + 1)
+    path.write_bytes(names + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(names), 0, 0))
+    with pytest.raises(TufBadSourceError, match="entries"):
+        ZipSource(path)
+
+
+def test_a_zip64_record_does_not_overrule_the_limits(tmp_path: Path) -> None:
+    """The library goes by it whenever it is there, whatever the record says that was looked at."""
+    path, names = tmp_path / "a.zip", _directory_of(2)
+    large = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 2, 2, len(names), 0)
+    large += struct.pack("<4sLQL", b"PK\6\7", 0, len(names), 1)
+    for comment in (b"", b"c" * 65_535):
+        end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 54, 0, len(comment)) + comment
+        path.write_bytes(names + large + end)
+        with zipfile.ZipFile(path) as archive:
+            assert len(archive.namelist()) == 2
+        with pytest.raises(TufBadSourceError, match="ZIP64"):
+            ZipSource(path)
+
+
+def test_entries_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    whole = bytearray(packed(path, {"é": BODY}).read_bytes())
+    whole[whole.index("é".encode())] = 0xFF  # in the entry's own head only
+    path.write_bytes(whole)
+    with pytest.raises(TufFetchError):
+        ZipSource(path).read("é", most=10)
+    far = struct.pack("<HHQ", 1, 8, 2**64 - 5)
+    names = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 0, 20, *(0,) * 6, 1, 1, 1, len(far), *(0,) * 4, 2**32 - 1)
+    names += b"a" + far
+    path.write_bytes(names + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(names), 0, 0))
+    with pytest.raises(TufFetchError):
+        ZipSource(path).read("a", most=10)
+
+
+@settings(max_examples=300 if FULL else 60)
+@given(st.data())
+def test_a_changed_archive_raises_nothing_without_a_name(data: st.DataObject) -> None:
+    """Whatever the bytes, the library's own errors stay inside."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("é", BODY * 9)
+    whole = bytearray(file.getvalue())
+    for _ in range(data.draw(st.integers(1, 3))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    with tempfile.NamedTemporaryFile(suffix=".zip") as held:
+        Path(held.name).write_bytes(whole)
+        with contextlib.suppress(TufError):
+            assert ZipSource(Path(held.name)).read("é", most=100) == BODY * 9
+
+
 def test_an_archive_over_its_cap_is_not_opened(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     with open(path, "wb") as file:
@@ -205,10 +273,11 @@ def test_other_ways_of_packing_and_encryption_are_refused(tmp_path: Path) -> Non
     with pytest.raises(TufBadSourceError):
         ZipSource(path).read(NAME, most=10)
     whole = bytearray(packed(path, {NAME: BODY}).read_bytes())
-    whole[whole.rindex(b"PK\x01\x02") + 8] |= 1
-    path.write_bytes(bytes(whole))
-    with pytest.raises(TufBadSourceError):
-        ZipSource(path).read(NAME, most=10)
+    flags = whole.rindex(b"PK\x01\x02") + 8
+    for bit in (0x1, 0x20, 0x40):
+        path.write_bytes(whole[:flags] + bytes([bit]) + whole[flags + 1 :])
+        with pytest.raises(TufBadSourceError):
+            ZipSource(path).read(NAME, most=10)
 
 
 # HTTP
