@@ -8,7 +8,7 @@ OCSP, SM2 (its lists are no use in a PDF).
 from dataclasses import dataclass, field
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from mingzheng.keys.errors import CertMalformedError
 
@@ -19,6 +19,8 @@ __all__ = ["LooseCertificate", "RevocationList", "parse_loose_certificate", "par
 class LooseCertificate:
     """A certificate of whatever use. Only `parse_loose_certificate` makes it."""
 
+    _subject: x509.Name = field(repr=False)
+    _issuer: x509.Name = field(repr=False)
     _parsed: x509.Certificate = field(repr=False)
 
 
@@ -28,21 +30,21 @@ class RevocationList:
 
     begins: int
     ends: int | None  # None: it does not say
+    _issuer: x509.Name = field(repr=False)
     _parsed: x509.CertificateRevocationList = field(repr=False)
 
     def is_signed_by(self, certificate: LooseCertificate) -> bool:
         """Is it that certificate's list, by name and by signature?"""
-        above = certificate._parsed
-        if above.subject != self._parsed.issuer:
+        if certificate._subject != self._issuer:
             return False
-        try:
-            return self._parsed.is_signature_valid(above.public_key())  # type: ignore[arg-type]
-        except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):
+        try:  # a key that is none, that is not known, or that signs nothing
+            return self._parsed.is_signature_valid(certificate._parsed.public_key())  # type: ignore[arg-type]
+        except (ValueError, UnsupportedAlgorithm, TypeError):
             return False
 
     def is_about(self, certificate: LooseCertificate) -> bool:
         """Did its issuer issue that certificate, by name?"""
-        return certificate._parsed.issuer == self._parsed.issuer
+        return certificate._issuer == self._issuer
 
     def revokes(self, certificate: LooseCertificate) -> bool:
         """Does it name that certificate, which it is about?"""
@@ -53,7 +55,8 @@ class RevocationList:
 def parse_loose_certificate(data: bytes) -> LooseCertificate:
     """A certificate in DER. Raises CertMalformedError."""
     try:
-        return LooseCertificate(_parsed=x509.load_der_x509_certificate(data))
+        parsed = x509.load_der_x509_certificate(data)
+        return LooseCertificate(_subject=parsed.subject, _issuer=parsed.issuer, _parsed=parsed)  # names are read late
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CertMalformedError("not a certificate in DER") from error
 
@@ -66,6 +69,7 @@ def parse_revocation_list(data: bytes) -> RevocationList:
         return RevocationList(
             begins=int(parsed.last_update_utc.timestamp()),
             ends=None if end is None else int(end.timestamp()),
+            _issuer=parsed.issuer,
             _parsed=parsed,
         )
     except (ValueError, UnsupportedAlgorithm) as error:
