@@ -1,8 +1,11 @@
 """Status deltas: any chain gives the full list byte for byte; what does not start from the held list is refused."""
 
+import json
 import random
+import re
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +13,8 @@ from hypothesis import strategies as st
 from simulator import signer
 
 from mingzheng.formats import cbor, cose
+from mingzheng.keys.alg import Alg
+from mingzheng.keys.signer import InMemorySigner
 from mingzheng.log.acts import SerialState
 from mingzheng.log.entry import OriginHead
 from mingzheng.log.errors import StatusError, StatusMalformedError
@@ -180,3 +185,32 @@ def test_an_hour_of_a_million_serials_takes_few_bytes() -> None:
     delta = make_delta(old, new)
     assert apply_delta(old, delta) == new
     assert len(delta) < 220 < 9_000 < len(new)
+
+
+def test_the_spec_page_shows_the_bytes_of_a_delta() -> None:
+    """From the list of the page, an hour later: 1002 is reinstated, 1004 revoked, 1005 issued, nothing else."""
+    root = Path(__file__).parents[2]
+    case = json.loads((root / "tests/vectors/status/status.json").read_text(encoding="utf-8"))
+    key = InMemorySigner.from_private_bytes(Alg.ED25519, bytes.fromhex(case["key"]["seed"]))
+    held = bytes.fromhex(case["list"])
+    body = open_status_list(held, key.public_key)
+    later = replace(
+        body,
+        next_serial=1006,
+        this_update=body.this_update + 3_600,
+        next_update=body.next_update + 3_600,
+        origins=(body.origins[0], OriginHead(7, 14, Hash(b"\x14" * 32))),
+        revoked=(1001, 1003, 1004),
+        suspended=(),
+    )
+    after = sign_status_list(later, key)
+    page = (root / "docs/spec/status.md").read_text(encoding="utf-8").split("### Example bytes of a delta", 1)[1]
+    shown, packed = re.findall(r"^```hex\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    delta, listed = (
+        bytes.fromhex("".join("".join(line.split("#")[0].split()) for line in item.splitlines()))
+        for item in (shown, packed)
+    )
+    assert delta == make_delta(held, after)
+    assert listed == after == apply_delta(held, delta)
+    assert f"({len(delta)} bytes)" in page
+    assert f"({len(listed)} bytes)" in page
