@@ -185,6 +185,8 @@ def course_json(course: Course) -> dict[str, object]:
         "known_up_to": course.last_time,
         "issued_here": course.issued_here,
         "state": course.state.value,
+        "closed": course.closed,
+        "witnessed": course.witnessed,
         "live": course.live,
         "happenings": [
             {
@@ -207,6 +209,18 @@ def course_text(course: Course, lang: Lang) -> str:
     lines += [_line(item, lang) for item in course.happenings]
     if not course.issued_here:
         lines.append("日志里没有这份证书的签发条目。" if zh else "The log holds no issue of this very copy.")
+    if course.closed:
+        lines.append(
+            "日志已封存：之后的事写在后继日志里，请查那一个。"
+            if zh
+            else "The log was closed: what came later stands in its successor. Ask that one."
+        )
+    if course.witnessed is False:
+        lines.append(
+            "见证人不足：这个树头可能只给您一人看。"
+            if zh
+            else "Too few witnesses cosigned this head: it may be shown to you alone."
+        )
     day = "-" if course.last_time is None else format_day(day_of_time(course.last_time))
     state = _STATE_ZH[course.state] if zh else course.state.value
     lines.append(f"截至 {day}：{state}" if zh else f"as of {day}: {state}")

@@ -17,10 +17,20 @@ from mingzheng.log.acts import SerialEvent, SerialState, step
 from mingzheng.log.book import ActSignatureError, Book, UnknownKeyError
 from mingzheng.log.client import LogReader
 from mingzheng.log.collected import OriginKeys
-from mingzheng.log.entry import ActEntry, Entry, IssueEntry, KeyEventEntry, TimeEntry, encode_entry, issue_entry
+from mingzheng.log.entry import (
+    ActEntry,
+    CloseEntry,
+    Entry,
+    IssueEntry,
+    KeyEventEntry,
+    TimeEntry,
+    encode_entry,
+    issue_entry,
+)
 from mingzheng.log.errors import ActOrderError, EntryError
 from mingzheng.log.fastentry import read_entry
 from mingzheng.log.hashing import EMPTY_ROOT
+from mingzheng.log.quorum import quorum_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +50,11 @@ class Happening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """What the log of `size` entries says of a serial. `issued_here`: this very credential stands in it."""
+    """What the log of `size` entries says of a serial. `issued_here`: this very credential stands in it.
+
+    `closed`: the log was closed, so what came later stands in its successor. `witnessed`: the quorum of the trust data
+    cosigned the head; None if they demand none.
+    """
 
     issuer: int
     serial: int
@@ -50,18 +64,22 @@ class Course:
     issued_here: bool
     state: SerialState
     last_time: int | None
+    closed: bool
+    witnessed: bool | None
 
     @property
     def live(self) -> bool:
-        """Issued, and neither suspended nor ended."""
-        return self.issued_here and self.state is SerialState.LIVE
+        """Issued, and neither suspended nor ended, by a head that shows it: not a closed log's, not an unwitnessed."""
+        issued = self.issued_here and any(item.what == "issue" and item.counts for item in self.happenings)
+        return issued and self.state is SerialState.LIVE and not self.closed and self.witnessed is not False
 
 
 def watch(reader: LogReader, credential: UnverifiedCredential, trust: TrustData, keys: OriginKeys) -> Course | None:
     """Read the log from its first entry; None if the trust data do not know the credential's key.
 
-    Raises FormatError for its claims, KeysError, FetchError, TileUntrueError.
+    Raises FormatError for its claims, KeysError, FetchError, TileUntrueError, PolicyError, QuorumUnboundError.
     """
+    quorum = quorum_of(trust)
     record = trust.key(credential.kid)
     if record is None:
         return None
@@ -70,6 +88,7 @@ def watch(reader: LogReader, credential: UnverifiedCredential, trust: TrustData,
     watcher = _Watcher(Book(origin=keys.number, origin_name=keys.name, keys=TrustActKeys(trust)), mine)
     for index, data in reader.entries(0, reader.checkpoint().size):
         watcher.take(index, data)
+    seen = None if quorum is None else quorum.count(reader.note(), origin=keys.number, name=keys.name, vkey=keys.vkey)
     return Course(
         issuer=record.issuer,
         serial=claims.serial,
@@ -79,6 +98,8 @@ def watch(reader: LogReader, credential: UnverifiedCredential, trust: TrustData,
         issued_here=watcher.issued,
         state=watcher.state,
         last_time=watcher.last_time,
+        closed=watcher.closed,
+        witnessed=None if seen is None else seen.satisfied,
     )
 
 
@@ -89,7 +110,7 @@ class _Watcher:
         self._book, self._mine = book, entry
         self._found: list[tuple[int, str, int, bool]] = []
         self._logged: list[int] = []
-        self.issued = False
+        self.issued = self.closed = False
         self.state = SerialState.UNKNOWN
         self.last_time: int | None = None
 
@@ -102,6 +123,8 @@ class _Watcher:
         if isinstance(entry, TimeEntry):
             self.last_time = entry.seconds
             self._logged += [entry.seconds] * (len(self._found) - len(self._logged))
+        elif isinstance(entry, CloseEntry):
+            self.closed = True
         elif isinstance(entry, IssueEntry | ActEntry | KeyEventEntry) and entry.issuer == self._mine.issuer:
             for what, day, counts in self._of(entry, index):
                 self._found.append((index, what, day, counts))

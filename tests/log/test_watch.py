@@ -9,9 +9,11 @@ from click.testing import CliRunner, Result
 from logserver import serving, static
 from logworld import (
     ACT,
+    CHECKPOINT,
     CREDENTIAL,
     DAY,
     IDENTITY,
+    NOW,
     ORIGIN_KEYS,
     STATUS,
     LogWorld,
@@ -23,6 +25,7 @@ from logworld import (
     trust,
     write_log,
 )
+from witnessworld import cosigner
 
 from mingzheng.formats.claims import Claims, Copy, Sex, Specialty, image_digest
 from mingzheng.formats.credential import UnverifiedCredential, parse_credential, sign_credential
@@ -31,11 +34,12 @@ from mingzheng.keys.alg import Alg
 from mingzheng.keys.custody import save_private_key
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.snapshot import save_store
-from mingzheng.keys.trust import format_trust
+from mingzheng.keys.trust import Role, TrustData, format_trust
+from mingzheng.keys.vkey import format_vkey
 from mingzheng.log.acts import ActType, SerialState
 from mingzheng.log.cli import log_group
 from mingzheng.log.client import DirectoryFetcher, FetchError, LogReader
-from mingzheng.log.entry import KeyEventType, encode_entry, issue_entry
+from mingzheng.log.entry import CloseEntry, KeyEventType, encode_entry, issue_entry
 from mingzheng.log.repair import LogBehindError
 from mingzheng.log.watch import Course, watch
 
@@ -65,6 +69,7 @@ def _claims(serial: int) -> Claims:
     )
 
 
+W1 = cosigner("w1", Alg.ED25519)
 DATA = sign_credential(_claims(5), CREDENTIAL)
 MINE = parse_credential(DATA)
 ENTRY = encode_entry(issue_entry(_claims(5), identity=MINE.identity, kid=MINE.kid, issuer=1))
@@ -125,6 +130,46 @@ def test_a_copy_that_was_never_logged_is_not_live(tmp_path: Path) -> None:
     assert [item.logged_at for item in cut.happenings] == [None]
 
 
+def test_a_second_issue_of_a_serial_is_not_live(tmp_path: Path) -> None:
+    """Another credential took the serial first: this one's entry does not count, so it says nothing good."""
+    course = _watch(tmp_path / "log", rounded([issue(5), ENTRY]))
+    assert (_whats(course), course.issued_here, course.live) == (
+        [(0, "issue", False), (1, "issue", False)],
+        True,
+        False,
+    )
+
+
+def test_a_closed_log_says_nothing_good(tmp_path: Path) -> None:
+    """A revocation of later stands in its successor."""
+    course = _watch(tmp_path / "log", rounded([ENTRY], [encode_entry(CloseEntry(successor=8))]))
+    assert (course.closed, course.issued_here, course.state) == (True, True, SerialState.LIVE)
+    assert not course.live
+
+
+def _witnessed_trust() -> TrustData:
+    data, key = trust(), W1.vkeys[0]
+    ours = data.keys[CHECKPOINT.public_key.kid]
+    record = replace(ours, kid=key.public_key.kid, role=Role.WITNESS, public_key=key.public_key, name=key.name)
+    quorum = f"witness w {format_vkey(key)}\nquorum w\n"
+    return replace(data, keys={**data.keys, record.kid: record}, quorum=quorum)
+
+
+def test_a_head_without_the_quorum_says_nothing_good(tmp_path: Path) -> None:
+    public, data = tmp_path / "log", _witnessed_trust()
+    note = write_log(public, rounded([ENTRY]))
+
+    def course() -> Course:
+        found = watch(LogReader(DirectoryFetcher(public), ORIGIN_KEYS.vkey), MINE, data, ORIGIN_KEYS)
+        assert found is not None
+        return found
+
+    assert (course().witnessed, course().live) == (False, False)
+    text = note.decode().split("\n\n", 1)[0] + "\n"
+    (public / "checkpoint").write_bytes(note + W1.cosign(text, time=NOW).encode())
+    assert (course().witnessed, course().live) == (True, True)
+
+
 def test_a_key_nobody_knows_tells_nothing(tmp_path: Path) -> None:
     write_log(tmp_path / "log", rounded([ENTRY]))
     stranger = replace(MINE, kid=Kid(bytes(8)))
@@ -176,6 +221,18 @@ def test_watch_says_when_nothing_is_wrong_and_when_there_is_no_issue(store: Path
     assert done.exit_code == 1
     assert "no issue of this very copy" in done.output
     assert "does not count" in done.output
+
+
+def test_watch_says_why_a_head_is_not_enough(tmp_path: Path) -> None:
+    (tmp_path / "copy").write_bytes(DATA)
+    write_log(tmp_path / "log", rounded([ENTRY], [encode_entry(CloseEntry(successor=8))]))
+    save_store(tmp_path / "trust", format_trust(_witnessed_trust()))
+    arguments = ["watch", tmp_path / "copy", "--log", tmp_path / "log", "--trust", tmp_path / "trust"]
+    for lang, closed, few in (("zh", "日志已封存", "见证人不足"), ("en", "was closed", "Too few witnesses")):
+        done = _run(*arguments, "--lang", lang)
+        assert (done.exit_code, closed in done.output, few in done.output) == (1, True, True), done.output
+    value = json.loads(_run(*arguments, "--json").output)
+    assert (value["closed"], value["witnessed"], value["live"]) == (True, False, False)
 
 
 def test_watch_wants_one_credential_of_a_known_key(store: Path, tmp_path: Path) -> None:
