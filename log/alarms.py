@@ -136,6 +136,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "A list names a log that the trust data lack, or that its issuer may not log in.",
     ),
     "rule.origin_missing": ("状态清单没有覆盖本日志。", "A status list does not cover this log."),
+    "rule.log_closed": (
+        "日志已经封存，之后仍有新的条目。",
+        "The log was closed, and entries were added after that.",
+    ),
+    "rule.wrong_shard": (
+        "日志的第一条没有如实说明它接续哪一份已封存的日志；审计后继日志请用 --before。",
+        "Entry 0 does not say what this log goes on from; auditing a successor takes --before.",
+    ),
     "note.untrusted": ("检查点没有受信任的签名。", "The checkpoint carries no trusted signature."),
 }
 
@@ -143,6 +151,7 @@ _FAMILIES: dict[str, tuple[str, str]] = {
     "entry.": ("条目格式不对。", "An entry is malformed."),
     "note.": ("检查点签名或格式不对。", "The checkpoint's note or signature is not good."),
     "checkpoint.": ("检查点内容不对。", "The checkpoint is not good."),
+    "policy.": ("信任数据里的见证人规则不能使用。", "The quorum policy of the trust data cannot be used."),
 }
 
 

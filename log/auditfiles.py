@@ -1,9 +1,11 @@
 """The auditor's own files: the accepted head, how far entries are judged, and evidence (docs/audit.md, State).
 
-Every file is written whole: a new one, synced, renamed over the old.
+Every file is written whole: a new one, synced, renamed over the old. One audit at a time holds them.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,9 +13,12 @@ from mingzheng.keys.errors import KeysError
 from mingzheng.log.auditstate import MAX_BYTES, Progress, ProgressError, format_progress, parse_progress
 from mingzheng.log.checkpoint import Checkpoint, open_foreign_checkpoint
 from mingzheng.log.collected import OriginKeys
-from mingzheng.log.durable import make_dirs, publish, write_file
+from mingzheng.log.durable import make_dirs, publish
 from mingzheng.log.errors import LogError
 from mingzheng.log.evidence import Evidence, format_evidence
+from mingzheng.log.lock import WriterLock
+from mingzheng.log.refusal import WriterActiveError
+from mingzheng.log.shard import MAX_BEFORE_BYTES, Before, encode_before, parse_before
 
 STATE_VERSION = 1
 MAX_STATE_BYTES = 1 << 21
@@ -25,13 +30,37 @@ class AuditStateError(LogError):
     code: ClassVar[str] = "audit.bad_state"
 
 
+class AuditBusyError(LogError):
+    """Another audit with the same state file is running."""
+
+    code: ClassVar[str] = "audit.busy"
+
+
 class AuditFiles:
-    """`FILE`, `FILE.progress` and `FILE.evidence/`."""
+    """`FILE`, `FILE.progress`, `FILE.closed` and `FILE.evidence/`."""
 
     def __init__(self, state: Path, keys: OriginKeys) -> None:
         self._state, self._keys = state, keys
+        self._lock = state.with_name(state.name + ".lock")
+        self._closed = state.with_name(state.name + ".closed")
         self._progress = state.with_name(state.name + ".progress")
         self._evidence = state.with_name(state.name + ".evidence")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While held, no other audit moves these files: a slower one would put an older head over a newer.
+
+        Raises AuditBusyError if another holds them, OSError.
+        """
+        make_dirs(self._lock.parent)
+        try:
+            lock = WriterLock(self._lock)
+        except WriterActiveError as error:
+            raise AuditBusyError(f"another audit is using {self._state.name}") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def head(self) -> tuple[bytes, Checkpoint] | None:
         """The accepted head of the last audit, None before the first. Raises AuditStateError, OSError."""
@@ -57,6 +86,11 @@ class AuditFiles:
             self._progress, format_progress(progress), temporary=self._progress.with_name(self._progress.name + ".tmp")
         )
 
+    def keep_closed(self, before: Before) -> None:
+        """What the audit of the successor begins with (`read_closed`)."""
+        temporary = self._closed.with_name(self._closed.name + ".tmp")
+        publish(self._closed, encode_before(before), temporary=temporary)
+
     def file(self, evidence: Evidence) -> Path:
         """Put evidence into a file of its own; the same again goes into the same."""
         make_dirs(self._evidence)
@@ -64,13 +98,19 @@ class AuditFiles:
         number = 0
         while (path := self._evidence / f"{number:04}.json").exists() and path.read_bytes() != data:
             number += 1
-        write_file(path, data)
+        publish(path, data, temporary=self._evidence.with_name(self._evidence.name + ".tmp"))
         return path
 
     def filed(self, name: str) -> Path | None:
         """The evidence file of that name, if it is still there."""
         path = self._evidence / name
         return path if path.is_file() else None
+
+
+def read_closed(path: Path) -> Before:
+    """What `AuditFiles.keep_closed` kept. Raises CarriedError, OSError."""
+    with open(path, "rb") as file:
+        return parse_before(file.read(MAX_BEFORE_BYTES + 1))
 
 
 def read_state(path: Path, keys: OriginKeys) -> tuple[bytes, Checkpoint] | None:

@@ -24,6 +24,9 @@ from mingzheng.log.patterns import BurstLimit
 from mingzheng.log.rulecheck import RuleCheck
 
 MAGIC = b"mingzheng/audit-progress/v1\n"
+RULES_VERSION = 1
+"""Raise it with every change to what the auditor finds: what was judged by less is judged again."""
+
 MAX_BYTES = 1 << 28
 MAX_PLAIN_BYTES = 1 << 30
 
@@ -55,8 +58,8 @@ class Progress:
     judged: Mapping[str, Any]
 
 
-def rules_digest(trust: TrustData, *, number: int, name: str, limits: Sequence[BurstLimit]) -> bytes:
-    """SHA-256 over what the judgement of entries rests on, beside the entries."""
+def rules_digest(trust: TrustData, *, number: int, name: str, height: int, limits: Sequence[BurstLimit]) -> bytes:
+    """SHA-256 over what the judgement of entries rests on, beside the entries. `height`: of the origin's blocks."""
     keys = [
         [
             record.kid.hex(), str(record.role), int(record.public_key.alg), record.public_key.spki.hex(), record.issuer,
@@ -65,7 +68,15 @@ def rules_digest(trust: TrustData, *, number: int, name: str, limits: Sequence[B
         ]
         for record in trust.keys.values()
     ]  # fmt: skip
-    value = [number, name, [limit.text() for limit in limits], sorted(keys), sorted(trust.origins)]
+    value = [
+        RULES_VERSION,
+        number,
+        name,
+        height,
+        [limit.text() for limit in limits],
+        sorted(keys),
+        sorted(trust.origins),
+    ]
     return sha256(json.dumps(value, ensure_ascii=True).encode()).digest()
 
 

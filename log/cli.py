@@ -15,6 +15,7 @@ import click
 from mingzheng.formats.civil import format_day
 from mingzheng.keys.snapshot import load_store
 from mingzheng.log.alarms import Lang, sentence
+from mingzheng.log.auditfiles import read_closed
 from mingzheng.log.evidence import EvidenceError, check_evidence, parse_evidence
 from mingzheng.log.follow_cli import mirror_command, repair_command, watch_command
 from mingzheng.log.fsck import FsckReport
@@ -68,6 +69,11 @@ for _command in (watch_command, mirror_command, repair_command):
 @VKEY
 @click.option("--state", type=_FILE, help="Remember the head here; next time, follow from it. 记住树头，下次据此跟踪。")
 @click.option("--receipts", type=DIRECTORY, help="Check receipts collected in the field. 核对收集到的回执。")
+@click.option(
+    "--before",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Of a log that goes on from a closed one: that one's STATE.closed. 前一份日志审计留下的 .closed 文件。",
+)
 @click.option("--burst", "bursts", multiple=True, help="Alarm over KIND:N/day or KIND:N/hour; * for any. 签发限额。")
 @click.option("--from-start", is_flag=True, help="Judge every entry again. 从头重新核对。")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on one line. 输出 JSON。")
@@ -80,7 +86,11 @@ def audit_command(ctx: click.Context, /, log: str, *, as_json: bool, lang: Lang,
     mingzheng log audit log --trust trust --state audit.json --receipts collected
     mingzheng log audit https://log.example.cn/1 --trust trust --state audit.json --burst 1:3000/day
     mingzheng log audit log --vkey log.vkey
+    mingzheng log audit https://log.example.cn/2 --trust trust --state 2.json --before 1.json.closed
     """
+    before = options["before"]
+    if before is not None and options["trust"] is None:
+        raise click.UsageError("--before goes with --trust. --before 须与 --trust 同用。")
     with OpenLog(log, trust=options["trust"], vkey=options["vkey"]) as opened:
         plan = AuditPlan(
             fetcher=opened.fetcher,
@@ -90,6 +100,7 @@ def audit_command(ctx: click.Context, /, log: str, *, as_json: bool, lang: Lang,
             receipts_dir=options["receipts"],
             bursts=_bursts(options["bursts"]),
             from_start=options["from_start"],
+            before=None if before is None else read_closed(before),
         )
         report = audit(plan)
     click.echo(json.dumps(report_json(report), ensure_ascii=False) if as_json else report_text(report, lang))
@@ -132,6 +143,7 @@ def evidence_command(
             parse_evidence(file.read_bytes()),
             vkey=keys.vkey,
             origin=keys.name,
+            number=keys.number,
             receipt_key=keys.receipt_key,
             block_height=keys.block_height,
             trust=data,

@@ -164,14 +164,15 @@ def check_evidence(
     *,
     vkey: VerifierKey,
     origin: str,
+    number: int = 0,
     receipt_key: PublicKey | None = None,
     block_height: int = 8,
     trust: TrustData | None = None,
 ) -> str:
     """Which misconduct of the log with these keys is proved (of `entries`: the claim); raises EvidenceError if none is.
 
-    `receipt_key` and `block_height` serve receipts only; `origin` numbers are inside the receipt's signature. `trust`
-    serves entries whose keys matter.
+    `number`, `receipt_key` and `block_height` serve receipts only: a receipt of another origin says nothing of this
+    log, even where the two share a key. `trust` serves entries whose keys matter.
     """
     try:
         match evidence:
@@ -182,7 +183,8 @@ def check_evidence(
             case ReceiptAgainstCheckpoint():
                 if receipt_key is None:
                     raise EvidenceError("the origin's receipt key is needed")
-                return _check_receipt(evidence, vkey, origin, receipt_key, block_height)
+                head = _open(evidence.note, vkey, origin)
+                return _check_receipt(evidence, head, number, receipt_key, block_height)
             case Charge():
                 check_charge(evidence, _open(evidence.note, vkey, origin), trust)
                 return evidence.claim
@@ -208,14 +210,15 @@ def _check_history(evidence: HistoryChanged, vkey: VerifierKey, origin: str) -> 
 
 
 def _check_receipt(
-    evidence: ReceiptAgainstCheckpoint, vkey: VerifierKey, origin: str, key: PublicKey, height: int
+    evidence: ReceiptAgainstCheckpoint, head: Checkpoint, number: int, key: PublicKey, height: int
 ) -> str:
-    head = _open(evidence.note, vkey, origin)
     try:
         receipt = parse_compact_receipt(evidence.receipt)
         verify_compact_receipt(receipt, evidence.leaf, key=key, block_height=height)
     except LogError as error:
         raise EvidenceError(f"the receipt does not verify: {error}") from error
+    if receipt.origin != number:
+        raise EvidenceError(f"the receipt is of origin {receipt.origin}, the checkpoint of origin {number}")
     if receipt.end > head.size:
         raise EvidenceError("the block lies beyond the checkpoint")
     proof = InclusionProof(index=receipt.start, size=head.size, hashes=evidence.hashes)

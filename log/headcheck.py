@@ -1,7 +1,7 @@
 """What witnesses say of a head: whether enough cosigned it, and whether the log's times fit theirs (docs/audit.md).
 
-Nothing here where the trust data carry no quorum. A false clock of one witness raises no alarm: the log's times must
-contradict every one of them.
+Nothing here where the trust data demand no quorum. What counts for a verifier counts here (`quorum`). A false clock of
+one witness raises no alarm: the log's times must contradict every one of them.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from mingzheng.log.checkpoint import Checkpoint
 from mingzheng.log.client import LogReader
 from mingzheng.log.collected import Found, OriginKeys
 from mingzheng.log.gather import Gatherer
-from mingzheng.log.policy import QuorumNotMetError, Witnessed, count_cosignatures, parse_policy
+from mingzheng.log.policy import QuorumNotMetError, Witnessed
+from mingzheng.log.quorum import quorum_of
 
 WITNESS_SLACK = 86_400
 """Seconds between the log's times and its witnesses'."""
@@ -25,13 +26,16 @@ def check_witnesses(
     trust: TrustData,
     before: tuple[bytes, Checkpoint] | None,
 ) -> Iterator[Found]:
-    """Alarms about the head being read and, for its times, the one kept before. Raises as `count_cosignatures`."""
-    if trust.quorum is None:
+    """Alarms about the head being read and, for its times, the one kept before.
+
+    Raises as `quorum_of` and `Quorum.count`.
+    """
+    quorum = quorum_of(trust)
+    if quorum is None:
         return
-    policy = parse_policy(trust.quorum.encode())
 
     def count(note: bytes) -> Witnessed:
-        return count_cosignatures(note, policy, origin=keys.name, log_vkeys=[keys.vkey])
+        return quorum.count(note, origin=keys.number, name=keys.name, vkey=keys.vkey)
 
     now = count(reader.note())
     if not now.satisfied:

@@ -28,7 +28,6 @@ from mingzheng.log.entry import (
     KeyEventEntry,
     NoticeEntry,
     OriginHead,
-    ShardEntry,
     encode_entry,
 )
 from mingzheng.log.errors import EntryError, LogError
@@ -39,26 +38,16 @@ from mingzheng.log.headcheck import check_witnesses
 from mingzheng.log.landmarkcheck import LandmarkCheck
 from mingzheng.log.patterns import BurstLimit
 from mingzheng.log.rulecheck import RuleCheck
-from mingzheng.log.shard import book_after, carried_of_book, encode_carried, parse_carried, shard_entry
+from mingzheng.log.shard import Before, book_after, carried_of_book, encode_carried, parse_carried
 
 MAX_ALARMS = 10_000
 MAX_CHARGES = 256
+MAX_CHARGED_BYTES = 64 << 20
 SAVE_EVERY = 131_072
 FORKS = frozenset({"audit.split_view", "audit.rollback", "audit.history_changed"})
+_OF_THE_HEAD = ("client.", "note.", "checkpoint.", "witness.")
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
-    """The frozen heads that a log goes on from, and the encoded carried state (docs/spec/storage.md, Shards)."""
-
-    heads: tuple[OriginHead, ...]
-    carried: bytes
-
-    def begins(self) -> ShardEntry:
-        """Entry 0 of that log."""
-        return shard_entry(self.heads, self.carried)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +91,7 @@ class AuditPlan:
 
 
 def audit(plan: AuditPlan) -> AuditReport:
-    """Run one audit. Alarms are in the report; raises OSError and AuditStateError for the auditor's own files.
+    """Run one audit. Alarms are in the report; raises OSError, AuditStateError, AuditBusyError for the auditor's files.
 
     With a state file, evidence for third parties is written beside it, and the verified head kept in it.
     """
@@ -125,9 +114,15 @@ class _Audit:
         self._entries = self._start = 0
         self._agreed = 0
         self._closed: Before | None = None
+        self._against = False  # something speaks against the head: it must not replace the one in the state
 
     def run(self) -> AuditReport:
-        before = None if self._files is None else self._files.head()
+        if self._files is None:
+            return self._run(None)
+        with self._files.held():
+            return self._run(self._files.head())
+
+    def _run(self, before: tuple[bytes, Checkpoint] | None) -> AuditReport:
         head: Checkpoint | None = None
         try:
             head = self._reader.refresh()
@@ -136,11 +131,14 @@ class _Audit:
             self._read_all(before)
             self._receipts()
         except (TileUntrueError, FetchError) as error:
-            self._alarm(Alarm(code=error.code, index=None, detail=str(error), evidence={"path": error.path}))
-        except (KeysError, LogError) as error:
-            self._alarm(Alarm(code=error.code, index=None, detail=str(error)))
-        if head is not None and self._files is not None and not self._speaks_against():
+            found = Alarm(code=error.code, index=None, detail=str(error), evidence={"path": error.path})
+            self._alarm(found, against=True)
+        except (KeysError, LogError) as error:  # not everything was looked at: whatever it is, the head is not accepted
+            self._alarm(Alarm(code=error.code, index=None, detail=str(error)), against=True)
+        if head is not None and self._files is not None and not self._against:
             self._files.keep_head(self._reader.note(), head)
+            if self._closed is not None:
+                self._files.keep_closed(self._closed)
         return AuditReport(
             origin=self._plan.keys.name,
             size=0 if head is None else head.size,
@@ -192,7 +190,8 @@ class _Audit:
     def _take_up(self, trust: TrustData) -> tuple[RuleCheck, bytes]:
         """A rule check as the last run left it, or a fresh one."""
         plan = self._plan
-        rules = rules_digest(trust, number=plan.keys.number, name=plan.keys.name, limits=plan.bursts)
+        keys, limits = plan.keys, plan.bursts
+        rules = rules_digest(trust, number=keys.number, name=keys.name, height=keys.block_height, limits=limits)
         if plan.before is not None:  # another predecessor, another book
             rules = sha256(rules + encode_entry(plan.before.begins())).digest()
         check = self._rule_check(trust)
@@ -311,17 +310,18 @@ class _Audit:
         """Evidence files for what entries alone prove; one an alarm, kept from run to run."""
         if self._files is None:
             return
-        made = left = 0
+        made = left = size = 0
         for place, alarm in enumerate(self._alarms):
             key = f"{alarm.code}@{alarm.index}"
             path = self._files.filed(self._filed[key]) if key in self._filed else None
-            if path is None and made < MAX_CHARGES:
+            if path is None and made < MAX_CHARGES and size < MAX_CHARGED_BYTES:
                 try:
                     charge = gatherer.charge(alarm)
                 except TooLongError:
                     charge, left = None, left + 1
                 if charge is not None:
                     path, made = self._files.file(charge), made + 1
+                    size += path.stat().st_size
             elif path is None:
                 left += 1
             if path is not None:
@@ -339,19 +339,15 @@ class _Audit:
             alarm = replace(alarm, evidence={**alarm.evidence, "file": path.name})
         self._alarm(alarm)
 
-    def _alarm(self, alarm: Alarm) -> None:
-        if len(self._alarms) < MAX_ALARMS:
+    def _alarm(self, alarm: Alarm, *, against: bool = False) -> None:
+        """The first that speaks against the head is always shown: alarms of entries must not crowd it out."""
+        against = against or alarm.code in FORKS or alarm.code.startswith(_OF_THE_HEAD)
+        if len(self._alarms) < MAX_ALARMS or (against and not self._against):
             self._alarms.append(alarm)
             _logger.info("alarm code=%s index=%s", alarm.code, alarm.index)
         elif len(self._notes) == 0 or self._notes[-1] != "more alarms were left out":
             self._notes.append("more alarms were left out")
-
-    def _speaks_against(self) -> bool:
-        """Whether something found concerns the head itself, so that it must not replace the one in the state."""
-        return any(
-            alarm.code in FORKS or alarm.code.startswith(("client.", "note.", "checkpoint.", "witness."))
-            for alarm in self._alarms
-        )
+        self._against = self._against or against
 
 
 def _author(data: bytes) -> tuple[int, Kid] | None:
@@ -365,4 +361,4 @@ def _author(data: bytes) -> tuple[int, Kid] | None:
     return None
 
 
-__all__ = ["AuditPlan", "AuditReport", "AuditStateError", "audit"]
+__all__ = ["AuditPlan", "AuditReport", "AuditStateError", "Before", "audit"]

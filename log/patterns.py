@@ -5,7 +5,6 @@ that JSON can hold.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
@@ -81,21 +80,21 @@ class Bursts:
         """The issues (index, issuer, kind) of a round of that time."""
         if not self._limits:
             return
-        added = Counter((issuer, kind) for _index, issuer, kind in issues)
+        added: dict[tuple[int, int], list[int]] = {}
+        for index, issuer, kind in issues:
+            added.setdefault((issuer, kind), []).append(index)
         for number, limit in enumerate(self._limits):
             window = window_of(seconds, limit.window)
-            for (issuer, kind), count in added.items():
+            for (issuer, kind), its in added.items():
                 if limit.applies(kind):
-                    yield from self._add((number, issuer, kind, window), count, limit, issues)
+                    yield from self._add((number, issuer, kind, window), its, limit)
         if len(self._counts) > _KEPT_WINDOWS:
             recent = {window_of(seconds, limit.window) for limit in self._limits}
             self._counts = {place: found for place, found in self._counts.items() if place[3] in recent}
 
-    def _add(
-        self, place: tuple[int, int, int, int], count: int, limit: BurstLimit, issues: Sequence[tuple[int, int, int]]
-    ) -> Iterator[Alarm]:
+    def _add(self, place: tuple[int, int, int, int], its: Sequence[int], limit: BurstLimit) -> Iterator[Alarm]:
         _number, issuer, kind, window = place
-        its = [index for index, who, what in issues if (who, what) == (issuer, kind)]
+        count = len(its)
         before, first = self._counts.get(place, (0, its[0]))
         self._counts[place] = (before + count, first)
         if before <= limit.most < before + count:

@@ -15,7 +15,16 @@ from mingzheng.formats.errors import FormatError
 from mingzheng.keys.kid import KID_BYTES, Kid
 from mingzheng.log.book import STATES, Book, IssuerBook
 from mingzheng.log.densestates import DenseStates
-from mingzheng.log.entry import MAX_NUMBER, MAX_SERIAL, MAX_TIME, OriginHead, ShardEntry, read_bytes, read_int
+from mingzheng.log.entry import (
+    MAX_NUMBER,
+    MAX_SERIAL,
+    MAX_TIME,
+    OriginHead,
+    ShardEntry,
+    read_bytes,
+    read_heads,
+    read_int,
+)
 from mingzheng.log.errors import EntryError, LogError
 from mingzheng.log.merkle import MAX_SIZE
 from mingzheng.log.state import CARRIED, IssuerRow
@@ -23,6 +32,7 @@ from mingzheng.log.state import CARRIED, IssuerRow
 _Ordered = TypeVar("_Ordered", int, tuple[int, Kid])
 VERSION = 1
 MAX_BYTES = 256 << 20
+MAX_BEFORE_BYTES = MAX_BYTES + (1 << 20)
 _DEPTH = 6  # carried, issuers, issuer, states, state, runs
 _NEVER = 0  # in place of the time of a status list that was never made
 
@@ -124,6 +134,38 @@ def carried_of_rows(
 def shard_entry(heads: Sequence[OriginHead], carried: bytes) -> ShardEntry:
     """Entry 0 of the log that goes on from `heads` with the encoded carried state."""
     return ShardEntry(origins=tuple(sorted(heads)), sha256=sha256(carried).digest())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What an auditor knows of the logs before: their frozen heads, and the encoded carried state."""
+
+    heads: tuple[OriginHead, ...]
+    carried: bytes
+
+    def begins(self) -> ShardEntry:
+        """Entry 0 of the log that goes on from them."""
+        return shard_entry(self.heads, self.carried)
+
+
+def encode_before(before: Before) -> bytes:
+    """As the auditor's file: [1, [+ [origin, size, root]], carried]."""
+    return cbor.encode((VERSION, tuple(tuple(head) for head in sorted(before.heads)), before.carried))
+
+
+def parse_before(data: bytes) -> Before:
+    """Read what `encode_before` wrote; raises CarriedError."""
+    try:
+        version, heads, carried = _array(cbor.decode(data, max_bytes=MAX_BEFORE_BYTES, max_depth=3), 3)
+        if version != VERSION or type(version) is not int or not isinstance(carried, bytes):
+            raise CarriedError(f"not the closed log of an audit in version {VERSION}")
+        before = Before(heads=read_heads(heads), carried=carried)
+    except FormatError as error:
+        raise CarriedError(f"not strict CBOR: {error.code}") from error
+    except EntryError as error:
+        raise CarriedError(str(error)) from error
+    parse_carried(before.carried)
+    return before
 
 
 def book_after(carried: Carried, begins: ShardEntry, empty: Book) -> Book:

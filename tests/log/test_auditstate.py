@@ -3,13 +3,16 @@
 import hashlib
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from logworld import CREDENTIAL, NAME, issue, rounded, trust
+from logworld import CREDENTIAL, DAY, NAME, issue, rounded, trust
 
+from mingzheng.keys.trust import Role
+from mingzheng.log import auditstate as auditstate_module
 from mingzheng.log.alarms import Alarm
 from mingzheng.log.auditstate import (
     MAGIC,
@@ -114,10 +117,38 @@ def test_what_cannot_be_taken_up_is_refused(case: str) -> None:
 def test_the_digest_names_the_rules() -> None:
     limit = BurstLimit(kind=1, most=2, window="day")
     digests = {
-        rules_digest(trust(), number=number, name=name, limits=limits)
-        for number, name, limits in ((7, NAME, ()), (8, NAME, ()), (7, "x", ()), (7, NAME, (limit,)))
+        rules_digest(trust(), number=number, name=name, height=height, limits=limits)
+        for number, name, height, limits in (
+            (7, NAME, 4, ()),
+            (8, NAME, 4, ()),
+            (7, "x", 4, ()),
+            (7, NAME, 5, ()),
+            (7, NAME, 4, (limit,)),
+        )
     }
-    assert len(digests) == 4
+    assert len(digests) == 5
+
+
+def test_progress_of_other_rules_of_the_program_is_not_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def digest() -> bytes:
+        return rules_digest(trust(), number=7, name=NAME, height=4, limits=())
+
+    before = digest()
+    monkeypatch.setattr(auditstate_module, "RULES_VERSION", auditstate_module.RULES_VERSION + 1)
+    assert digest() != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"role": Role.ACT}, {"issuer": 2}, {"kinds": frozenset({1})}, {"valid_from": DAY}, {"valid_until": DAY},
+     {"origins": frozenset({7, 8})}, {"retired_on": DAY}, {"compromised": {}}, {"compromised": {7: 1}}],
+    ids=str,
+)  # fmt: skip
+def test_any_change_of_a_key_is_another_judgement(change: dict[str, Any]) -> None:
+    data, kid = trust(), CREDENTIAL.public_key.kid
+    other = replace(data, keys={**data.keys, kid: replace(data.keys[kid], **change)})
+    one, two = (rules_digest(item, number=7, name=NAME, height=4, limits=()) for item in (data, other))
+    assert one != two
 
 
 def test_old_windows_are_forgotten() -> None:

@@ -130,10 +130,12 @@ def test_a_receipt_for_an_entry_that_is_not_there_is_a_fork_proof(tmp_path: Path
     report = _audit(tmp_path / "log", receipts, tmp_path / "state.json")
     assert [(alarm.code, alarm.index) for alarm in report.alarms] == [("audit.receipt_fork", 1)]
     proof = Path(report.evidence_files[0]).read_bytes()
-    keys = {"vkey": IDENTITY.vkey(), "origin": NAME, "block_height": 4}
+    keys = {"vkey": IDENTITY.vkey(), "origin": NAME, "number": 7, "block_height": 4}
     assert check_evidence(parse_evidence(proof), receipt_key=RECEIPT.public_key, **keys) == "receipt_against_checkpoint"  # type: ignore[arg-type]
     with pytest.raises(EvidenceError, match="needed"):
         check_evidence(parse_evidence(proof), **keys)  # type: ignore[arg-type]
+    with pytest.raises(EvidenceError, match="of origin 7"):  # a receipt key may serve two logs
+        check_evidence(parse_evidence(proof), receipt_key=RECEIPT.public_key, **{**keys, "number": 8})  # type: ignore[arg-type]
     with pytest.raises(EvidenceError):
         other = signer("other", Alg.EDDSA).public_key
         check_evidence(parse_evidence(proof), receipt_key=other, **keys)  # type: ignore[arg-type]
@@ -271,7 +273,7 @@ def test_an_honest_receipt_is_no_evidence(world: LogWorld) -> None:
         first_leaf=leaf_hash(issue(0)),
         hashes=log.reader().inclusion(0).hashes,
     )
-    keys = {"vkey": IDENTITY.vkey(), "origin": NAME, "receipt_key": RECEIPT.public_key}
+    keys = {"vkey": IDENTITY.vkey(), "origin": NAME, "number": 7, "receipt_key": RECEIPT.public_key}
     with pytest.raises(EvidenceError, match="agrees"):
         check_evidence(honest, **keys)  # type: ignore[arg-type]
     with pytest.raises(EvidenceError, match="beyond"):

@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from logworld import CHECKPOINT, ORIGIN_KEYS, issue, rounded, trust, write_log
 from logworld import NOW as START
-from logworld import ORIGIN_KEYS, issue, rounded, trust, write_log
 from witnessworld import cosigner
 
+from mingzheng.formats.civil import day_of_time
 from mingzheng.keys.alg import Alg
+from mingzheng.keys.trust import Role, TrustData
 from mingzheng.keys.vkey import format_vkey
 from mingzheng.log.client import DirectoryFetcher
 from mingzheng.log.cosign import Cosigner
@@ -24,12 +26,25 @@ def _policy(threshold: int = 1) -> str:
     return "\n".join([*lines, f"group g {threshold} a b", "quorum g", ""])
 
 
-def _audit(public: Path, state: Path | None = None, *, threshold: int = 1) -> AuditReport:
+def _trust(threshold: int = 1, **change: object) -> TrustData:
+    """With the records of both witnesses; `change`: of the first one's."""
+    data = trust()
+    ours = data.keys[CHECKPOINT.public_key.kid]
+    for number, who in enumerate((W1, W2)):
+        vkey = who.vkeys[0]
+        record = replace(ours, kid=vkey.public_key.kid, role=Role.WITNESS, public_key=vkey.public_key, name=vkey.name)
+        data = replace(data, keys={**data.keys, record.kid: replace(record, **({} if number else change))})  # type: ignore[arg-type]
+    return replace(data, quorum=_policy(threshold))
+
+
+def _audit(
+    public: Path, state: Path | None = None, *, threshold: int = 1, data: TrustData | None = None
+) -> AuditReport:
     return audit(
         AuditPlan(
             fetcher=DirectoryFetcher(public),
             keys=ORIGIN_KEYS,
-            trust=replace(trust(), quorum=_policy(threshold)),
+            trust=data or _trust(threshold),
             state_file=state,
             receipts_dir=None,
         )
@@ -72,6 +87,24 @@ def test_a_head_without_its_quorum_is_not_accepted(
     state = tmp_path / "audit.json"
     assert _codes(_audit(tmp_path / "log", state, threshold=threshold)) == want
     assert state.exists() is (not want)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"compromised": {}}, {"origins": frozenset({8})}, {"valid_until": day_of_time(START) - 1}, {"role": Role.RECEIPT}],
+    ids=str,
+)
+def test_who_does_not_count_for_a_verifier_does_not_count_here(tmp_path: Path, change: dict[str, object]) -> None:
+    _publish(tmp_path / "log", FIRST, (W1, START + 1))
+    state = tmp_path / "audit.json"
+    report = _audit(tmp_path / "log", state, data=_trust(**change))
+    assert _codes(report) == ["policy.unbound" if "role" in change else "witness.quorum_not_met"]
+    assert not state.exists()
+
+
+def test_a_quorum_of_none_asks_nobody(tmp_path: Path) -> None:
+    write_log(tmp_path / "log", FIRST)
+    assert _audit(tmp_path / "log", data=replace(trust(), quorum="quorum none\n")).clean
 
 
 def test_a_broken_line_of_a_known_witness_is_an_alarm(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from mingzheng.log import monitor as monitor_module
 from mingzheng.log.actkeys import TrustActKeys
 from mingzheng.log.acts import ActType
 from mingzheng.log.alarms import codes, sentence
+from mingzheng.log.auditfiles import AuditBusyError, AuditFiles
 from mingzheng.log.book import Book, StatusIncompleteError
 from mingzheng.log.client import DirectoryFetcher
 from mingzheng.log.collected import OriginKeys
@@ -50,6 +51,7 @@ from mingzheng.log.entry import (
     encode_entry,
     parse_entry,
 )
+from mingzheng.log.errors import BlockError
 from mingzheng.log.evidence import check_evidence, parse_evidence
 from mingzheng.log.hashing import EMPTY_ROOT, Hash, leaf_hash
 from mingzheng.log.merkle import root_of
@@ -157,6 +159,7 @@ def _evidence(report: AuditReport) -> str:
         parse_evidence(Path(name).read_bytes()),
         vkey=IDENTITY.vkey(),
         origin=NAME,
+        number=ORIGIN_KEYS.number,
         receipt_key=ORIGIN_KEYS.receipt_key,
         block_height=4,
     )
@@ -521,6 +524,42 @@ def test_alarms_have_a_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     report = _audit(tmp_path / "log")
     assert len(report.alarms) == 5
     assert report.notes == ("more alarms were left out",)
+
+
+def test_alarms_of_entries_do_not_crowd_out_what_speaks_against_the_head(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log that serves rubbish entries, and behind them what its head does not cover."""
+    monkeypatch.setattr(monitor_module, "MAX_ALARMS", 5)
+    state, public = tmp_path / "audit.json", tmp_path / "log"
+    write_log(public, rounded([b"\x00"] * 9, *([issue(serial)] for serial in range(400))))
+    bundle = public / "tile/entries/002"
+    bundle.write_bytes(bundle.read_bytes()[:-1] + b"x")
+    report = _audit(public, state=state)
+    assert [alarm.code for alarm in report.alarms] == ["entry.malformed"] * 5 + ["client.tile_untrue"]
+    assert not state.exists()
+
+
+def test_an_audit_cut_short_does_not_accept_the_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the error's code."""
+
+    def cut(*_: object) -> object:
+        raise BlockError(start=0, end=1, height=1, detail="")
+
+    monkeypatch.setattr(RuleCheck, "finish", cut)
+    write_log(tmp_path / "log", rounded([issue(0)]))
+    report = _audit(tmp_path / "log", state=tmp_path / "audit.json")
+    assert _codes(report) == [BlockError.code]
+    assert not (tmp_path / "audit.json").exists()
+
+
+def test_one_audit_at_a_time_uses_a_state(tmp_path: Path) -> None:
+    write_log(tmp_path / "log", rounded([issue(0)]))
+    state = tmp_path / "audit.json"
+    with AuditFiles(state, ORIGIN_KEYS).held(), pytest.raises(AuditBusyError, match=r"audit\.json"):
+        _audit(tmp_path / "log", state=state)
+    assert not state.exists()
+    assert _audit(tmp_path / "log", state=state).clean
 
 
 def test_every_code_has_a_sentence_in_both_languages() -> None:

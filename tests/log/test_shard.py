@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cbor2
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from logstores import CloudWorld, Memory, MemoryState, MemoryStore, MemoryWorld, new_place
@@ -26,12 +27,18 @@ from logworld import (
     keyed,
     signer,
     trust,
+    write_log,
 )
 
+from mingzheng.formats import cbor
 from mingzheng.keys.alg import Alg
+from mingzheng.keys.snapshot import save_store
+from mingzheng.keys.trust import format_trust
 from mingzheng.log.acts import ActType, SerialState
+from mingzheng.log.auditfiles import read_closed
 from mingzheng.log.book import CODE_OF, STATES, Book
 from mingzheng.log.checkpoint import open_checkpoint
+from mingzheng.log.cli import log_group
 from mingzheng.log.collected import OriginKeys
 from mingzheng.log.entry import (
     CloseEntry,
@@ -70,6 +77,7 @@ from mingzheng.log.shard import (
     book_after,
     carried_of_book,
     encode_carried,
+    parse_before,
     parse_carried,
     shard_entry,
 )
@@ -364,6 +372,60 @@ def test_an_auditor_follows_over_the_border(tmp_path: Path) -> None:
     assert alone.alarms[0].code == "rule.wrong_shard"  # what it goes on from is not known
     other = replace(first.closed, carried=encode_carried(Carried(issuers={}, retired=frozenset())))
     assert audit(_plan(new, IDENTITY_8, other)).alarms[0].code == "rule.wrong_shard"
+
+
+def test_what_the_audit_of_a_closed_log_leaves_serves_the_next(tmp_path: Path) -> None:
+    """Through the file beside the state, by the command too."""
+    shards = _memory(tmp_path)
+    world = shards.world
+    old = world.create()
+    world.submit(old, issue(0), issue(1), act(0, ActType.REVOKE, [1]))
+    assert audit(replace(_plan(old, IDENTITY, None), state_file=tmp_path / "7.json")).closed is None
+    assert not (tmp_path / "7.json.closed").exists()
+    new = shards.roll(old)
+    world.submit(new, issue(61))
+    make_status(new, 1, signer=STATUS, now=world.now)
+    first = audit(replace(_plan(old, IDENTITY, None), state_file=tmp_path / "7.json"))
+    before = read_closed(tmp_path / "7.json.closed")
+    assert before == first.closed
+    plan = replace(_plan(new, IDENTITY_8, before), state_file=tmp_path / "8.json")
+    assert audit(plan).clean
+    again = audit(plan)
+    assert (again.clean, again.resumed_from) == (True, new.head()[0])
+    alone = audit(replace(plan, before=None))  # judged by another book: from the start
+    assert (alone.alarms[0].code, alone.resumed_from) == ("rule.wrong_shard", 0)
+    other = replace(before, carried=encode_carried(Carried(issuers={}, retired=frozenset())))
+    assert audit(replace(plan, before=other)).alarms[0].code == "rule.wrong_shard"
+    entries = [new.reader().entry(index) for index in range(new.head()[0])]
+    public, store = tmp_path / "public", tmp_path / "trust"
+    write_log(public, entries)
+    (public / "checkpoint").write_bytes(new.checkpoint())
+    assert plan.trust is not None
+    save_store(store, format_trust(plan.trust))
+    arguments = ["audit", str(public), "--trust", str(store)]
+    done = CliRunner().invoke(log_group, [*arguments, "--before", str(tmp_path / "7.json.closed")])
+    assert done.exit_code == 0, done.output
+    done = CliRunner().invoke(log_group, arguments)
+    assert (done.exit_code, "--before" in done.output) == (1, True), done.output
+    arguments = ["audit", str(public), "--vkey", IDENTITY_8.vkey_text(), "--before", str(tmp_path / "7.json.closed")]
+    assert CliRunner().invoke(log_group, arguments).exit_code == 2
+
+
+BAD_BEFORE = [
+    b"",
+    b"\x80",
+    cbor.encode((1, (), b"")),
+    cbor.encode((2, ((7, 0, bytes(32)),), encode_carried(Carried(issuers={}, retired=frozenset())))),
+    cbor.encode((1, ((7, 0, bytes(32)),), 7)),
+    cbor.encode((1, ((7, 0, bytes(31)),), encode_carried(Carried(issuers={}, retired=frozenset())))),
+    cbor.encode((1, ((7, 0, bytes(32)),), b"\x80")),
+]
+
+
+@pytest.mark.parametrize("data", BAD_BEFORE)
+def test_a_file_that_says_nothing_of_a_closed_log_is_refused(data: bytes) -> None:
+    with pytest.raises(CarriedError):
+        parse_before(data)
 
 
 # --- cut short
