@@ -35,6 +35,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mingzheng.keys import mldsa
 from mingzheng.keys.alg import ED25519_ALGS, Alg
+from mingzheng.keys.durable import sync_directory
 from mingzheng.keys.errors import (
     BadPrivateKeyError,
     DerError,
@@ -144,7 +145,7 @@ def _write_key(path: Path, kid: str, pkcs8: bytes, passphrase: bytes) -> None:
             file.write(header.encode("ascii") + block)
             file.flush()
             os.fsync(file.fileno())
-        _sync_directory(path.absolute().parent)
+        sync_directory(path.absolute().parent)
     except OSError as error:
         path.unlink(missing_ok=True)
         raise KeyFileUnreadableError(f"{path.name}: {error.strerror}") from error
@@ -369,11 +370,3 @@ def _encrypt(plain: bytes, passphrase: bytes) -> bytes:
 def _pem(der: bytes) -> bytes:
     lines = textwrap.wrap(base64.b64encode(der).decode("ascii"), 64)
     return _BEGIN + "\n".join(lines).encode("ascii") + b"\n" + _END
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

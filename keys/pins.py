@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from mingzheng.keys.durable import sync_directory
 from mingzheng.keys.errors import StoreWriteError
 from mingzheng.keys.tuferrors import TufMalformedError
 
@@ -36,10 +37,13 @@ def add_pin(environment: Mapping[str, str], fingerprint: str) -> None:
     path = Path(environment.get(VARIABLE) or _own(environment))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a", encoding="ascii") as file:
-            file.write(f"{fingerprint}\n")
+        with open(path, "a+b") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+            between = "\n" if file.read(1) not in (b"", b"\n") else ""  # somebody's editor ended no line
+            file.write(f"{between}{fingerprint}\n".encode("ascii"))
             file.flush()
             os.fsync(file.fileno())
+        sync_directory(path.absolute().parent)
     except OSError as error:
         raise StoreWriteError(f"the pin was not written: {error.strerror}") from error
 

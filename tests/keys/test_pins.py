@@ -34,6 +34,15 @@ def test_where_the_pins_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert read_pins(named) == {ONE}
 
 
+@pytest.mark.parametrize("last", [ONE, f"{ONE}  ministry", f"{ONE}\n# no newline here"])
+def test_a_pin_stands_on_a_line_of_its_own(tmp_path: Path, last: str) -> None:
+    """After a last line that an editor has not ended, it would be no pin, or part of a note."""
+    path = tmp_path / "pins"
+    path.write_text(last)
+    add_pin({VARIABLE: str(path)}, TWO)
+    assert read_pins({VARIABLE: str(path)}) == {ONE, TWO}
+
+
 @pytest.mark.parametrize(
     "text", ["x\n", "1" * 63, "A" * 64, "1" * 65, " " + ONE, "\xff" * 3, "#" * (MAX_PIN_BYTES + 1)]
 )
