@@ -10,6 +10,7 @@ handed in as signers; where they live is the caller's business.
 """
 
 import contextlib
+import io
 import os
 import re
 import zipfile
@@ -22,7 +23,7 @@ from mingzheng.keys.alg import PublicKey
 from mingzheng.keys.durable import locked, read_file, replace_file, sync_directory
 from mingzheng.keys.errors import RollbackError, StoreWriteError, TrustError
 from mingzheng.keys.signer import Signer
-from mingzheng.keys.trust import TRUST_FILE, parse_trust
+from mingzheng.keys.trust import MAX_FILE_BYTES, TRUST_FILE, parse_trust
 from mingzheng.keys.tufchain import Chain, Evidence, add_root, start_chain
 from mingzheng.keys.tuferrors import (
     TufExpiredError,
@@ -236,10 +237,10 @@ def publish(
             return targets
         for name, file in targets.body.files.items():
             if files is not None:
-                _write_once(repo / target_path(name, file), files[name])
-        _write_once(repo / METADATA / f"{targets.body.version}.targets.json", targets.data)
+                _write_once(repo, target_path(name, file), files[name])
+        _write_once(repo, f"{METADATA}/{targets.body.version}.targets.json", targets.data)
         snapshot = _snapshot_for(repo, chain, old, targets, signers, now)
-        _write_once(repo / METADATA / f"{snapshot.body.version}.snapshot.json", snapshot.data)
+        _write_once(repo, f"{METADATA}/{snapshot.body.version}.snapshot.json", snapshot.data)
         number = 1 if old.timestamp is None else parse_timestamp(old.timestamp).body.version + 1
         body = Timestamp(
             version=number,
@@ -274,12 +275,12 @@ def write_zip(repo: Path, path: Path) -> None:
             TIMESTAMP,
         ]
         names += [target_path(name, file) for name, file in sorted(targets.files.items())]
-        fresh = path.with_name(f"{path.name}.new")
+        held, packed = DirectorySource(repo), io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name in names:
+                archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), held.read(name, most=MAX_FILE_BYTES))
         try:
-            with zipfile.ZipFile(fresh, "w") as archive:
-                for name in names:
-                    archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), (repo / name).read_bytes())
-            fresh.replace(path)
+            replace_file(path, packed.getvalue())
         except OSError as error:
             raise StoreWriteError(f"{path.name}: {error.strerror}") from error
 
@@ -459,12 +460,14 @@ def _signed(
     raise TufWrongKeyError("the online key that the root in force names is needed")
 
 
-def _write_once(path: Path, data: bytes) -> None:
+def _write_once(repo: Path, name: str, data: bytes) -> None:
     """A file under a name that is never used for anything else; one that a stopped run left is replaced."""
+    path = repo / name
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_bytes() != data:
         replace_file(path, data)
-        sync_directory(path.parent.parent)
+        for folder in path.parent.relative_to(repo).parents:  # a stopped run may have made them
+            sync_directory(repo / folder)
 
 
 def _read_back(repo: Path, timestamp: bytes, old: Evidence, now: int) -> Chain:

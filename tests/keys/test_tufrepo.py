@@ -24,6 +24,7 @@ from tufworld import (
     trust_files,
 )
 
+from mingzheng.keys import tufrepo
 from mingzheng.keys.durable import locked
 from mingzheng.keys.errors import RollbackError, StoreBusyError, StoreWriteError, TrustMalformedError
 from mingzheng.keys.signer import InMemorySigner
@@ -328,6 +329,32 @@ def test_what_the_system_refuses_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreWriteError):
         stage_root(tmp_path / "file", holders(), first=True, expires=YEAR)
+
+
+def test_repository_and_store_may_be_reached_over_links(tmp_path: Path) -> None:
+    for name in ("repo", "store"):
+        (tmp_path / f"{name} itself").mkdir()
+        (tmp_path / name).symlink_to(tmp_path / f"{name} itself")
+    begin(tmp_path / "repo")
+    published(tmp_path / "repo", trust_files(generation=1))
+    assert client(tmp_path / "repo", tmp_path / "store") == 1
+
+
+def test_every_directory_of_a_file_is_made_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: set[Path] = set()
+    monkeypatch.setattr(tufrepo, "sync_directory", synced.add)
+    begin(tmp_path)
+    published(tmp_path, trust_files(generation=1, extra={"a/b/c": b"deep"}))
+    assert {tmp_path, tmp_path / "targets", tmp_path / "targets/a"} <= synced
+
+
+def test_a_zip_of_a_publication_with_a_hole_is_not_written(tmp_path: Path) -> None:
+    begin(tmp_path / "repo")
+    published(tmp_path / "repo", trust_files(generation=1))
+    next((tmp_path / "repo/targets").glob("*.trust.json")).unlink()
+    with pytest.raises(TufMissingFileError):
+        write_zip(tmp_path / "repo", tmp_path / "a.zip")
+    assert not (tmp_path / "a.zip").exists()
 
 
 def test_other_trust_data_take_the_place_of_what_waits(tmp_path: Path) -> None:
