@@ -134,12 +134,12 @@ def rotate(repo: Path, add_root: tuple[Path, ...], remove_root: tuple[str, ...],
     kept = tuple(one for one in old.root if key_id(one) not in gone)
     if len(old.root) - len(kept) != len(gone):
         raise TufSettingError("a key to take out is not a root key")
-    targets = tuple(map(_public, change["targets"])) or old.targets
+    targets, needed = tuple(map(_public, change["targets"])) or old.targets, change["targets_threshold"]
     holders = Holders(
         root=(*kept, *map(_public, add_root)),
-        threshold=change["threshold"] or old.threshold,
+        threshold=old.threshold if change["threshold"] is None else change["threshold"],
         targets=targets,
-        targets_threshold=change["targets_threshold"] or min(old.targets_threshold, len(targets)),
+        targets_threshold=min(old.targets_threshold, len(targets)) if needed is None else needed,
         online=_public(change["online"]) if change["online"] else old.online,
     )
     _tell(stage_root(repo, holders, first=False, expires=int(time.time()) + days * DAY))
@@ -164,7 +164,7 @@ def sign(file: Path, keyfile: Path, current: Path | None, out: Path | None, yes:
         click.echo(line, err=True)
     if not yes:
         click.confirm("签名？ Sign?", abort=True, err=True)
-    signer = _signer(keyfile, secret)
+    (signer,) = _signers((keyfile,), secret)
     replace_file(out or file, add_signature(signed, signer, None if old is None else old.body))
     click.echo(str(out or file))
 
@@ -204,7 +204,7 @@ def publish_command(
     Exit status: 3 if the targets wait for signatures made elsewhere. 退出码：3 为等待他处签名。
     """
     files = None if trust is None else load_store(trust).files
-    signers = [_signer(path, secret) for path in keyfiles]
+    signers = _signers(keyfiles, secret)
     done = publish(repo, files, signers=signers, now=int(time.time()))
     if isinstance(done, Waiting):
         _tell(done)
@@ -234,6 +234,8 @@ def update(store: Path, place: str, root: str | None, as_json: bool) -> None:
     first = None
     if root is not None:
         hexadecimal = _HEX.fullmatch(root.strip().lower())
+        if not hexadecimal and not Path(root).is_file():
+            raise click.BadParameter("写 64 位指纹或根文件 (64 hexadecimal digits, or a file)", param_hint="--root")
         first = FirstRoot(fingerprint=hexadecimal[0]) if hexadecimal else FirstRoot(data=_read(Path(root)))
     pins = read_pins(os.environ)
     done = update_store(store, open_source(place), first=first, pins=pins, now=int(time.time()))
@@ -306,9 +308,11 @@ def _public(path: Path) -> PublicKey:
     return parse_public_key_file(_read(path))
 
 
-def _signer(path: Path, secret: Mapping[str, Any]) -> Signer:
-    passphrase = _passphrase(path, secret["passphrase_file"], secret["passphrase_fd"], confirm=False)
-    return load_signer(path, Alg.ED25519, passphrase)
+def _signers(paths: tuple[Path, ...], secret: Mapping[str, Any]) -> list[Signer]:
+    """The keys, opened. A terminal is asked for each; a file or descriptor is read once and serves all."""
+    file, fd = secret["passphrase_file"], secret["passphrase_fd"]
+    shared = None if file is None and fd is None else read_passphrase(file=file, fd=fd)
+    return [load_signer(path, Alg.ED25519, shared or _passphrase(path, None, None, confirm=False)) for path in paths]
 
 
 def _passphrase(path: Path, file: Path | None, fd: int | None, *, confirm: bool) -> bytes:

@@ -12,10 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 from tufworld import trust_files
 
+from mingzheng.keys import trust_cli
 from mingzheng.keys.cli import trust_group
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.pins import VARIABLE
 from mingzheng.keys.snapshot import save_store
+from mingzheng.keys.tuferrors import TufSettingError
 from mingzheng.keys.tufmeta import key_id, parse_public_key_file, parse_root, parse_targets, write_root
 
 NOW = int(time.time())
@@ -218,3 +220,28 @@ def test_a_passphrase_is_asked_for_where_none_is_given(desk: Desk) -> None:
     with pytest.raises(KeysError) as caught:
         desk.run("sign", desk.path("pub/staging/1.root.json"), "--key", desk.path("alice.key"), "--yes")
     assert caught.value.code == "custody.bad_passphrase"
+
+
+def test_one_descriptor_opens_every_key(desk: Desk) -> None:
+    read, write = os.pipe()
+    os.write(write, desk.secret.read_bytes())
+    os.close(write)
+    paths = tuple(Path(desk.path(f"{name}.key")) for name in ("release", "online"))
+    opened = trust_cli._signers(paths, {"passphrase_file": None, "passphrase_fd": read})
+    os.close(read)
+    assert [key_id(one.public_key) for one in opened] == [desk.keyid("release"), desk.keyid("online")]
+
+
+def test_a_mistyped_fingerprint_is_a_matter_of_usage(desk: Desk, begun: Path) -> None:
+    desk.begin(begun)
+    done = desk.run("update", desk.path("store"), "--from", desk.path("pub"), "--root", "1f0c")
+    assert done.exit_code == 2
+    assert "指纹" in done.stderr
+    assert not Path(desk.path("store")).exists()
+
+
+def test_a_threshold_of_nought_is_not_passed_over(desk: Desk, begun: Path) -> None:
+    desk.begin(begun)
+    for name in ("--threshold", "--targets-threshold"):
+        with pytest.raises(TufSettingError):
+            desk.run("rotate", desk.path("pub"), name, "0")
