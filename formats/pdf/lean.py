@@ -43,7 +43,10 @@ SEALS_MAX: Final = 4
 SUBFILTER: Final = "ETSI.CAdES.detached"
 ORPHAN: Final[Fault] = ("file.structure", "signature without a field")  # someone took a seal off, or hid one
 HIDDEN: Final[Fault] = ("file.structure", "object that no table announces")
-_OBJECT: Final = re.compile(rb"\d[\0\t\n\f\r ]+\d+[\0\t\n\f\r ]+obj")
+_BLANK: Final = rb"[\0\t\n\x0b\f\r \x85\xa0]+"  # to some reader or other
+_OBJECT: Final = re.compile(rb"\d" + _BLANK + rb"\d+" + _BLANK + rb"obj")
+_COMMENT: Final = re.compile(rb"%[^\r\n]*")
+_ESCAPED: Final = re.compile(rb"#([0-9A-Fa-f]{2})")
 _EXTERNAL: Final = re.compile(rb"/(?:F|#46)(?=[\0\t\n\f\r (<\[])")
 _STAMP: Final = "DocTimeStamp"
 _STAMP_FILTER: Final = "ETSI.RFC3161"
@@ -99,7 +102,7 @@ def check_skeleton(skeleton: Skeleton) -> Checked | None:
         document = read_document(skeleton.view(len(skeleton.revisions)))
         signed = _signed(skeleton, document)
         text = skeleton.text()
-        faults = (*document.faults, *_dangers(skeleton, text), *_elsewhere(skeleton))
+        faults = (*document.faults, *_dangers(skeleton, text), *_elsewhere(skeleton, text))
         if text.count(b"/ByteRange") > len(signed):
             faults = (*faults, ORPHAN)
         seals = [one for one in signed if not one.is_stamp]
@@ -124,8 +127,10 @@ def _dangers(skeleton: Skeleton, text: bytes) -> tuple[Fault, ...]:
     return tuple(found)
 
 
-def _elsewhere(skeleton: Skeleton) -> Iterator[Fault]:
+def _elsewhere(skeleton: Skeleton, text: bytes) -> Iterator[Fault]:
     """Objects and data that only some readers find: inside a stream (whoever mends a table), in another file."""
+    if b"/ObjStm" in (_ESCAPED.sub(_unescaped, text) if b"#" in text else text):
+        yield HIDDEN
     spans = [span for revision in skeleton.revisions for span in revision.spans.values()]
     data = skeleton.data
     if hides_objects(data, len(spans)):
@@ -137,9 +142,16 @@ def _elsewhere(skeleton: Skeleton) -> Iterator[Fault]:
                 yield "file.active", "external stream"
 
 
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match[1], 16)])
+
+
 def hides_objects(data: bytes, announced: int) -> bool:
-    """Whether there are more heads of objects than the tables announce."""
-    return data.count(b"obj") > 2 * announced and len(_OBJECT.findall(data)) > announced
+    """Whether there are more heads of objects than the tables announce, comments between their words left out."""
+    if data.count(b"obj") <= 2 * announced:
+        return False
+    bare = _COMMENT.sub(lambda match: b" " * len(match[0]), data)
+    return len({match.end() for text in (data, bare) for match in _OBJECT.finditer(text)}) > announced
 
 
 def _signed(skeleton: Skeleton, document: Document) -> list[_Seal]:

@@ -175,6 +175,7 @@ ELSEWHERE: Mapping[str, Callable[[list[bytes]], None]] = {
     "print scaling": swapped(1, rb"/PrintScaling /None", b"/PrintScaling /AppDefault"),
     "colours meant otherwise": swapped(1, rb"/GTS_PDFA1", b"/GTS_PDFX"),
     "contents of a number far away": swapped(3, rb"/Contents \d+ 0 R", b"/Contents 9999999999 0 R"),
+    "an object that cannot be read": lambda bodies: bodies.append(b"<</A >> ]"),
     "no output intent": swapped(1, rb"/OutputIntents \[.*?\]", b""),
     "not marked": swapped(1, rb"/Marked true", b"/Marked false"),
     "another profile": lambda bodies: swapped(profile(bodies), rb"/N 3", b"/N 4")(bodies),
