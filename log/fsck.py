@@ -4,7 +4,6 @@ Everything is computed again from the entry bundles; a difference is laid at the
 tile above. Nothing is written. Run it while nobody writes.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +93,7 @@ class _Fsck:
             if row.name != self._vkey.name:
                 yield _row_fault(f"origin {row.name!r}, expected {self._vkey.name!r}")
             yield from self._check(database, head, row.origin)
-        except (LogError, sqlite3.DatabaseError) as error:
+        except LogError as error:
             yield _row_fault(str(error))
 
     def _check(self, database: StateRows, head: HeadRow, origin: int) -> Iterator[Fault]:

@@ -81,9 +81,13 @@ class Gatherer:
         end = start + 1 if end is None else end
         if end - start > MAX_ENTRIES:
             raise TooLongError(f"{end - start} entries")
-        entries = [data for _index, data in self._reader.entries(start, end)]
-        if sum(map(len, entries)) > MAX_STRETCH_BYTES:
-            raise TooLongError(f"{end - start} entries of over {MAX_STRETCH_BYTES} bytes")
+        entries: list[bytes] = []
+        room = MAX_STRETCH_BYTES
+        for _index, data in self._reader.entries(start, end):
+            room -= len(data)
+            if room < 0:  # said while reading: entries of a log that is charged may be as long as they come
+                raise TooLongError(f"{end - start} entries of over {MAX_STRETCH_BYTES} bytes")
+            entries.append(data)
         return build_stretch(start, entries, self._reader.checkpoint().size, self._reader.node)
 
     def _time_before(self, index: int) -> tuple[int, int] | None:

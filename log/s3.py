@@ -193,8 +193,8 @@ def _good(answer: Answer, *wanted: int) -> Answer:
 
 
 def _parse_listing(body: bytes) -> tuple[list[str], str]:
-    """Keys and the token of the next page. No document type: that is where entities would hide."""
-    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+    """Keys and the token of the next page. No document type: that is where entities would hide; in UTF-16, too."""
+    if b"<!DOCTYPE" in body or b"<!ENTITY" in body or b"\0" in body:
         raise ObjectsUnavailableError("a listing with a document type")
     try:
         top = ET.fromstring(body)  # noqa: S314 no entities without a document type

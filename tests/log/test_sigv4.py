@@ -202,6 +202,7 @@ def test_listings_go_on_page_by_page() -> None:
         b"no xml",
         b"<a>",
         b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'.encode("utf-16"),
         b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
     ],
 )
