@@ -68,6 +68,14 @@ def test_creating_where_only_the_database_was_lost_is_refused(world: LogWorld) -
         world.open()
 
 
+def test_creating_where_only_the_files_were_lost_is_refused(world: LogWorld) -> None:
+    world.create().close()
+    shutil.rmtree(world.public)
+    shutil.rmtree(world.memory)
+    with pytest.raises(LogExistsError):
+        world.create()
+
+
 def test_creating_again_under_a_remembered_key_is_refused(world: LogWorld) -> None:
     world.create().close()
     shutil.rmtree(world.directory)
