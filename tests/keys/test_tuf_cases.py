@@ -306,6 +306,13 @@ def timestamp_that_is_born_expired(world: World) -> None:
     world.put_timestamp(expires=NOW)
 
 
+@case("tuf.expired", later=2 * DAY)
+def timestamp_of_the_same_number_with_a_later_date(world: World) -> None:
+    world.now += 2 * DAY
+    world.versions[RoleName.TIMESTAMP] -= 1
+    world.put_timestamp()
+
+
 @case("tuf.threshold")
 def timestamp_of_a_thief(world: World) -> None:
     world.online = THIEF

@@ -35,15 +35,17 @@ from mingzheng.keys.tuferrors import (
     TufClockError,
     TufError,
     TufExpiredError,
+    TufMixedError,
     TufNoRootError,
     TufOldThresholdError,
     TufRefusedError,
     TufRollbackError,
+    TufRootGapError,
     TufRootUnknownError,
     TufThresholdError,
 )
 from mingzheng.keys.tuffetch import MemorySource
-from mingzheng.keys.tufmeta import RoleName, listed, parse_root
+from mingzheng.keys.tufmeta import RoleName, listed, parse_root, parse_timestamp
 
 
 class Counting(MemorySource):
@@ -264,6 +266,26 @@ def test_a_store_signed_by_hand_with_every_part_forged_is_never_signed(tmp_path:
             load_store(tmp_path, pins=pins)
     path.write_bytes(format_evidence(good))
     assert load_store(tmp_path, pins=pins).signed_by_tuf
+
+
+def test_every_step_of_the_evidence_is_judged_without_a_clock(world: World) -> None:
+    """Each part by the keys of its role and by the part above it; a root that the snapshot names is among the roots."""
+    world.rotate()
+    world.publish(trust_files(generation=2))
+    good = world.evidence()
+    timestamp, targets = parse_timestamp(good.timestamp or b"").body, listed(world.targets, 2)
+    assert len(open_evidence(good).roots) == 2
+    world.put_snapshot(targets=targets, root=listed(b"another root", 2))
+    other_root = world.evidence()
+    bad: list[tuple[type[TufError], Evidence]] = [
+        (TufThresholdError, dataclasses.replace(good, timestamp=signed(timestamp, [THIEF]))),
+        (TufRootGapError, dataclasses.replace(good, roots=good.roots[:1])),
+        (TufMixedError, other_root),
+        (TufMixedError, dataclasses.replace(good, snapshot=other_root.snapshot)),
+    ]
+    for error, evidence in bad:
+        with pytest.raises(error):
+            open_evidence(evidence)
 
 
 def test_every_byte_of_the_evidence_counts_or_changes_nothing(client: Client) -> None:
