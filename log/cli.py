@@ -16,7 +16,9 @@ from mingzheng.formats.civil import format_day
 from mingzheng.keys.snapshot import load_store
 from mingzheng.log.alarms import Lang, sentence
 from mingzheng.log.auditfiles import read_closed
-from mingzheng.log.evidence import EvidenceError, check_evidence, parse_evidence
+from mingzheng.log.charge import Charge
+from mingzheng.log.client import read_regular
+from mingzheng.log.evidence import MAX_BYTES, EvidenceError, check_evidence, parse_evidence
 from mingzheng.log.follow_cli import mirror_command, repair_command, watch_command
 from mingzheng.log.fsck import FsckReport
 from mingzheng.log.logargs import DIRECTORY, TRUST, VKEY, OpenLog, keys_of_origin, keys_of_vkey, text_or_file
@@ -139,8 +141,9 @@ def evidence_command(
     else:
         raise click.UsageError("give --vkey, or --trust with --origin. 请给出 --vkey，或 --trust 与 --origin。")
     try:
+        evidence = parse_evidence(read_regular(file, MAX_BYTES + 1))
         kind = check_evidence(
-            parse_evidence(file.read_bytes()),
+            evidence,
             vkey=keys.vkey,
             origin=keys.name,
             number=keys.number,
@@ -151,7 +154,10 @@ def evidence_command(
     except EvidenceError as error:
         click.echo(f"not proved 未能证明 [{error.code}]: {error}")
         ctx.exit(EXIT_ALARMS)
-    click.echo(f"proved 已证明: {kind} ({keys.name})")
+    of = f" @{evidence.index}" if isinstance(evidence, Charge) else ""
+    if isinstance(evidence, Charge) and evidence.limit is not None:  # the accuser's own number: whoever reads judges it
+        of += f", limit 限额 {evidence.limit.text()}"
+    click.echo(f"proved 已证明: {kind}{of} ({keys.name})")
 
 
 def report_json(report: AuditReport) -> dict[str, object]:

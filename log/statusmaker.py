@@ -35,12 +35,6 @@ class StatusMade:
     full_receipt: bytes
 
 
-def status_is_due(log: Log, issuer: int, *, now: int) -> bool:
-    """Whether the issuer's last status entry is older than an hour, or there is none."""
-    last = log.issuer_row(issuer).status_time
-    return last is None or now - last > STATUS_INTERVAL
-
-
 def status_body(log: Log, issuer: int, *, now: int) -> StatusBody:
     """The issuer's list as of the log's head."""
     size, root = log.head()

@@ -109,6 +109,8 @@ def test_the_command_says_so(crook: tuple[CrookedLog, Path], tmp_path: Path) -> 
         arguments = ["evidence", str(path), "--trust", str(store), "--origin", NAME]
         proved = CliRunner().invoke(log_group, arguments)
         assert (proved.exit_code, "已证明" in proved.output) == (0, True), proved.output
+        kind = json.loads(path.read_bytes())
+        assert (f"limit 限额 {BURST}" in proved.output) is (kind.get("claim") == "audit.burst")
 
 
 KILLED = """
@@ -374,6 +376,14 @@ def test_too_many_alarms_are_said_not_proved(tmp_path: Path, monkeypatch: pytest
     assert report.notes == ("6 alarms without an evidence file: too many, or too long",)
     again = audit(_plan(tmp_path / "log", tmp_path / "audit.json"))
     assert len(again.evidence_files) == 6
+
+
+def test_evidence_of_one_run_is_capped_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor_module, "MAX_CHARGED_BYTES", 1)
+    write_log(tmp_path / "log", rounded([b"\x00"] * 9))
+    report = audit(_plan(tmp_path / "log", tmp_path / "audit.json"))
+    assert (len(report.alarms), len(report.evidence_files)) == (9, 1)
+    assert report.notes == ("8 alarms without an evidence file: too many, or too long",)
 
 
 def test_a_charge_too_long_for_a_file_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from mingzheng.log.receipt import parse_tlog_proof, verify_full_receipt
 from mingzheng.log.refusal import ClockBackwardsError, SubmissionError
 from mingzheng.log.sequencer import EmbeddedLog, Submission
 from mingzheng.log.status import encode_body, open_status_list
-from mingzheng.log.statusmaker import MAX_DRAWS, STATUS_INTERVAL, make_status, status_body, status_is_due
+from mingzheng.log.statusmaker import MAX_DRAWS, STATUS_INTERVAL, make_status, status_body
 
 
 def test_a_list_says_what_the_log_says(world: LogWorld) -> None:
@@ -41,17 +41,6 @@ def test_an_issuer_without_entries_has_an_empty_list(world: LogWorld) -> None:
     body = status_body(log, 2, now=world.now)
     assert (body.next_serial, body.revoked, body.suspended) == (0, (), ())
     assert make_status(log, 2, signer=STATUS, now=world.now).index == 0
-
-
-@pytest.mark.parametrize(("age", "due"), [(0, False), (STATUS_INTERVAL, False), (STATUS_INTERVAL + 1, True)])
-def test_a_list_is_due_when_the_last_is_over_an_hour_old(world: LogWorld, age: int, due: bool) -> None:
-    log = world.create()
-    assert status_is_due(log, 1, now=world.now)
-    make_status(log, 1, signer=STATUS, now=world.now)
-    assert status_is_due(log, 1, now=world.now + age) is due
-    assert status_is_due(log, 2, now=world.now + age)
-    log.close()
-    assert status_is_due(world.open(), 1, now=world.now + age) is due
 
 
 def test_the_same_list_again_is_the_same_entry(world: LogWorld) -> None:
