@@ -35,6 +35,7 @@ from mingzheng.keys.tuferrors import (
     TufClockError,
     TufError,
     TufExpiredError,
+    TufMissingFileError,
     TufMixedError,
     TufNoRootError,
     TufOldThresholdError,
@@ -197,8 +198,10 @@ def test_a_wrong_root_given_once_does_not_displace_the_right_memory(client: Clie
     other.files.clear()
     for version in range(1, 5):
         other.add_root(make_root(version, root=[DAVE, EVE]), [DAVE, EVE])
-    with pytest.raises(TufError):
+    client.world = other
+    with pytest.raises(TufMissingFileError):
         client.update(first=FirstRoot(data=other.first))
+    client.world = world
     world.publish(trust_files(generation=2))
     assert client.update().generation == 2
 
@@ -337,7 +340,8 @@ def test_without_its_memory_a_store_still_goes_by_its_evidence(client: Client, w
     world.publish(trust_files(generation=2))
     client.update()
     old = World()
-    for spoil in (b"", b"{", format_evidence(old.evidence())):
+    broken = Evidence(roots=(old.first, signed(make_root(2, root=[THIEF], threshold=1), [THIEF])))
+    for spoil in (b"", b"{", format_evidence(old.evidence()), format_evidence(broken)):
         (client.directory / SEEN).write_bytes(spoil)
         client.world = old
         with pytest.raises(TufRollbackError):
