@@ -127,7 +127,14 @@ def show(directory: Path, *, as_json: bool) -> None:
 @witness_group.command("adopt")
 @click.argument("directory", type=_DIRECTORY)
 @click.argument("checkpoints", nargs=-1, type=_FILE)
-def adopt(directory: Path, checkpoints: tuple[Path, ...]) -> None:
+@click.option(
+    "--as-remembered",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Nothing newer was cosigned of this log than what is here. 此日志没有比这里更新的见证。",
+)
+def adopt(directory: Path, checkpoints: tuple[Path, ...], *, origins: tuple[str, ...]) -> None:
     """Let a moved or restored witness sign again. 让搬迁或恢复的见证方重新签名。
 
     Give the newest head it cosigned of every log (from each log, or from monitors): what it forgets here it may
@@ -135,10 +142,11 @@ def adopt(directory: Path, checkpoints: tuple[Path, ...]) -> None:
 
     \b
     mingzheng witness adopt w1 newest-checkpoint
+    mingzheng witness adopt w1 --as-remembered log.example.cn/1
     """
     store = WitnessStore(directory, allow_copy=True)
     try:
-        store.adopt([path.read_bytes() for path in checkpoints])
+        store.adopt([path.read_bytes() for path in checkpoints], as_remembered=origins)
     finally:
         store.close()
 

@@ -3,14 +3,15 @@
 WAL with synchronous=FULL: COMMIT returns after the bytes are on disk. Reading the head, deciding and writing the new
 one happen in one exclusive transaction, so no two requests can roll the witness back; the answer leaves `decide` only
 after COMMIT. A directory restored from a backup would sign forks: the file `instance` tells a copy (`log.instance`),
-and a copy signs nothing until `adopt` was told the newest heads.
+and a copy signs nothing until `adopt` was told the newest head of every log.
 """
 
+import contextlib
 import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -65,7 +66,7 @@ class WitnessLogError(LogError):
 
 
 class WitnessAnchorError(LogError):
-    """A head shown to a restored witness that it did not cosign, or of a log it does not know."""
+    """A head shown to a restored witness that it did not cosign, or of a log it does not know, or a log left out."""
 
     code: ClassVar[str] = "witness.bad_anchor"
 
@@ -153,41 +154,54 @@ class WitnessStore:
 
     def update(self, origin: str, decide: Callable[[Seen | None], Decision]) -> Answer:
         """Decide on the newest head and persist the new one, as one step; the answer may go out when this returns."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                before = self._seen(origin)
-                decision = decide(before)
-                if decision.state is not None:
-                    self._write(origin, before, decision.state)
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+        with self._lock, self._transaction():
+            before = self._seen(origin)
+            decision = decide(before)
+            if decision.state is not None:
+                self._write(origin, before, decision.state)
         return decision.answer
 
-    def adopt(self, notes: Sequence[bytes]) -> None:
-        """Let a moved or restored directory sign again, after these heads: the newest it ever cosigned.
+    def adopt(self, notes: Sequence[bytes], *, as_remembered: Collection[str]) -> None:
+        """Let a moved or restored directory sign again, after these heads: the newest it ever cosigned of every log.
 
-        Older ones than it remembers change nothing. Raises WitnessAnchorError for a note without its own signature or
-        that of a known log, or that contradicts what it remembers.
+        Older ones than it remembers change nothing. `as_remembered`: origins of which nothing newer was cosigned than
+        what is here. Raises WitnessAnchorError for a note without its own signature or that of a known log, for two
+        heads that contradict each other or what it remembers, and for a log of which nothing is said.
         """
         anchors = [self._anchor(note) for note in notes]
-        for origin, anchor in anchors:
-            before = self.seen(origin)
-            if before is not None and before.size == anchor.size and before.root != anchor.root:
-                raise WitnessAnchorError(f"two roots of {origin!r} at size {anchor.size}: a fork was cosigned")
+        self._check_anchors(anchors, as_remembered)
         found = make_instance(self._directory / INSTANCE)
         fsync_dir(self._directory)
-        with self._lock:
-            run = self._connection.execute
-            run("BEGIN IMMEDIATE")
+        with self._lock, self._transaction():
             for origin, anchor in anchors:
                 before = self._seen(origin)
-                if before is None or before.size <= anchor.size:
+                if before is None or (before.size, before.time) <= (anchor.size, anchor.time):
                     self._write(origin, before, anchor)
-            run("UPDATE witness SET device = ?, inode = ?, changed = ?", _numbers(found))
-            run("COMMIT")
+            query = "UPDATE witness SET device = ?, inode = ?, changed = ?"
+            self._connection.execute(query, _numbers(found))
+
+    def _check_anchors(self, anchors: Sequence[tuple[str, Seen]], as_remembered: Collection[str]) -> None:
+        told = {origin for origin, _ in anchors}
+        silent = [origin for origin in self.logs() if origin not in told and origin not in as_remembered]
+        if silent:
+            raise WitnessAnchorError(f"the newest head it cosigned of {silent[0]!r} is needed")
+        roots: dict[tuple[str, int], Hash] = {}
+        remembered = [(origin, self.seen(origin)) for origin in told]
+        for origin, head in [*remembered, *anchors]:
+            if head is not None and roots.setdefault((origin, head.size), head.root) != head.root:
+                raise WitnessAnchorError(f"two roots of {origin!r} at size {head.size}: a fork was cosigned")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Exclusive; all or nothing, also where COMMIT fails or SQLite has rolled back of itself."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
     def _anchor(self, note: bytes) -> tuple[str, Seen]:
         try:

@@ -26,7 +26,13 @@ from mingzheng.log import witness_cli
 from mingzheng.log.policy import parse_policy
 from mingzheng.log.witness_cli import ServerMissingError, witness_group
 from mingzheng.log.witnessclient import Head, HttpTransport, collect
-from mingzheng.log.witnessstore import WitnessCopiedError, WitnessExistsError, WitnessLogError, WitnessStore
+from mingzheng.log.witnessstore import (
+    WitnessAnchorError,
+    WitnessCopiedError,
+    WitnessExistsError,
+    WitnessLogError,
+    WitnessStore,
+)
 
 NAME = "w1.example.cn"
 
@@ -106,7 +112,9 @@ def test_a_copy_must_be_adopted(made: Path, tmp_path: Path, secret: Path) -> Non
     assert isinstance(copied.exception, (WitnessCopiedError, ServerMissingError))
     assert isinstance(run("add-log", tmp_path / "copy", format_vkey(LOG_VKEY)).exception, WitnessCopiedError)
     good("show", tmp_path / "copy")
-    good("adopt", tmp_path / "copy")
+    assert isinstance(run("adopt", tmp_path / "copy").exception, WitnessAnchorError)
+    assert isinstance(run("add-log", tmp_path / "copy", format_vkey(LOG_VKEY)).exception, WitnessCopiedError)
+    good("adopt", tmp_path / "copy", "--as-remembered", ORIGIN)
     good("add-log", tmp_path / "copy", format_vkey(LOG_VKEY))
 
 
@@ -147,7 +155,7 @@ class Running:
         command = [sys.executable, "-m", "mingzheng", "witness", "serve", str(self.directory)]
         options = ["--port", str(self.port), "--prefix", "/w1/", "--passphrase-file", str(self.secret)]
         self.process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(600):
+        for _ in range(1200):
             if self.process.poll() is not None:
                 raise AssertionError(self.process.communicate()[1].decode())
             try:
@@ -159,10 +167,10 @@ class Running:
 
     def stop(self, how: int) -> None:
         self.process.send_signal(how)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=60)
 
     def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, str, bytes]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body=body)
             found = connection.getresponse()

@@ -13,7 +13,7 @@ from witnessworld import LOG_KEY, LOG_VKEY, MAIN, NOW, ORIGIN, Branch, WitnessWo
 
 from mingzheng.keys.alg import Alg
 from mingzheng.keys.errors import NoteSignerError
-from mingzheng.keys.note import open_note
+from mingzheng.keys.note import open_note, parse_note
 from mingzheng.keys.vkey import cosigner_vkey, vkey_for
 from mingzheng.log.checkpoint import parse_checkpoint
 from mingzheng.log.errors import RootMismatchError
@@ -109,7 +109,11 @@ def test_a_copy_signs_nothing_until_it_is_told_the_newest_head(world: WitnessWor
     seen = store.seen(ORIGIN)
     assert seen is not None
     assert seen.size == 3
-    store.adopt([MAIN.note(9) + nine, MAIN.note(3) + three])
+    with pytest.raises(WitnessAnchorError, match="needed"):
+        store.adopt([], as_remembered=["another log"])
+    with pytest.raises(WitnessCopiedError):
+        WitnessStore(tmp_path / "backup")
+    store.adopt([MAIN.note(9) + nine, MAIN.note(3) + three], as_remembered=[])
     store.close()
     store = WitnessStore(tmp_path / "backup")
     node = WitnessNode(store, ED)
@@ -124,7 +128,7 @@ def test_without_its_instance_file_it_is_a_copy(world: WitnessWorld) -> None:
     with pytest.raises(WitnessCopiedError):
         WitnessStore(world.directory)
     store = WitnessStore(world.directory, allow_copy=True)
-    store.adopt([])
+    store.adopt([], as_remembered=[ORIGIN])
     store.close()
     WitnessStore(world.directory).close()
 
@@ -144,8 +148,45 @@ def test_anchors_are_heads_it_cosigned(world: WitnessWorld) -> None:
         fork.note(4) + ED.cosign(forked, time=1).encode(),  # a fork at the size it remembers
     ):
         with pytest.raises(WitnessAnchorError):
-            world.store.adopt([bad])
+            world.store.adopt([bad], as_remembered=[ORIGIN])
     assert world.store.seen(ORIGIN) is not None
+
+
+def test_anchors_that_contradict_each_other_are_refused(world: WitnessWorld) -> None:
+    fork = Branch("fork", 1)
+    both = [branch.note(4) + ED.cosign(parse_note(branch.note(4)).text, time=1).encode() for branch in (MAIN, fork)]
+    with pytest.raises(WitnessAnchorError, match="two roots"):
+        world.store.adopt(both, as_remembered=[])
+    assert world.store.seen(ORIGIN) is None
+
+
+def test_an_anchor_of_an_earlier_time_does_not_set_the_clock_back(world: WitnessWorld) -> None:
+    world.add(MAIN.request(0, 4))
+    before = world.store.seen(ORIGIN)
+    old = MAIN.note(4) + ED.cosign(parse_note(MAIN.note(4)).text, time=1).encode()
+    world.store.adopt([old], as_remembered=[])
+    assert world.store.seen(ORIGIN) == before
+
+
+def test_a_commit_that_fails_answers_nothing_and_the_next_request_is_served(world: WitnessWorld) -> None:
+    class Failing:
+        def __init__(self, real: sqlite3.Connection) -> None:
+            self.real, self.fails = real, 1
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.real, name)
+
+        def execute(self, query: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+            if query == "COMMIT" and self.fails:
+                self.fails -= 1
+                raise sqlite3.OperationalError("database or disk is full")
+            return self.real.execute(query, values)
+
+    world.store._connection = Failing(world.store._connection)  # type: ignore[assignment]
+    with pytest.raises(sqlite3.OperationalError):
+        world.add(MAIN.request(0, 4))
+    assert world.store.seen(ORIGIN) is None
+    assert world.add(MAIN.request(0, 5))[0] == 200
 
 
 # --- many at once, and stops anywhere
