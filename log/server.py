@@ -1,7 +1,7 @@
 """The HTTP face of a log in Sanic: bytes in, `LogNode.handle`, bytes out. Nothing is decided here.
 
-Limits stand before a body is read. Sanic is imported by this module alone of the log's own server, and this module
-only by `log serve` (extra `server`). One process: the sequencer's thread owns the log, the event loop everything else.
+Limits stand before a body is read. Sanic is imported by this module and the witness's, and they only by `log serve`
+and `witness serve` (extra `server`). One process: the sequencer's thread owns the log, the event loop everything else.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ from mingzheng.log.servernode import HEADERS, MAX_BODY_BYTES, HttpRequest, LogNo
 HEADER_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 30  # from the end of the header: body, round, and a reader that takes its time
 IDLE_SECONDS: Final = 15
+LAST_SECONDS: Final = 1
 MAX_HEADER_BYTES: Final = 8 << 10
 WATCH_SECONDS: Final = 0.05
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
@@ -76,7 +77,7 @@ def create_app(node: LogNode, *, name: str = "mingzheng-log") -> "Sanic[Config, 
 
 class WholeTime(HttpProtocol):
     """Sanic begins to count anew at every byte, so that a client who drips holds its connection for ever: here a
-    request has its seconds from its first byte on."""
+    request has its seconds from its first byte on, and is let go when they are over."""
 
     __slots__ = ()
 
@@ -86,6 +87,18 @@ class WholeTime(HttpProtocol):
         super().data_received(data)
         if begun is not None:
             self._time = begun
+
+    def check_timeouts(self) -> None:
+        """See HttpProtocol. Once a time is over Sanic answers and looks no more, and what is left of a body may drip
+        for ever: a client has LAST_SECONDS to read the answer."""
+        looking = self._callback_check_timeouts
+        super().check_timeouts()  # type: ignore[no-untyped-call]
+        if self._callback_check_timeouts is looking:
+            self.loop.call_later(LAST_SECONDS, self._let_go)
+
+    def _let_go(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
 
 
 class _Faults(logging.Handler):
@@ -101,9 +114,14 @@ class _Faults(logging.Handler):
 def serve(node: LogNode, *, host: str, port: int) -> None:
     """Answer requests until the process is told to stop. Raises OSError if there is no such address."""
     app = create_app(node)
+    only_kinds_of_faults()
+    app.run(host=host, port=port, protocol=WholeTime, single_process=True, access_log=False, motd=False, backlog=1_024)
+
+
+def only_kinds_of_faults() -> None:
+    """From here on Sanic's own lines quote nothing that a client sent."""
     theirs = logging.getLogger("sanic")
     theirs.handlers[:], theirs.propagate = [_Faults()], False
-    app.run(host=host, port=port, protocol=WholeTime, single_process=True, access_log=False, motd=False, backlog=1_024)
 
 
 def _request(request: Request) -> HttpRequest:

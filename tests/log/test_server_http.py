@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ import mingzheng.log.server as face
 
 async def _speak(node: Served, requests: list[bytes]) -> list[bytes]:
     app = face.create_app(node.node, name=f"log-{id(node)}")
-    server = await app.create_server("127.0.0.1", 0, protocol=face.WholeTime, return_asyncio_server=True)
+    app.config.TOUCHUP = False  # Sanic rewrites its own classes, for one application a process
+    sock = socket.create_server(("127.0.0.1", 0))  # Sanic takes port 0 for 8000
+    server = await app.create_server(sock=sock, protocol=face.WholeTime, return_asyncio_server=True)
     assert server is not None
     await server.startup()
     await server.before_start()
