@@ -10,6 +10,7 @@ import http.client
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Self
@@ -95,8 +96,7 @@ class HttpFetcher:
         connection = self._connection
         sock = None if connection is None else connection.sock
         if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+            _shut(sock)
 
     def _get(self, path: str, target: SplitResult) -> http.client.HTTPResponse:
         """Ask once; once more on a kept connection that the server has closed meanwhile."""
@@ -166,6 +166,31 @@ class HttpFetcher:
         if not same:
             raise FetchError(path, "is redirected to another host")
         return found
+
+
+@contextlib.contextmanager
+def within(sock: socket.socket, seconds: float) -> Iterator[None]:
+    """Whoever waits on `sock` wakes when the seconds are over, however it drips; TimeoutError is raised then."""
+    late = threading.Event()
+
+    def break_off() -> None:
+        late.set()
+        _shut(sock)
+
+    watchdog = threading.Timer(max(0.0, seconds), break_off)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+    if late.is_set():
+        raise TimeoutError(f"not done within {seconds:.0f} s")
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def parse_log_url(url: str) -> SplitResult:

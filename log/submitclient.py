@@ -24,7 +24,7 @@ from mingzheng.log.collected import OriginKeys
 from mingzheng.log.errors import LogError, ProofError, ReceiptInvalidError
 from mingzheng.log.fastentry import read_entry
 from mingzheng.log.hashing import leaf_hash
-from mingzheng.log.httpfetch import HttpFetcher, HttpLimits, LogUrlError, parse_log_url
+from mingzheng.log.httpfetch import HttpFetcher, HttpLimits, LogUrlError, parse_log_url, within
 from mingzheng.log.receipt import TlogProof, format_tlog_proof, parse_compact_receipt, verify_compact_receipt
 from mingzheng.log.refusal import SubmissionError
 from mingzheng.log.reqsign import Target, sign_request
@@ -80,7 +80,7 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """One kept connection. https; plain http to this machine only."""
+    """One kept connection. https; plain http to this machine only. `timeout`: seconds for a whole answer."""
 
     def __init__(self, url: str, *, timeout: float = 60.0, context: ssl.SSLContext | None = None) -> None:
         """Raises LogUrlError: an address with a path, too, for what is signed is the server's own path."""
@@ -95,9 +95,14 @@ class HttpTransport:
         if self._connection is None:
             self._connection = self._connect()
         try:
-            self._connection.request(method, path, body=body, headers=dict(headers))
-            reply = self._connection.getresponse()
-            data = reply.read(MAX_REPLY_BYTES + 1)
+            if self._connection.sock is None:
+                self._connection.connect()
+            with within(self._connection.sock, self._timeout):
+                self._connection.request(method, path, body=body, headers=dict(headers))
+                reply = self._connection.getresponse()
+                data = reply.read(MAX_REPLY_BYTES + 1)
+            if reply.length and len(data) <= MAX_REPLY_BYTES:
+                raise http.client.IncompleteRead(data, reply.length)
         except (OSError, http.client.HTTPException):
             self.close()
             raise

@@ -2,7 +2,7 @@
 
 Nothing a witness answers is believed: its lines count only if they verify under the key the policy states, and its 409
 number only asks for another proof. What is sent is the head under the log's own signature, never other witnesses'.
-A witness that refuses an honest proof (422) has seen another history of this log: that is reported, not retried.
+A witness that refuses an honest proof has seen another history of this log: that is reported, not retried.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from mingzheng.keys.note import format_line, join_note, open_note, parse_note
 from mingzheng.keys.vkey import VerifierKey
 from mingzheng.log.checkpoint import open_checkpoint
 from mingzheng.log.errors import LogError, ProofError
+from mingzheng.log.httpfetch import within
 from mingzheng.log.policy import PolicyKey, QuorumPolicy, Witnessed, count_cosignatures
 from mingzheng.log.proof import ConsistencyProof
 from mingzheng.log.witness import SIZE, format_add_checkpoint
@@ -177,14 +178,18 @@ class _Ask:
             raise _Refusal(Failure(detail=str(error), status=0, fork=False)) from error
 
     def _next(self, reply: Reply, old: int) -> int:
-        """The size to start from after a 409; anything else ends the matter."""
-        if reply.status == 422:
-            raise _Refusal(Failure(detail="has seen another history of this log", status=422, fork=True))
+        """The size to start from after a 409; anything else ends the matter.
+
+        Another root at one size is 422; earlier versions of tlog-witness had 409 for it.
+        """
+        text = reply.body.removesuffix(b"\n")
+        number = reply.content_type == SIZE and text.isdigit() and len(text) <= 19 and str(int(text)).encode() == text
+        other = number and int(text) != old
+        if reply.status == 422 or (reply.status == 409 and old == self._size > 0 and not other):
+            raise _Refusal(Failure(detail="has seen another history of this log", status=reply.status, fork=True))
         if reply.status != 409:
             raise _Refusal(Failure(detail=f"answers {reply.status}", status=reply.status, fork=False))
-        text = reply.body.removesuffix(b"\n")
-        plain = reply.content_type == SIZE and text.isdigit() and len(text) <= 19 and str(int(text)).encode() == text
-        if not plain or int(text) == old:
+        if not other:
             raise _Refusal(Failure(detail="answers 409 without its size", status=409, fork=False))
         if int(text) > self._size:
             detail = f"has cosigned size {int(text)} already, this head has {self._size}"
@@ -251,10 +256,12 @@ class HttpTransport:
         connection = self._connect(parts, timeout)
         try:
             headers = {"Content-Type": "text/plain; charset=utf-8", "Accept": "text/plain"}
-            connection.request("POST", parts.path, body=body, headers=headers)
-            found = connection.getresponse()
-            content_type = found.getheader("Content-Type", "").split(";")[0].strip().lower()
-            return Reply(status=found.status, content_type=content_type, body=_read(found, until))
+            connection.connect()
+            with within(connection.sock, until - time.monotonic()):
+                connection.request("POST", parts.path, body=body, headers=headers)
+                found = connection.getresponse()
+                content_type = found.getheader("Content-Type", "").split(";")[0].strip().lower()
+                return Reply(status=found.status, content_type=content_type, body=found.read(MAX_REPLY_BYTES + 1))
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise TransportError(f"{parts.netloc}: {type(error).__name__}: {error}") from error
         finally:
@@ -266,16 +273,6 @@ class HttpTransport:
             return http.client.HTTPConnection(host, port, timeout=timeout)
         context = ssl.create_default_context() if self._context is None else self._context
         return http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
-
-
-def _read(found: http.client.HTTPResponse, until: float) -> bytes:
-    """The body, at most a byte over the cap; a witness that drips is left when the time is up."""
-    data = b""
-    while len(data) <= MAX_REPLY_BYTES and (more := found.read1(MAX_REPLY_BYTES + 1 - len(data))):
-        data += more
-        if time.monotonic() > until:
-            raise TransportError("the answer comes too slowly")
-    return data
 
 
 def split_url(url: str) -> SplitResult:
