@@ -51,12 +51,14 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateLimits:
-    """Shares and how many of whom are remembered. `address`: failed authentications, None: not counted."""
+    """Shares and how much is remembered. `address`: failed authentications, None: not counted. `answered`: entries
+    in the answers kept for requests that come twice, about a kilobyte each."""
 
     key: Share = Share(per_second=2_000, burst=16_384)
     address: Share | None = Share(per_second=20, burst=100)
     addresses: int = 10_000
     nonces: int = 200_000
+    answered: int = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,34 +98,46 @@ class Buckets:
 
 
 class Nonces(Generic[_Answer]):
-    """(kid, nonce) -> what was asked and its answer, while the time of such a request is good."""
+    """(kid, nonce) -> what was asked, while the time of such a request is good, and the newest answers.
 
-    def __init__(self, *, most: int) -> None:
-        self._most = most
-        self._seen: OrderedDict[tuple[Kid, str], tuple[int, str, _Answer]] = OrderedDict()
+    An answer that is no longer here is asked of the log again, which gives the same.
+    """
+
+    def __init__(self, *, most: int, entries: int) -> None:
+        """`entries`: how many may stand in the answers that are kept."""
+        self._most, self._room = most, entries
+        self._seen: OrderedDict[tuple[Kid, str], tuple[int, str]] = OrderedDict()
+        self._answers: OrderedDict[tuple[Kid, str], tuple[_Answer, int]] = OrderedDict()
 
     def find(self, admitted: Admitted) -> _Answer | None:
         """The answer this request got before. Raises NonceReusedError if the nonce was another request's."""
-        known = self._seen.get((admitted.record.kid, admitted.nonce))
+        place = admitted.record.kid, admitted.nonce
+        known = self._seen.get(place)
         if known is None:
             return None
-        _created, digest, answer = known
-        if digest != admitted.digest:
+        if known[1] != admitted.digest:
             raise NonceReusedError
-        return answer
+        kept = self._answers.get(place)
+        return None if kept is None else kept[0]
 
-    def keep(self, admitted: Admitted, answer: _Answer, *, now: int) -> None:
-        """Remember; what is too old to be admitted again is forgotten, and the oldest beyond the limit."""
+    def keep(self, admitted: Admitted, answer: _Answer, *, entries: int, now: int) -> None:
+        """Remember; what is too old to be admitted again is forgotten, and the oldest beyond the limits."""
         while self._seen:
-            created, _digest, _answer = next(iter(self._seen.values()))
+            created, _digest = next(iter(self._seen.values()))
             if len(self._seen) < self._most and abs(created - now) <= 2 * WINDOW_SECONDS:
                 break
-            self._seen.popitem(last=False)
-        self._seen[admitted.record.kid, admitted.nonce] = (admitted.created, admitted.digest, answer)
+            self._drop(self._seen.popitem(last=False)[0])
+        place = admitted.record.kid, admitted.nonce
+        self._drop(place)
+        self._seen[place] = admitted.created, admitted.digest
+        self._answers[place] = answer, entries
+        self._room -= entries
+        while self._room < 0:
+            self._drop(next(iter(self._answers)))
 
-    def forget(self, admitted: Admitted) -> None:
-        """The request got no answer that lasts: it may be asked again."""
-        self._seen.pop((admitted.record.kid, admitted.nonce), None)
+    def _drop(self, place: tuple[Kid, str]) -> None:
+        _answer, entries = self._answers.pop(place, (None, 0))
+        self._room += entries
 
 
 class Gate:

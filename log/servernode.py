@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Final, TypeAlias
 
 from mingzheng.log.errors import BundleError
+from mingzheng.log.intake import Appended, Intake, IssuerAnswer, IssuerQuestion, IssuerState
 from mingzheng.log.refusal import SubmissionError
 from mingzheng.log.reqsign import Target
 from mingzheng.log.servererrors import (
@@ -31,9 +32,8 @@ from mingzheng.log.servererrors import (
 from mingzheng.log.serverfiles import PublicFiles
 from mingzheng.log.servergate import Admitted, Gate, Nonces, check_entries
 from mingzheng.log.servermetrics import Metrics
-from mingzheng.log.serverqueue import Appended, Clocks, Sequencing
+from mingzheng.log.serverqueue import Clocks
 from mingzheng.log.tile import TILE_WIDTH, parse_bundle
-from mingzheng.log.writer import Log
 
 MAX_BODY_BYTES: Final = 256 << 10
 MAX_LAG_SECONDS: Final = 2.0
@@ -81,7 +81,7 @@ class Writing:
 
     origin_name: str
     gate: Gate
-    sequencing: Sequencing
+    sequencing: Intake
     clocks: Clocks
     nonces: "Nonces[Future[tuple[Appended, ...]]]"
 
@@ -221,8 +221,10 @@ class LogNode:
         if route == "entries":
             appended = self._append(writing, admitted, request.body)
             return admitted, lambda: self._appended(appended)
-        asked = self._ask(writing, admitted, request.target)
-        return admitted, lambda: _told(asked)
+        question = _question(admitted, request.target)
+        writing.gate.charge(admitted, 1, at=writing.clocks.monotonic())
+        asked = writing.sequencing.ask_issuer(question)
+        return admitted, lambda: _told(asked, question.issuer)
 
     def _append(self, writing: Writing, admitted: Admitted, body: bytes) -> "Future[tuple[Appended, ...]]":
         known = writing.nonces.find(admitted)
@@ -231,8 +233,8 @@ class LogNode:
         entries = read_entries(body)
         check_entries(entries, issuer=admitted.record.issuer)
         writing.gate.charge(admitted, len(entries), at=writing.clocks.monotonic())
-        future = writing.sequencing.offer(entries)
-        writing.nonces.keep(admitted, future, now=writing.clocks.now())
+        future = writing.sequencing.take(entries, issuer=admitted.record.issuer)
+        writing.nonces.keep(admitted, future, entries=len(entries), now=writing.clocks.now())
         return future
 
     @staticmethod
@@ -240,16 +242,6 @@ class LogNode:
         appended = await asyncio.wrap_future(future)
         rows = [{"index": x.index, "receipt": base64.b64encode(x.receipt).decode("ascii")} for x in appended]
         return _answer(_json({"entries": rows}), JSON)
-
-    def _ask(self, writing: Writing, admitted: Admitted, target: str) -> "Future[bytes]":
-        found = _ISSUER.fullmatch(target)
-        assert found is not None  # the route is of that form
-        number = int(found[1])
-        if number != admitted.record.issuer:
-            raise SubmitScopeError(f"the key is not one of issuer {number}")
-        writing.gate.charge(admitted, 1, at=writing.clocks.monotonic())
-        serial = None if found[2] is None else int(found[2])
-        return writing.sequencing.ask(lambda log: _state(log, number, serial))
 
 
 def route_of(target: str) -> str:
@@ -278,15 +270,22 @@ def read_entries(body: bytes) -> tuple[bytes, ...]:
         raise BadRequestError(f"the body is no bundle of 1 to {TILE_WIDTH} entries") from error
 
 
-async def _told(future: "Future[bytes]") -> Reply:
-    return _answer(await asyncio.wrap_future(future), JSON)
+def _question(admitted: Admitted, target: str) -> IssuerQuestion:
+    """What a path of the route `issuer` asks. Raises SubmitScopeError."""
+    found = _ISSUER.fullmatch(target)
+    assert found is not None  # the route is of that form
+    number = int(found[1])
+    if number != admitted.record.issuer:
+        raise SubmitScopeError(f"the key is not one of issuer {number}")
+    return IssuerQuestion(issuer=number, serial=None if found[2] is None else int(found[2]))
 
 
-def _state(log: Log, issuer: int, serial: int | None) -> bytes:
-    if serial is not None:
-        return _json({"index": log.index_of_serial(issuer, serial)})
-    row = log.issuer_row(issuer)
-    return _json({"issuer": issuer, "next_act": row.next_act, "next_serial": row.next_serial, "size": log.head()[0]})
+async def _told(future: "Future[IssuerAnswer]", issuer: int) -> Reply:
+    answer = await asyncio.wrap_future(future)
+    if isinstance(answer, IssuerState):
+        row = {"issuer": issuer, "next_act": answer.next_act, "next_serial": answer.next_serial, "size": answer.size}
+        return _answer(_json(row), JSON)
+    return _answer(_json({"index": answer.index}), JSON)
 
 
 def _answer(body: bytes, media_type: str, *, cache: str = "no-store") -> Reply:

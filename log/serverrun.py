@@ -21,11 +21,15 @@ from mingzheng.keys.errors import KeysError
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import KeyRecord
 from mingzheng.log.client import Fetcher
+from mingzheng.log.frontqueue import FrontLimits, FrontQueue
+from mingzheng.log.intake import Appended, Intake
+from mingzheng.log.queuefeed import FeedLimits, QueueFeed
+from mingzheng.log.queueform import FrontTable, SignerTable
 from mingzheng.log.serverfiles import PublicFiles
 from mingzheng.log.servergate import Gate, GateLimits, Nonces
 from mingzheng.log.servermetrics import Metrics
 from mingzheng.log.servernode import Face, LogNode, Writing
-from mingzheng.log.serverqueue import Appended, QueueLimits, Sequencing
+from mingzheng.log.serverqueue import Clocks, QueueLimits, Sequencing
 from mingzheng.log.writer import Log
 
 SWITCH_SECONDS: Final = 0.0005
@@ -37,14 +41,39 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedPlan:
+    """The queue through which front ends reach the signer. `epoch`: see QueueFeed."""
+
+    connect: Callable[[], SignerTable]
+    epoch: Callable[[], int | None]
+    vkey: str
+    limits: FeedLimits = field(default_factory=FeedLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WritePlan:
-    """The writing side. `records` reads the submit keys, at the start and at every SIGHUP."""
+    """The writing side. `records` reads the submit keys, at the start and at every SIGHUP. `feed` None: the log's
+    only requests are this server's own."""
 
     open_log: Callable[[], Log]
     origin_number: int
     origin_name: str
     records: Callable[[], Callable[[Kid], KeyRecord | None]]
     queue: QueueLimits = field(default_factory=QueueLimits)
+    gate: GateLimits = field(default_factory=GateLimits)
+    feed: FeedPlan | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontPlan:
+    """The writing side of a front end: it queues, another process signs. `vkey`: of the log it is for."""
+
+    connect: Callable[[], FrontTable]
+    vkey: str
+    origin_number: int
+    origin_name: str
+    records: Callable[[], Callable[[Kid], KeyRecord | None]]
+    queue: FrontLimits = field(default_factory=FrontLimits)
     gate: GateLimits = field(default_factory=GateLimits)
 
 
@@ -56,7 +85,7 @@ class ServePlan:
     host: str
     port: int
     chinese: Callable[[str], str]
-    write: WritePlan | None
+    write: WritePlan | FrontPlan | None
 
 
 class SystemClocks:
@@ -107,16 +136,44 @@ def node_of(plan: ServePlan) -> Iterator[LogNode]:
     if write is None:
         yield LogNode(files, face, None)
         return
-    sequencing = Sequencing(write.open_log, limits=write.queue, clocks=clocks, observer=metrics)
     gate = Gate(origin=write.origin_number, name=write.origin_name, record=write.records(), limits=write.gate)
-    nonces: Nonces[Future[tuple[Appended, ...]]] = Nonces(most=write.gate.nonces)
-    writing = Writing(origin_name=write.origin_name, gate=gate, sequencing=sequencing, clocks=clocks, nonces=nonces)
+    nonces: Nonces[Future[tuple[Appended, ...]]] = Nonces(most=write.gate.nonces, entries=write.gate.answered)
+    intake = _front(write, clocks, metrics) if isinstance(write, FrontPlan) else _own(write, clocks, metrics)
+    with intake as taking, _on_hangup(lambda: _read_again(gate, write)):
+        writing = Writing(origin_name=write.origin_name, gate=gate, sequencing=taking, clocks=clocks, nonces=nonces)
+        yield LogNode(files, face, writing)
+
+
+@contextlib.contextmanager
+def _own(write: WritePlan, clocks: Clocks, metrics: Metrics) -> Iterator[Intake]:
+    """This process signs, and takes from the queue what front ends put there."""
+    sequencing = Sequencing(write.open_log, limits=write.queue, clocks=clocks, observer=metrics)
+    feed = write.feed
+    feeding = None
+    if feed is not None:
+        feeding = QueueFeed(
+            feed.connect, sequencing, vkey=feed.vkey, epoch=feed.epoch, limits=feed.limits, clocks=clocks
+        )
     sequencing.start(timeout=START_SECONDS)
     try:
-        with _on_hangup(lambda: _read_again(gate, write)):
-            yield LogNode(files, face, writing)
+        if feeding is not None:
+            feeding.start()
+        yield sequencing
     finally:
         sequencing.stop()
+        if feeding is not None:
+            feeding.stop()  # after it: what was sequenced last is answered, too
+
+
+@contextlib.contextmanager
+def _front(write: FrontPlan, clocks: Clocks, metrics: Metrics) -> Iterator[Intake]:
+    """Another process signs."""
+    front = FrontQueue(write.connect, vkey=write.vkey, limits=write.queue, clocks=clocks, observer=metrics)
+    front.start()
+    try:
+        yield front
+    finally:
+        front.stop()
 
 
 def openapi() -> bytes:
@@ -134,7 +191,7 @@ def gauges() -> dict[str, float]:
     return found
 
 
-def _read_again(gate: Gate, write: WritePlan) -> None:
+def _read_again(gate: Gate, write: WritePlan | FrontPlan) -> None:
     try:
         gate.record = write.records()
     except (KeysError, OSError) as error:
@@ -156,4 +213,7 @@ def _on_hangup(action: Callable[[], None]) -> Iterator[None]:
         signal.signal(signal.SIGHUP, before)
 
 
-__all__ = ["JsonLines", "ServePlan", "SystemClocks", "WritePlan", "gauges", "node_of", "openapi", "run"]
+__all__ = [
+    *("FeedPlan", "FrontPlan", "JsonLines", "ServePlan", "SystemClocks", "WritePlan"),
+    *("gauges", "node_of", "openapi", "run"),
+]

@@ -83,9 +83,8 @@ class Served:
     def __post_init__(self) -> None:
         self.sequencing = Sequencing(self.world.open, limits=self.limits, clocks=self.clock, observer=self.metrics)
         gate = Gate(origin=7, name=NAME, record=lambda kid: self.records.get(kid), limits=self.gate_limits)
-        writing = Writing(
-            origin_name=NAME, gate=gate, sequencing=self.sequencing, clocks=self.clock, nonces=Nonces(most=1_000)
-        )
+        nonces: Nonces[Any] = Nonces(most=1_000, entries=self.gate_limits.answered)
+        writing = Writing(origin_name=NAME, gate=gate, sequencing=self.sequencing, clocks=self.clock, nonces=nonces)
         self.files = PublicFiles(DirectoryFetcher(self.world.public))
         face = Face(
             metrics=self.metrics,

@@ -101,6 +101,17 @@ def test_a_nonce_stands_for_one_request_of_a_key(node: Served) -> None:
     assert node.post(issue(1), nonce=nonce, key=SUBMIT_P256).status == 200
 
 
+def test_answers_kept_for_twins_are_bounded_and_the_log_gives_the_same_again(tmp_path: Path) -> None:
+    with served(tmp_path, gate_limits=GateLimits(address=None, answered=4)) as node:
+        requests = [posted(issue(2 * serial), issue(2 * serial + 1)) for serial in range(4)]
+        answers = [node.ask(request) for request in requests]
+        assert [node.ask(request) for request in requests] == answers
+        nonces = node.node._writing.nonces  # type: ignore[union-attr]
+        assert (len(nonces._seen), len(nonces._answers), nonces._room) == (4, 2, 0)
+        nonce = requests[0].headers["signature-input"].split('nonce="')[1].split('"')[0]
+        _is(node.post(issue(9), nonce=nonce), 409, "submit.nonce_reused")
+
+
 def test_a_refused_request_may_be_asked_again_under_its_nonce(node: Served) -> None:
     nonce = "n" * 20
     _is(node.post(act(0, ActType.REVOKE, [0]), nonce=nonce), 422, "log.submission_refused")
@@ -257,6 +268,25 @@ def test_a_key_has_a_share_of_entries(tmp_path: Path) -> None:
         assert reply.headers["Retry-After"] == "1"
         node.clock.ticks += 0.3
         assert node.post(issue(20), issue(21)).status == 200
+
+
+def test_a_server_that_lags_or_is_full_refuses_before_it_verifies_or_promises(tmp_path: Path) -> None:
+    """Nothing is charged, remembered or queued: the same request is good a moment later."""
+    limits = GateLimits(key=Share(per_second=0.001, burst=1), address=Share(per_second=0.001, burst=1))
+    with served(tmp_path, gate_limits=limits) as node:
+        request = posted(issue(0))
+        node.node.lag_seconds = 2.1
+        for asked in (request, posted(issue(1), key=STRANGER)):
+            reply = node.ask(asked)
+            _is(reply, 503, "server.busy")
+            assert reply.headers["Retry-After"] == "1"
+        node.node.lag_seconds = 2.0
+        node.sequencing._waiting_entries = node.limits.entries
+        for asked in (request, posted(issue(1), key=STRANGER)):
+            _is(node.ask(asked), 503, "server.busy")
+        _is(node.get("/readyz"), 503, "server.busy")
+        node.sequencing._waiting_entries = 0
+        assert node.ask(request).status == 200
 
 
 def test_failed_authentications_are_counted_by_address(tmp_path: Path) -> None:
