@@ -16,6 +16,7 @@ from typing import Final, Protocol, TypeVar
 
 from mingzheng.keys.errors import KeysError
 from mingzheng.log.errors import LogError
+from mingzheng.log.intake import Appended, IssuerAnswer, IssuerQuestion, IssuerState, SerialPlace
 from mingzheng.log.refusal import ClockBackwardsError, ClockJumpError, SubmissionError
 from mingzheng.log.rounds import Submission
 from mingzheng.log.servererrors import BusyError, LogUnavailableError
@@ -40,14 +41,6 @@ class QueueLimits:
     round_entries: int = 1_024
     linger_seconds: float = 0.1
     reopen_seconds: float = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appended:
-    """One entry in the log."""
-
-    index: int
-    receipt: bytes
 
 
 class Clocks(Protocol):
@@ -86,7 +79,7 @@ class _Question:
 
 
 class Sequencing:
-    """Use `start`, then `offer` and `ask` from any thread, then `stop`."""
+    """Use `start`, then `offer` and `ask` from any thread, then `stop`. An `intake.Intake`."""
 
     def __init__(self, open_log: Callable[[], Log], *, limits: QueueLimits, clocks: Clocks, observer: Observer) -> None:
         """`open_log` is called in the thread that then owns the log."""
@@ -169,6 +162,9 @@ class Sequencing:
                 future.set_result(question(log))
             except LogError as error:
                 future.set_exception(LogUnavailableError(error.code))
+            except BaseException:  # it ends the session or the thread; who asked is told first
+                future.set_exception(LogUnavailableError(STORAGE))
+                raise
 
         def cancel() -> None:
             future.set_exception(LogUnavailableError(self._trouble or NOT_OPEN))
@@ -181,6 +177,15 @@ class Sequencing:
             self._questions.append(_Question(answer, cancel))
             self._wake.notify_all()
         return future
+
+    def take(self, entries: Sequence[bytes], *, issuer: int) -> "Future[tuple[Appended, ...]]":
+        """See Intake: `offer`, whoever the issuer is."""
+        del issuer
+        return self.offer(entries)
+
+    def ask_issuer(self, question: IssuerQuestion) -> "Future[IssuerAnswer]":
+        """See Intake."""
+        return self.ask(lambda log: _issuer_answer(log, question))
 
     # --- in the thread
 
@@ -321,6 +326,13 @@ class Sequencing:
     def _answer_all(held: list[_Request], error: LogUnavailableError) -> None:
         while held:
             held.pop().future.set_exception(LogUnavailableError(error.reason))
+
+
+def _issuer_answer(log: Log, question: IssuerQuestion) -> IssuerAnswer:
+    if question.serial is not None:
+        return SerialPlace(index=log.index_of_serial(question.issuer, question.serial))
+    row = log.issuer_row(question.issuer)
+    return IssuerState(next_act=row.next_act, next_serial=row.next_serial, size=log.head()[0])
 
 
 __all__ = ["Appended", "Clocks", "Observer", "QueueLimits", "Sequencing"]

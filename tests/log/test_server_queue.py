@@ -241,6 +241,20 @@ def test_the_end_answers_what_was_taken_and_refuses_the_rest(world: LogWorld) ->
     sequencing.stop()
 
 
+def test_who_asks_is_told_when_the_storage_fails_under_the_question(world: LogWorld) -> None:
+    sequencing = _sequencing(Gated(world))
+    sequencing.start(timeout=WAIT)
+
+    def broken(_log: Log) -> int:
+        raise OSError("the disk is gone")
+
+    with pytest.raises(LogUnavailableError):
+        sequencing.ask(broken).result(WAIT)
+    _until(lambda: sequencing.trouble is None)  # opened again
+    assert sequencing.ask(lambda log: log.head()[0]).result(WAIT) == 0
+    sequencing.stop()
+
+
 def test_an_error_that_nobody_foresaw_ends_the_thread_and_shows(world: LogWorld) -> None:
     gated = Gated(world)
     gated.faults = [ZeroDivisionError("a bug")]
