@@ -124,11 +124,12 @@ def count_cosignatures(
 ) -> Witnessed:
     """Verify a head of `origin` and count its witnesses.
 
-    Lines of unknown keys count nothing. Raises as `open_cosigned`: among others if a line of a known key fails.
+    Lines of unknown keys count nothing. Raises as `open_cosigned`: among others if a line of a known key fails, or if
+    the policy accepts some of `log_vkeys` and another of them signed.
     """
     accepted = [vkey for vkey in log_vkeys if policy.accepts_log(vkey)]
     keys = [witness.vkey for witness in policy.witnesses.values()]
-    head = open_cosigned(note, origin=origin, log_vkeys=log_vkeys, witnesses=keys)
+    head = open_cosigned(note, origin=origin, log_vkeys=accepted or log_vkeys, witnesses=keys)
     times = {item.vkey: item.time for item in head.cosignatures}
     return Witnessed(
         checkpoint=head.checkpoint,

@@ -348,6 +348,8 @@ def test_a_log_that_the_policy_does_not_list_is_not_satisfied() -> None:
     raw = sign_checkpoint(HEAD, signer=other) + "".join(LINES.values()).encode()
     vkey = vkey_for(ORIGIN, other.public_key)
     assert count(raw, log=vkey) == (tuple(sorted(NAMES)), False)
+    with pytest.raises(NoteUntrustedError):  # another of the log's keys is listed, and did not sign
+        count_cosignatures(raw, parse_policy(EXAMPLE.encode()), origin=ORIGIN, log_vkeys=[LOG_VKEY, vkey])
     without_logs = "\n".join(line for line in EXAMPLE.split("\n") if not line.startswith("log "))
     assert count(raw, without_logs, log=vkey) == (tuple(sorted(NAMES)), True)
 

@@ -1,5 +1,6 @@
 """Signed requests: the page's example, every header damaged, every covered thing changed."""
 
+import base64
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from logworld import NAME, NOW, issue, signer
 
+import mingzheng.log.reqsign as reqsign
 from mingzheng.keys.alg import Alg
 from mingzheng.log.reqsign import Target, origin_header, parse_signed, sign_request, verify_signed
 from mingzheng.log.servererrors import (
@@ -69,6 +71,19 @@ def test_another_key_or_algorithm_is_a_forgery() -> None:
     named["signature-input"] = named["signature-input"].replace("ecdsa-p256-sha256", "ed25519")
     with pytest.raises(SubmitForgedError):
         verify_signed(parse_signed(named), TARGET, key=P256.public_key)
+
+
+def test_a_good_signature_that_names_another_algorithm_is_a_forgery() -> None:
+    """The key alone says which algorithm; a request that says otherwise is not taken, whoever signed it."""
+    named = _headers()
+    params = named["signature-input"].replace("ed25519", "ecdsa-p256-sha256")
+    base = reqsign._base(
+        TARGET, digest=named["content-digest"], origin=named["log-origin"], params=params.removeprefix("mingzheng=")
+    )
+    signature = base64.b64encode(KEY.sign(base)).decode()
+    signed = parse_signed({**named, "signature-input": params, "signature": f"mingzheng=:{signature}:"})
+    with pytest.raises(SubmitForgedError):
+        verify_signed(signed, TARGET, key=KEY.public_key)
 
 
 @pytest.mark.parametrize("name", ["content-digest", "signature-input", "signature"])
