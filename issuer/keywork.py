@@ -53,11 +53,15 @@ def add_key(workspace: Workspace, role: Role, issuer: int, *, days: tuple[int, i
 def retire_key(workspace: Workspace, kid: Kid, *, now: int) -> KeySpec:
     """Let an issuer's key sign nothing more, from now; what it signed stays as good as it was.
 
+    The log has no event for a submit key: verifiers never see one, and the server reads the trust data.
     Raises OptionError for a kid that is no issuer's key here, KeyStateError if it was retired or stolen before,
     KeyMissingError if it is the issuer's only authority key.
     """
-    key, today = _find(workspace, kid, ISSUER_ROLES), day_of_time(now)
+    key, today = _find(workspace, kid, (*ISSUER_ROLES, Role.SUBMIT)), day_of_time(now)
     last = today if key.retired_on is None else key.retired_on
+    if key.role is Role.SUBMIT:
+        workspace.store_config(_with(workspace.config, replace(key, retired_on=last)))
+        return workspace.config.keys[_place(workspace.config, kid)]
     said = _event(key, KeyEventType.RETIRED, today, by=key)
     if key.good_size is not None or (last != today and _is_said(workspace, said)):
         raise KeyStateError(kid.hex())

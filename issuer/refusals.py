@@ -100,14 +100,14 @@ class DemoNameError(OptionError):
 
 
 class DemoOnlyError(OptionError):
-    """`--as-of` in a real workspace: dates are moved only where the origin's name says so."""
+    """Moved dates or trial seals in a real workspace: they are only where the origin's name says so."""
 
     code: ClassVar[str] = "workspace.demo_only"
 
     def __init__(self) -> None:
         super().__init__(
-            "--as-of 只能用于演示或测试工作区（init --demo）",
-            "--as-of works only in a demo or test workspace (init --demo)",
+            "--as-of 和试用印章只能用于演示或测试工作区（init --demo）",
+            "--as-of and trial seals are for demo and test workspaces only (init --demo)",
         )
 
 
@@ -130,15 +130,15 @@ class UnknownIssuerError(OptionError):
 
 
 class KeyMissingError(RefusalError):
-    """No key of that role for that issuer and day."""
+    """No key of that role for that issuer and day, or on any day."""
 
     code: ClassVar[str] = "workspace.no_key"
     exit_code: ClassVar[int] = EXIT_STORED
 
     def __init__(self, role: str, issuer: int, day: str) -> None:
         super().__init__(
-            f"机构 {issuer} 在 {day} 没有可用的 {role} 密钥",
-            f"issuer {issuer} has no {role} key valid on {day}",
+            f"机构 {issuer} {f'在 {day} ' if day else ''}没有可用的 {role} 密钥",
+            f"issuer {issuer} has no {role} key{f' valid on {day}' if day else ''}",
         )
 
 

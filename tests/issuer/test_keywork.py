@@ -14,7 +14,7 @@ from mingzheng.formats.credential import parse_credential
 from mingzheng.issuer.config import KeySpec
 from mingzheng.issuer.exporting import export_trust, read_status, refresh_status
 from mingzheng.issuer.key_cli import key_group
-from mingzheng.issuer.keywork import add_key, compromise_key, retire_key
+from mingzheng.issuer.keywork import add_key, compromise_key, lost_copies, retire_key
 from mingzheng.issuer.lifecycle import find_serial, perform
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
@@ -136,6 +136,29 @@ def test_a_retired_key_signs_nothing_and_what_it_signed_stays(office: Office) ->
     assert audited(office).exit_code == 0
 
 
+def test_a_submit_key_retires_without_a_word_to_the_log(office: Office) -> None:
+    with office.open() as workspace:
+        old, new = (workspace.add_key(Role.SUBMIT, 1, days=(DAY, DAY + more)).kid for more in (900, 800))
+        assert workspace.newest_signer(Role.SUBMIT, 1).public_key.kid == old
+        retire_key(workspace, old, now=NOW)
+        assert retire_key(workspace, old, now=LATER).retired_on == DAY
+        assert workspace.newest_signer(Role.SUBMIT, 1).public_key.kid == new
+        retire_key(workspace, new, now=NOW)
+        with pytest.raises(KeyMissingError, match=r"has no submit key$"):
+            workspace.newest_signer(Role.SUBMIT, 1)
+    assert events(office) == []
+    assert exported(office)[old].retired_on == DAY
+
+
+def test_an_authority_key_that_is_out_signs_no_event_that_names_it(office: Office) -> None:
+    old = key_of(office, Role.AUTHORITY)
+    with office.open() as workspace:
+        new = add_key(workspace, Role.AUTHORITY, 1, days=DAYS, now=NOW)
+        assert workspace.authority(1, DAY, old.kid).public_key.kid == old.kid
+        retire_key(workspace, old.kid, now=NOW)
+        assert workspace.authority(1, DAY, old.kid).public_key.kid == new.kid
+
+
 # --- stolen
 
 
@@ -163,6 +186,16 @@ def test_a_stolen_key_signs_nothing_and_its_last_good_size_goes_out(office: Offi
     with office.open() as workspace:
         assert read_status(workspace, 1) is not None
     assert office.fsck().clean
+
+
+def test_only_copies_under_the_stolen_key_are_to_be_issued_again(office: Office) -> None:
+    old = key_of(office, Role.CREDENTIAL)
+    office.issue([person(1)])
+    with office.open() as workspace:
+        add_key(workspace, Role.CREDENTIAL, 1, days=DAYS, now=NOW)
+    office.issue([person(2)])
+    with office.open() as workspace:
+        assert lost_copies(workspace, compromise_key(workspace, old.kid, good_size=0, now=NOW)) == (0,)
 
 
 def test_a_size_above_the_log_is_refused(office: Office) -> None:

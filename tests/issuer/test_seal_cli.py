@@ -245,6 +245,12 @@ def test_a_certificate_that_ran_out_or_would_replace_another_is_refused(office: 
     days = ("--valid-from", "2030-01-01", "--valid-until", "2029-01-01")
     backwards = run("request", *PLACE_PDF, *days, "--out", "x.csr")
     assert isinstance(backwards.exception, SealOptionError)
+    good("request", *PLACE_PDF, "--out", "next.csr")
+    good("install", *PLACE_PDF, "--certificate", put("next.cer", ca.answer(Path("next.csr"))))
+    with office.open() as workspace:
+        first, second = workspace.config.sealing.seals
+    assert first == before
+    assert second.certificate not in (None, before.certificate)
 
 
 def test_a_trial_says_which_kind_lacks_a_body(office: Office) -> None:
