@@ -38,6 +38,7 @@ EXIT_NOTHING: Final = 1
 EXIT_IO: Final = 4
 STDIN: Final = "-"
 FEW: Final = 3  # rows whose reports are all written out
+_LANG: Final = click.option("--lang", type=click.Choice(["zh", "en"]), help="Language; by default the locale's. 语言。")
 
 
 def _day(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
@@ -84,7 +85,7 @@ def _fingerprint(ctx: click.Context, param: click.Parameter, text: str | None) -
 @click.option(
     "--expect-specialty", metavar="CODE", help="The specialty that must run: number, code or name. 必须有效的专业。"
 )
-@click.option("--lang", type=click.Choice(["zh", "en"]), help="Language; by default the locale's. 语言。")
+@_LANG
 @click.option(
     "--jobs", type=click.IntRange(1, 256), metavar="N", help="Reading processes; by default one a core. 并行进程数。"
 )
@@ -109,8 +110,8 @@ def verify(
 ) -> None:
     """Check certificates offline. 离线核验证书。
 
-    PATH is a PDF, PNG, JPEG or text file, a directory, or - for standard input (QR texts, one a line, or a file).
-    PATH 可以是 PDF、PNG、JPEG 或文本文件、目录，或 -（标准输入：每行一个码，或一个文件）。
+    PATH is a PDF, OFD, PNG, JPEG or text file, a directory, or - for standard input (QR texts, one a line, or a file).
+    PATH 可以是 PDF、OFD、PNG、JPEG 或文本文件、目录，或 -（标准输入：每行一个码，或一个文件）。
 
     Several rows begin with a line for each; of more than three, those that pass are shown in full with --full only.
     有多份时先逐份列一行；超过三份时，通过的只在加 --full 时列全文。
@@ -283,8 +284,9 @@ def _lines(data: bytes) -> list[str] | None:
 
 @click.command("inspect")
 @click.argument("path", type=click.Path(path_type=Path, allow_dash=True))
+@_LANG
 @click.option("--json", "as_json", is_flag=True, help="One JSON object. 输出 JSON。")
-def inspect(path: Path, as_json: bool) -> None:
+def inspect(path: Path, lang: Lang | None, as_json: bool) -> None:
     """Show what a file or a code contains; nothing is trusted. 查看文件或码的内容，不作信任判断。
 
     \b
@@ -293,7 +295,7 @@ def inspect(path: Path, as_json: bool) -> None:
 
     Exit status: 0 a credential was found, 1 none. 退出码：0 有证书数据，1 没有。
     """
-    from mingzheng.verifier.inspection import flatten, holds_credential
+    from mingzheng.verifier.inspection import flatten, holds_credential, label
 
     found = inspect_file(_read(path), str(path), files=LIMITS_DEFAULT)
     if as_json:
@@ -301,5 +303,5 @@ def inspect(path: Path, as_json: bool) -> None:
     else:
         click.echo("以下内容未经任何核验 (nothing below was verified)", err=True)
         for name, value in flatten(found):
-            click.echo(f"{name}: {printable(value)}")
+            click.echo(f"{label(name, lang or _locale())}: {printable(value)}")
     click.get_current_context().exit(0 if holds_credential(found) else EXIT_NOTHING)

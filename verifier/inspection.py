@@ -1,7 +1,7 @@
 """What a file or a code contains, with nothing trusted: for people who want to look inside.
 
-Source: docs/spec/credential.md, receipt.md, qr.md. No key is looked up and no signature checked; every
-answer says so.
+Source: docs/spec/credential.md, receipt.md, qr.md. No key is looked up and no signature of a credential or receipt
+checked; of seals the file says whose they are, and nobody was asked whether they may be there. Every answer says so.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from mingzheng.formats.candidate import Candidate, Extracted, Source
+from mingzheng.formats.candidate import Candidate, Extracted, SealFacts, Source
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.claims import Claims, parse_claims
 from mingzheng.formats.credential import parse_credential
@@ -17,13 +17,74 @@ from mingzheng.formats.errors import FormatError, NotOurFormatError
 from mingzheng.formats.qrtext import is_prefix, parse_qr_text
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.note import parse_note
+from mingzheng.keys.x509 import parse_certificate
 from mingzheng.log.checkpoint import parse_checkpoint
 from mingzheng.log.errors import LogError
 from mingzheng.log.receipt import parse_compact_receipt, parse_tlog_proof
-from mingzheng.verifier.report import Json
+from mingzheng.verifier.messages import Lang
+from mingzheng.verifier.report import Json, seal_to_json
 
 SCHEMA_VERSION: Final = 1
 UNTRUSTED: Final = "nothing here was verified"
+_LABELS: Final = {
+    "": "",
+    "schema_version": "格式版本",
+    "file": "文件",
+    "kind": "种类",
+    "trusted": "可信",
+    "remark": "说明",
+    "items": "内容",
+    "receipts": "完整回执",
+    "seals": "印章",
+    "problems": "问题",
+    "source": "来源",
+    "page": "页",
+    "where": "位置",
+    "prefix": "网址前缀",
+    "error": "错误码",
+    "lookalike": "仿冒",
+    "url": "网址",
+    "credential": "凭证",
+    "bytes": "字节",
+    "alg": "算法",
+    "kid": "密钥编号",
+    "identity": "标识",
+    "receipt": "回执",
+    "origin": "日志",
+    "block": "区段",
+    "index": "条目",
+    "size": "日志条数",
+    "claims": "签名字段",
+    "name": "名称",
+    "claims.name": "姓名",
+    "sex": "性别",
+    "birth": "出生日期",
+    "jurisdiction": "地区",
+    "registration_no": "注册编号",
+    "specialties": "注册专业",
+    "number": "编号",
+    "first_day": "起",
+    "last_day": "止",
+    "certificate_issued_on": "签发日期",
+    "employer": "聘用企业",
+    "registered_until": "注册有效期至",
+    "copy": "类型",
+    "purpose": "用途",
+    "issuing_body": "发证机关",
+    "sealing_body": "盖章机关",
+    "serial": "序号",
+    "image_digest": "图像摘要",
+    "template": "版式",
+    "copy_issued_on": "本份签发日",
+    "usage_until": "使用时限",
+    "place": "位置",
+    "form": "形式",
+    "certificate_sha256": "证书摘要",
+    "signer": "盖章证书",
+    "signed_at": "时间",
+    "timestamped": "有时间戳",
+    "faults": "不成立之处",
+}
 
 
 def inspect_extracted(extracted: Extracted, file: str) -> dict[str, Json]:
@@ -37,6 +98,7 @@ def inspect_extracted(extracted: Extracted, file: str) -> dict[str, Json]:
         "remark": UNTRUSTED,
         "items": items,
         "receipts": [_full_receipt(data) for data in extracted.facts.full_receipts],
+        "seals": [seal_to_json(seal) | {"signer": _signer(seal)} for seal in extracted.facts.seals],
         "problems": [code for code, _detail in extracted.problems],
     }
 
@@ -57,6 +119,26 @@ def flatten(value: Json, name: str = "") -> Iterator[tuple[str, str]]:
             yield from flatten(item, f"{name}[{number}]")
     elif value is not None:
         yield name, str(value)
+
+
+def label(name: str, lang: Lang) -> str:
+    """The name of a leaf for people; in English it is the JSON's own."""
+    if lang == "en":
+        return name
+    words, above = [], ""
+    for part in name.split("."):
+        word, bracket, place = part.partition("[")
+        words.append(_LABELS.get(f"{above}.{word}", _LABELS[word]) + bracket + place)
+        above = word
+    return ".".join(words)
+
+
+def _signer(seal: SealFacts) -> Json:
+    """The subject of the certificate, if that can be read."""
+    try:
+        return parse_certificate(seal.certificate).subject_text
+    except KeysError:
+        return None
 
 
 def _candidate(candidate: Candidate) -> Json:

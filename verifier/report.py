@@ -80,7 +80,7 @@ def report_to_json(report: Report) -> dict[str, Json]:
         "judged_on": format_day(ctx.day),
         "findings": [_finding(item, ctx) for item in report.findings],
         "page_compared": report.compared,
-        "seals": [_seal(seal) for seal in report.seals],
+        "seals": [seal_to_json(seal) for seal in report.seals],
         "credential": None if report.subject is None else _credential(report, report.subject),
         "trust": _trust(report),
     }
@@ -140,7 +140,7 @@ def _credential(report: Report, subject: Subject) -> Json:
     }
 
 
-def _seal(seal: SealFacts) -> Json:
+def seal_to_json(seal: SealFacts) -> dict[str, Json]:
     """A seal as its file shows it; what it is worth is in the findings."""
     return {
         "place": seal.place,

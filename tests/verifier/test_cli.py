@@ -203,6 +203,8 @@ def test_inspect_shows_everything_and_trusts_nothing(place: Place) -> None:
     found = json.loads(CliRunner().invoke(inspect, [picture, "--json"]).stdout)
     assert found["trusted"] is False
     assert found["items"][0]["credential"]["claims"]["serial"] == 0
+    assert "签名字段.姓名: 张三丰" in CliRunner().invoke(inspect, [picture, "--lang", "zh"]).stdout
+    assert "claims.name: 张三丰" in CliRunner().invoke(inspect, [picture, "--lang", "en"]).stdout
     alien = place.file("alien.txt", "https://a.example/v")
     assert CliRunner().invoke(inspect, [alien]).exit_code == 1
 
