@@ -72,6 +72,8 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
+        if isinstance(command, click.Group):
+            show_first_lines(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -114,6 +116,12 @@ def cli(ctx: click.Context, verbose: int, quiet: bool) -> None:
     name = ctx.invoked_subcommand or ""
     if (command := cli.get_command(ctx, name)) is not None:
         ctx.default_map = {name: defaults_for(command, settings)}
+
+
+def show_first_lines(group: click.Group) -> None:
+    """Let `--help` of a group list its commands in both languages: click alone stops at the first sentence."""
+    for command in group.commands.values():
+        command.short_help = " ".join((command.help or "").partition("\n\n")[0].split())
 
 
 def _log_to_stderr(level: int) -> None:

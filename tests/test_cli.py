@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -461,6 +462,17 @@ def test_module_runs_as_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "mingzheng", "nothing"], capture_output=True, check=False, timeout=60)
     assert done.returncode == 2
     assert "mingzheng --help" in done.stderr.decode("utf-8")
+
+
+@pytest.mark.parametrize("group", ["log", "seal", "key", "trust", "witness", "rules", "issuer"])
+def test_groups_list_their_commands_in_both_languages(run: Run, group: str) -> None:
+    shown = run(group, "--help")[1].partition("Commands:")[2]
+    command = cli.get_command(click.Context(cli), group)
+    assert isinstance(command, click.Group)
+    for name in command.commands:
+        row = re.search(rf"^  {name} .*\n(?:    .*\n)*", shown, re.MULTILINE)
+        assert row is not None
+        assert re.search("[\u4e00-\u9fff]", row[0]), name
 
 
 def test_help_loads_no_room() -> None:
