@@ -17,7 +17,6 @@ photographed with 12 million pixels; the peer decodes and calls pyzbar. Folder: 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import json
@@ -28,15 +27,15 @@ import resource
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ET
-import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageFilter
 
+import benchmarks.ofdpeer as ofdpeer
 from benchmarks.office import Office
 from benchmarks.peer import Peer, peers_python
 from benchmarks.rounds import Timed, Work, rounds_of, table
@@ -46,14 +45,11 @@ from mingzheng.formats.limits import LIMITS_DEFAULT, OFD_LIMITS
 from mingzheng.formats.ofd.document import read_ofd
 from mingzheng.formats.ofd.integrity import check_ofd
 from mingzheng.formats.ofd.package import read_package
-from mingzheng.formats.ofd.ses import parse_signature
 from mingzheng.formats.pdf.integrity import check_pdf
 from mingzheng.formats.pdf.lean import Checked
 from mingzheng.formats.pdf.raster import open_sheet
 from mingzheng.formats.qrtext import to_digits
 from mingzheng.formats.sniff import FileKind
-from mingzheng.keys.sm3 import sm3
-from mingzheng.keys.x509 import parse_certificate
 from mingzheng.verifier.bulk import Bulk, FileJudge, Upload
 from mingzheng.verifier.confine import processors
 from mingzheng.verifier.context import VerifyContext
@@ -171,27 +167,6 @@ class Ofd:
         (report,) = self.bench.rows(self.data, extract(self.data, limits=LIMITS_DEFAULT), "bench.ofd")
         assert report.verdict == "VALID", report.verdict
 
-    def floor(self) -> None:
-        """Unzip, parse every XML, SM3 of every file; nothing is checked."""
-        with zipfile.ZipFile(io.BytesIO(self.data)) as archive:
-            for name in archive.namelist():
-                body = archive.read(name)
-                sm3(body)
-                if name.endswith(".xml"):
-                    ET.fromstring(body)  # our own file
-
-    def job(self) -> dict[str, str]:
-        """What the peer is told: the file, the outer signature and its key."""
-        package = read_package(self.data, limits=OFD_LIMITS)
-        name = next(name for name in package.files if name.endswith("SignedValue.dat"))
-        signed = parse_signature(package.files[name])
-        return {
-            "file": base64.b64encode(self.data).decode(),
-            "public": parse_certificate(signed.certificate).spki[-64:].hex(),
-            "message": signed.signed.hex(),
-            "signature": signed.signature.hex(),
-        }
-
 
 class Photo:
     """A printed page photographed: turned, a little out of focus, with noise, on a desk."""
@@ -264,14 +239,14 @@ def ofd_tables(ofd: Ofd, rounds: int) -> dict[str, object]:
     """The seals alone and the whole verification beside the peer and the floor."""
     contestants = {"seals": ofd.checked, "page_not_compared": ofd.attachment, "page_compared": ofd.compared}
     contestants["page_compared_drawn"] = ofd.drawn
-    contestants["unzip_parse_sm3"] = ofd.floor
+    contestants["unzip_parse_sm3"] = partial(ofdpeer.floor, ofd.data)
     rows = {name: Timed(work) for name, work in contestants.items()}
     names = ("seals", "page_not_compared", "page_compared", "page_compared_drawn")
     spent = rounds_of(rows, rounds)
     result: dict[str, object] = {"bytes": len(ofd.data)}
     result |= {f"{name}_and_floor": table(spent, name, ["unzip_parse_sm3"]) for name in names}
     if python := peers_python():
-        peer = Peer(python, "ofd_gmssl.py", ofd.job())
+        peer = Peer(python, "ofd_gmssl.py", ofdpeer.job(ofd.data))
         spent = rounds_of({**rows, "gmssl": peer.ask}, min(rounds, 5))
         peer.close()
         result |= {f"{name}_and_gmssl": table(spent, name, ["gmssl"]) for name in names}
