@@ -88,6 +88,15 @@ def test_bytes_that_are_no_progress_are_refused(data: bytes) -> None:
         parse_progress(data)
 
 
+def test_a_body_under_another_checksum_is_refused() -> None:
+    """A whole body of this program, but not the one that the checksum was made for."""
+    start = len(MAGIC) + 32
+    mine, other = format_progress(_progress()), format_progress(_progress(position=6))
+    assert parse_progress(other).position == 6
+    with pytest.raises(ProgressError):
+        parse_progress(mine[:start] + other[start:])
+
+
 def test_bytes_behind_the_end_are_refused() -> None:
     body = zlib.compress(b"{}") + b"x"
     with pytest.raises(ProgressError):

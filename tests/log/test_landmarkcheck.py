@@ -73,6 +73,9 @@ CHEATS = {
     "another log beside": lambda body: replace(
         landmark_entry(body), origins=(OriginHead(5, 0, Hash(bytes(32))), body.head)
     ),
+    "another log behind": lambda body: replace(
+        landmark_entry(body), origins=(body.head, OriginHead(9, 0, Hash(bytes(32))))
+    ),
 }
 
 
@@ -103,3 +106,17 @@ def test_an_alarm_stays_across_runs_and_each_list_is_drawn_once(
     second = audited(world, state)
     assert [(alarm.code, alarm.index) for alarm in second.alarms] == [(CODE, index), (CODE, later)]
     assert [alarm.index for alarm in audited(world, state).alarms] == [index, later]
+
+
+def test_a_false_list_is_an_alarm_before_what_stands_behind_it_is_kept(
+    world: LogWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The progress is written after every round: what it says was judged, was."""
+    monkeypatch.setattr(monitor, "SAVE_EVERY", 1)
+    log = grown(world)
+    index = logged(world, log, _phantom(landmark_body(log, now=world.now)))
+    world.submit(log, issue(100))
+    state = tmp_path / "audit.json"
+    assert [alarm.index for alarm in audited(world, state).alarms] == [index]
+    again = audited(world, state)
+    assert ([alarm.index for alarm in again.alarms], again.resumed_from) == ([index], log.head()[0])
