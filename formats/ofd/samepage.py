@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mingzheng.formats.ofd.errors import OfdDocumentError
 from mingzheng.formats.ofd.ses import parse_signature
 from mingzheng.formats.ofd.signedinfo import OfdStamp, read_signed_info
 
@@ -45,6 +46,22 @@ _REST: Final = re.compile(
     rb"(?:<ofd:CustomTags>/Doc_0/Tags/CustomTags\.xml</ofd:CustomTags>)?"
     rb"(?:<ofd:Attachments>/Doc_0/Attachs/Attachments\.xml</ofd:Attachments>)?</ofd:Document>"
 )
+_NAMED: Final = rb'="[^<>"&]*+"'
+_SIGNATURE: Final = re.compile(
+    rb'<\?xml version="1\.0" encoding="UTF-8"\?>\n'
+    rb'<ofd:Signature xmlns:ofd="http://www\.ofdspec\.org/2016"><ofd:SignedInfo>'
+    rb"<ofd:Provider(?: (?:ProviderName|Version|Company)" + _NAMED + rb")*+/>"
+    rb"<ofd:SignatureMethod>[0-9.]*+</ofd:SignatureMethod>"
+    rb"<ofd:SignatureDateTime>[0-9TZ:.+ -]*+</ofd:SignatureDateTime>"
+    rb"<ofd:References CheckMethod" + _NAMED + rb">"
+    rb"(?:<ofd:Reference FileRef" + _NAMED + rb"><ofd:CheckValue>[0-9A-Za-z+/=]*+</ofd:CheckValue></ofd:Reference>)*+"
+    rb"</ofd:References>"
+    rb"(?:<ofd:StampAnnot(?: (?:ID|PageRef|Boundary|Clip)" + _NAMED + rb")*+/>)*+"
+    rb"<ofd:Seal><ofd:BaseLoc>[^<>&]*+</ofd:BaseLoc></ofd:Seal></ofd:SignedInfo>"
+    rb"<ofd:SignedValue>[^<>&]*+</ofd:SignedValue></ofd:Signature>"
+)
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+_CHUNKS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"pHYs", b"tEXt", b"tIME", b"sBIT"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +87,28 @@ def shows_the_same(file: OfdFile, made: PageFiles) -> bool:
 
 
 def stamps_of(file: OfdFile, *, limits: OfdLimits) -> Iterator[Stamped]:
-    """Every stamp of every seal; raises FormatError where a signature is no seal's."""
+    """Every stamp of every seal.
+
+    Raises FormatError where a signature is no seal's, where some reader may find further stamps in its description,
+    and where a picture holds what some readers show in other colours, or after a while.
+    """
     for signature in file.bodies[0].signatures:
         info = read_signed_info(file.package, signature.file or "", limits=limits)
         picture = parse_signature(file.package.files[info.value_file]).seal.info.picture
+        if _SIGNATURE.fullmatch(info.raw) is None:
+            raise OfdDocumentError("a seal's description of another shape than ours")
+        if not _is_plain(picture):
+            raise OfdDocumentError("a seal's picture that is no plain PNG")
         for stamp in info.stamps:
             yield Stamped(stamp=stamp, picture=picture)
+
+
+def _is_plain(picture: bytes) -> bool:
+    """A PNG with no frames, profiles or curves of its own (PNG, 3rd edition, clause 11)."""
+    place, kind = len(_PNG), b""
+    while kind != b"IEND" and place + 8 <= len(picture):
+        kind = picture[place + 4 : place + 8]
+        if kind not in _CHUNKS:
+            return False
+        place += 12 + int.from_bytes(picture[place : place + 4])
+    return picture.startswith(_PNG) and kind == b"IEND" and place == len(picture)

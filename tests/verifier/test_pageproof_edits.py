@@ -8,11 +8,13 @@ import dataclasses
 import io
 import random
 import re
+import struct
 import zlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+import ofdoffice
 import pagepress
 import pytest
 import sealpress
@@ -25,8 +27,9 @@ from PIL import Image
 
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.limits import LIMITS_DEFAULT, OFD_LIMITS
+from mingzheng.formats.ofd import seal as ofd_seal
 from mingzheng.formats.ofd.package import read_package
-from mingzheng.formats.page import Rect, seal_slots, without_slots
+from mingzheng.formats.page import Rect, SealShape, seal_slots, without_slots
 from mingzheng.formats.pdf.compose import page_objects
 from mingzheng.formats.pdf.objects import PdfObjects, stream
 from mingzheng.formats.pdf.revise import PdfFile
@@ -198,6 +201,12 @@ def attached(bodies: list[bytes], old: bytes, new: bytes) -> None:
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_another_way_to_the_page_is_proved_no_more(name: str) -> None:
     assert not is_proved(everyday(), rebuilt(ELSEWHERE[name]))
+
+
+def test_a_file_of_another_head_or_saved_again_is_not_ours() -> None:
+    file = Sealed(bare())
+    assert not is_proved(everyday(), bare().replace(b"%PDF-1.7", b"%PDF-1.4", 1))
+    assert not is_proved(everyday(), file.save({file.info: file.body(file.info)}))
 
 
 def test_objects_in_another_order_are_not_ours() -> None:
@@ -474,3 +483,70 @@ def test_a_further_file_in_an_ofd_is_proved_no_more() -> None:
     files = dict(read_package(pagepress.ofd(made.page), limits=OFD_LIMITS).files)
     for name in ("Doc_0/Annots/Annotations.xml", "Doc_1/Document.xml", "Doc_0/Res/x.png", "x", "Doc_0/Attachs/x.bin"):
         assert not is_proved(made, pack({**files, name: DRAW}), FileKind.OFD)
+
+
+# Seals of an OFD
+
+
+def ofd_sealed(picture: bytes) -> bytes:
+    """The page as OFD with a good seal of this picture."""
+    made = everyday()
+    (slot,) = seal_slots(made.page)
+    design = dataclasses.replace(ofdoffice.design(slot.body, SealShape.CIRCLE), picture=picture)
+    return ofd_seal.seal_ofd(
+        ofdoffice.composed(without_slots(made.page), seals=1),
+        seal=ofd_seal.make_seal(design, maker=ofdoffice.seal_key("maker")),
+        key=ofdoffice.seal_key(slot.body),
+        placements=[ofdoffice.place(slot)],
+        at=ofdoffice.AT,
+    )
+
+
+def with_chunk(picture: bytes, kind: bytes, body: bytes) -> bytes:
+    """A PNG with a further chunk behind its header."""
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return picture[:33] + chunk + picture[33:]
+
+
+@pytest.mark.parametrize(
+    ("picture", "proved"),
+    [
+        (png("RGBA", (210, 14, 22, 90)), True),
+        (with_chunk(png("RGBA", (210, 14, 22, 90)), b"pHYs", bytes(9)), True),
+        (with_chunk(png("RGBA", (210, 14, 22, 90)), b"acTL", struct.pack(">II", 2, 0)), False),
+        (with_chunk(png("RGBA", (210, 14, 22, 90)), b"gAMA", struct.pack(">I", 1)), False),
+        (png("RGBA", (210, 14, 22, 90)) + b"\0", False),
+        (red_code(), False),
+        (png("RGBA", (0, 0, 0, 255)), False),
+    ],
+)
+def test_a_seal_of_an_ofd_is_a_plain_red_picture(picture: bytes, proved: bool) -> None:
+    """Browsers play further frames and obey gamma and profiles; others show the first frame as it is."""
+    assert is_proved(everyday(), ofd_sealed(picture), FileKind.OFD) == proved
+
+
+STAMP = '<ofd:StampAnnot ID="9" PageRef="1" Boundary="0 0 200 200"/>'
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("</ofd:SignedInfo>", "</ofd:SignedInfo>" + STAMP),
+        ("</ofd:References>", f"{STAMP}</ofd:References>"),
+        ("<ofd:Seal>", STAMP.replace("ofd:", "x:").replace("ID=", 'xmlns:x="urn:x" ID=') + "<ofd:Seal>"),
+        (" Boundary=", ' xmlns:x="urn:x" x:Boundary="0 0 200 200" Boundary='),
+        ("<ofd:Seal>", "<!-- --><ofd:Seal>"),
+    ],
+)
+def test_a_stamp_that_some_readers_find_is_proved_no_more(old: str, new: str) -> None:
+    write = ofd_seal._signature_xml
+
+    def other(*args: Any, **more: Any) -> bytes:
+        text = write(*args, **more)
+        assert old.encode() in text
+        return text.replace(old.encode(), new.encode(), 1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ofd_seal, "_signature_xml", other)
+        data = ofd_sealed(png("RGBA", (210, 14, 22, 90)))
+    assert not is_proved(everyday(), data, FileKind.OFD)
