@@ -235,6 +235,8 @@ def test_a_certificate_that_ran_out_or_would_replace_another_is_refused(office: 
     result = run("install", *PLACE_PDF, *files)
     assert isinstance(result.exception, SealOptionError)
     assert "no day in common" in str(result.exception)
+    foreign = put("f.cer", ca.certify(ca.maker_private.spki, "foreign"))
+    assert "not of this seal's key" in str(run("install", *PLACE_PDF, "--certificate", foreign, *files[2:]).exception)
     assert spec_of(office, "pdf").certificate is None
     good("install", *PLACE_PDF, "--certificate", put("c.cer", key))
     before = spec_of(office, "pdf")

@@ -174,6 +174,8 @@ def test_a_head_that_no_longer_meets_the_policy_is_not_used(scene: Scene) -> Non
         assert cosigned_head(workspace, narrowed) is None
         (workspace.root / "cosigned/sizes.json").write_bytes(b"[]")
         assert cosign_head(workspace, narrowed).witnessed.satisfied
+        assert cosigned_head(workspace, narrowed) is not None
+        assert cosigned_head(workspace, policy) is None  # one cosignature, where the policy asks for two
 
 
 BAD_POLICIES = {
