@@ -105,8 +105,7 @@ def open_credential(unverified: UnverifiedCredential, key: KeyRecord) -> Credent
     or not of role `credential`: the caller looked up wrongly). Order: algorithm, signature,
     version, claims.
     """
-    if key.role is not Role.CREDENTIAL or key.kid != unverified.kid:
-        raise CredentialKeyError("the key record is not the credential key of this kid")
+    _check_key(unverified, key)
     if unverified.alg != key.public_key.alg:
         raise CredentialForgedError("algorithm in the header is not the key's")
     try:
@@ -117,13 +116,7 @@ def open_credential(unverified: UnverifiedCredential, key: KeyRecord) -> Credent
         claims = read_claims(unverified.payload)
     except (CborError, ClaimsError) as error:
         raise CredentialForgedError(f"signed claims are malformed: {error.detail}") from error
-    return Credential(
-        claims=claims,
-        kid=unverified.kid,
-        key=key,
-        identity=unverified.identity,
-        receipt=unverified.receipt,
-    )
+    return _credential(unverified, key, claims)
 
 
 def open_logged_credential(
@@ -135,8 +128,7 @@ def open_logged_credential(
     identity, which covers every signed byte. Nothing else is left out: the header's algorithm is the key's, the claims
     are strictly read. Raises CredentialKeyError as `open_credential`.
     """
-    if key.role is not Role.CREDENTIAL or key.kid != unverified.kid:
-        raise CredentialKeyError("the key record is not the credential key of this kid")
+    _check_key(unverified, key)
     if unverified.alg != key.public_key.alg:
         return None
     try:
@@ -145,13 +137,7 @@ def open_logged_credential(
         return None
     if not is_logged(claims):
         return None
-    return Credential(
-        claims=claims,
-        kid=unverified.kid,
-        key=key,
-        identity=unverified.identity,
-        receipt=unverified.receipt,
-    )
+    return _credential(unverified, key, claims)
 
 
 def sign_credential(claims: Claims, signer: Signer) -> CredentialBytes:
@@ -185,6 +171,21 @@ def attach_receipt(credential: bytes, receipt: bytes | None) -> CredentialBytes:
 def detach_receipt(credential: bytes) -> tuple[CredentialBytes, bytes | None]:
     """The credential without its receipt, and the receipt."""
     return attach_receipt(credential, None), parse_credential(credential).receipt
+
+
+def _check_key(unverified: UnverifiedCredential, key: KeyRecord) -> None:
+    if key.role is not Role.CREDENTIAL or key.kid != unverified.kid:
+        raise CredentialKeyError("the key record is not the credential key of this kid")
+
+
+def _credential(unverified: UnverifiedCredential, key: KeyRecord, claims: Claims) -> Credential:
+    return Credential(
+        claims=claims,
+        kid=unverified.kid,
+        key=key,
+        identity=unverified.identity,
+        receipt=unverified.receipt,
+    )
 
 
 def _receipt_of(parts: cose.Sign1) -> bytes | None:
