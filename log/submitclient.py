@@ -313,10 +313,16 @@ def _read(answer: Answer) -> dict[str, Json]:
         raise AnswerUntrueError("the answer is no JSON object")
     if answer.status == 200:
         return told
-    reason, detail, position = told.get("reason"), str(told.get("detail", ""))[:200], told.get("position")
+    reason, detail, position = told.get("reason"), _plain(told.get("detail"), 200), told.get("position")
     if answer.status == 422 and isinstance(reason, str) and isinstance(position, int):
-        raise SubmissionError(position, reason[:80], detail)
-    raise ServerRefusedError(answer.status, str(told.get("code", ""))[:80], detail)
+        raise SubmissionError(position, _plain(reason, 80), detail)
+    raise ServerRefusedError(answer.status, _plain(told.get("code"), 80), detail)
+
+
+def _plain(value: Json, cap: int) -> str:
+    """The server's words as they may stand on a terminal."""
+    text = value if isinstance(value, str) else ""
+    return "".join(char if char.isprintable() else "?" for char in text[:cap])
 
 
 def _number(value: Json) -> int:

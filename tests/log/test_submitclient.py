@@ -135,6 +135,17 @@ def test_a_refusal_names_the_place_in_the_whole_call(node: Served) -> None:
         assert (refused.value.status, refused.value.reason) == (403, "submit.unknown_key")
 
 
+@pytest.mark.parametrize("status", [403, 422])
+def test_a_refusal_s_words_are_cut_and_cannot_move_the_cursor(node: Served, status: int) -> None:
+    told = {"code": "c\x1b[2J", "reason": "r\x1b", "detail": "\x1b]0;t\x07\n" + "d" * 999, "position": 0}
+    wire = Wire(node)
+    wire.change = lambda answer: replace(answer, status=status, body=json.dumps(told).encode())
+    with _remote(node, wire) as log, pytest.raises((SubmissionError, ServerRefusedError)) as caught:
+        log.submit(keyed([issue(0)]), now=0)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
 def _told(change: Callable[[Any], object]) -> Callable[[Answer], Answer]:
     def changed(answer: Answer) -> Answer:
         value = json.loads(answer.body)
@@ -193,7 +204,14 @@ def test_a_receipt_of_another_log_or_key_is_untrue(node: Served) -> None:
 def test_counters_must_be_what_they_say(node: Served) -> None:
     wire = Wire(node)
     with _remote(node, wire) as log:
-        for change in (lambda value: {}, lambda value: value.update(next_act="1"), lambda value: value.update(more=1)):
+        for change in (
+            lambda value: {},
+            lambda value: value.update(next_act="1"),
+            lambda value: value.update(next_act=True),
+            lambda value: value.update(next_serial=-1),
+            lambda value: value.update(next_serial=2**63),
+            lambda value: value.update(more=1),
+        ):
             wire.change = _told(change)
             with pytest.raises(AnswerUntrueError):
                 log.issuer_row(1)
