@@ -50,6 +50,7 @@ from mingzheng.log.receipt import (
 from mingzheng.log.refusal import (
     ClockBackwardsError,
     ClockJumpError,
+    DiskDisagreesError,
     IndexNotLoggedError,
     LogExistsError,
     RoundTooLargeError,
@@ -388,6 +389,17 @@ def test_another_identity_is_refused(world: LogWorld, what: str) -> None:
     with pytest.raises(WrongIdentityError) as caught:
         world.open(identity=WRONG[what])
     assert caught.value.what == what
+
+
+def test_a_note_of_another_head_than_the_rows_is_not_stored(world: LogWorld) -> None:
+    log = world.create()
+    world.submit(log, issue(0))
+    state = log._db()
+    head = state.head()
+    for other in (replace(head, size=4), replace(head, root=EMPTY_ROOT)):
+        with pytest.raises(DiskDisagreesError):
+            state.store_note(b"note", other)
+    assert state.head() == head
 
 
 def test_opening_again_changes_nothing(world: LogWorld) -> None:

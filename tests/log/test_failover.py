@@ -350,12 +350,30 @@ def test_a_directory_has_one_writer_too(tmp_path: Path) -> None:
     assert world.fsck().faults == ()
 
 
+def _switch_off(conninfo: str, name: str) -> None:
+    """Change a setting of a server; it is read by whoever connects a little later."""
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for other in ("fsync", "full_page_writes"):
+            value = sql.SQL("off" if other == name else "on")
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(other), value))
+        connection.execute("SELECT pg_reload_conf()")
+    for _attempt in range(1_000):
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            found = [connection.execute(f"SHOW {other}").fetchone() for other in ("fsync", "full_page_writes")]
+        if found == [("off",) if other == name else ("on",) for other in ("fsync", "full_page_writes")]:
+            return
+    raise AssertionError(f"{name} stays on")
+
+
 @pytest.mark.postgres
-def test_a_standby_that_was_promoted_is_doubted_at_once() -> None:
+def test_a_promoted_standby_is_doubted_at_once_and_an_unsafe_server_refused() -> None:
     """Its first checkpoint, from which on its control file names the new timeline, is minutes away."""
     import psycopg
 
-    from mingzheng.log.postgres import PostgresState
+    from mingzheng.log.postgres import PostgresState, StateUnsafeError
 
     server = cloudservers.postgres()
     state = PostgresState(server.conninfo, "promoted")
@@ -371,5 +389,10 @@ def test_a_standby_that_was_promoted_is_doubted_at_once() -> None:
         copy.vouch()
         assert copy.doubt() is None
         copy.close()
+        for name in ("full_page_writes", "fsync"):
+            _switch_off(other.conninfo, name)
+            with pytest.raises(StateUnsafeError, match=name):
+                copy.open()
+            copy.close()
     assert state.doubt() is None
     state.close()

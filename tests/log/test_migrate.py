@@ -127,6 +127,13 @@ def test_a_moved_log_goes_on_where_it_was(move: Move) -> None:
     assert move.new.fsck().faults == ()
 
 
+def test_a_moved_log_publishes_nothing_more(move: Move) -> None:
+    move.move()
+    (move.old.public / "checkpoint").unlink()
+    assert isinstance(move.old.open().read_only, LogMovedError)
+    assert not (move.old.public / "checkpoint").exists()
+
+
 def test_moving_twice_is_moving_once(move: Move) -> None:
     first = move.move()
     note = move.new.published()
