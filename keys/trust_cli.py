@@ -297,7 +297,8 @@ def _tell_published(done: Published, as_json: bool) -> None:
         "timestamp": done.timestamp_version,
         "expires": format_expires(done.expires),
     }
-    click.echo(json.dumps(shown) if as_json else "  ".join(f"{name} {value}" for name, value in shown.items()))
+    words = zip(("根", "发布清单", "快照", "时间戳", "有效至"), shown.items(), strict=True)
+    click.echo(json.dumps(shown) if as_json else "  ".join(f"{zh} {name} {value}" for zh, (name, value) in words))
 
 
 def _read(path: Path) -> bytes:

@@ -126,7 +126,7 @@ def test_a_ceremony_a_publication_and_a_verifier(desk: Desk) -> None:
     shown = desk.run("show", desk.path("store")).stdout
     assert "经 TUF" in shown
     assert body.fingerprint in shown
-    assert "timestamp 2" in desk.publish().stdout
+    assert "时间戳 timestamp 2" in desk.publish().stdout
 
 
 def test_the_first_root_as_a_file(desk: Desk, begun: Path) -> None:
