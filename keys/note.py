@@ -197,7 +197,7 @@ def _verify_line(vkey: VerifierKey, line: UnverifiedSignature, text: str) -> Ver
     try:
         if vkey.sig_type in COSIGNER_TYPES:
             timestamp, signature = int.from_bytes(signature[:TIME_BYTES]), signature[TIME_BYTES:]
-            message = _cosigned(vkey, text, min(timestamp, MAX_TIMESTAMP))
+            message = _cosigned(vkey, text, timestamp)
         else:
             message = text.encode()
         verify(vkey.public_key, signature=signature, message=message)
