@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from mingzheng.issuer.refusals import EXIT_STORED, RefusalError
+from mingzheng.issuer.refusals import EXIT_STORED, EXIT_USAGE, RefusalError
 from mingzheng.keys.vkey import VerifierKey
 from mingzheng.log.book import ActKeys
 from mingzheng.log.client import DirectoryFetcher, Fetcher
@@ -32,6 +32,21 @@ class CloudExtraError(RefusalError):
 
     code: ClassVar[str] = "log.cloud_extra"
     exit_code: ClassVar[int] = EXIT_STORED
+
+
+class FrontEmbeddedError(RefusalError):
+    """A front end was to be started for a log that lives in one directory, where one process alone takes entries."""
+
+    code: ClassVar[str] = "log.front_embedded"
+    exit_code: ClassVar[int] = EXIT_USAGE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "前端 (--front) 只用于数据库里的日志，内嵌日志只能由一个进程接收条目；先运行 mingzheng log migrate，"
+            "再设置 MINGZHENG_LOG_DATABASE 等环境变量",
+            "front ends are for a log in a database; an embedded log takes entries in one process only: "
+            "run `mingzheng log migrate`, then set MINGZHENG_LOG_DATABASE and the others",
+        )
 
 
 def is_moved(directory: Path) -> bool:
@@ -59,7 +74,7 @@ def open_log(
     """The log, opened for writing where it is. Raises as `EmbeddedLog.open`, CloudSettingsError, CloudExtraError."""
     if not is_moved(directory):
         return EmbeddedLog.open(directory, identity, act_keys=act_keys, memory_dir=memory_dir)
-    place = _place(environment)
+    place = cloud_place(environment)
     from mingzheng.log.cloud import CloudLog
 
     return CloudLog.open(place, identity, act_keys=act_keys, memory_dir=memory_dir)
@@ -69,7 +84,7 @@ def check_log(directory: Path, vkey: VerifierKey, environment: Mapping[str, str]
     """fsck of the log where it is. In a database server nobody may write meanwhile."""
     if not is_moved(directory):
         return fsck(directory, vkey=vkey)
-    place = _place(environment)
+    place = cloud_place(environment)
     state, store = place.state(), place.store()
     try:
         state.open()
@@ -81,16 +96,19 @@ def check_log(directory: Path, vkey: VerifierKey, environment: Mapping[str, str]
 
 def public_files(directory: Path, environment: Mapping[str, str]) -> Fetcher:
     """The public files of the log where it is. Raises CloudSettingsError, CloudExtraError."""
-    return StoreFetcher(_place(environment).store()) if is_moved(directory) else DirectoryFetcher(directory / PUBLIC)
+    return (
+        StoreFetcher(cloud_place(environment).store()) if is_moved(directory) else DirectoryFetcher(directory / PUBLIC)
+    )
 
 
 def move_log(directory: Path, identity: LogIdentity, environment: Mapping[str, str]) -> Migrated:
     """Move the log to the place that the environment names. Raises as `migrate`."""
-    place = _place(environment)
+    place = cloud_place(environment)
     return migrate(directory, identity, store=place.store(), state=place.state())
 
 
-def _place(environment: Mapping[str, str]) -> "CloudPlace":
+def cloud_place(environment: Mapping[str, str]) -> "CloudPlace":
+    """The place that the environment names. Raises CloudSettingsError, CloudExtraError."""
     try:
         from mingzheng.log.cloud import place_from_environment
     except ImportError as error:

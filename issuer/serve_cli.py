@@ -18,19 +18,24 @@ from typing import Any, Final
 
 import click
 
-from mingzheng.issuer.logplace import open_log, public_files
+from mingzheng.issuer.logplace import FrontEmbeddedError, cloud_place, is_moved, open_log, public_files
 from mingzheng.issuer.options import SECRET, WORKSPACE, open_workspace
 from mingzheng.issuer.refusals import OptionError
 from mingzheng.issuer.workspace import LOG
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.snapshot import load_store
 from mingzheng.keys.trust import KeyRecord, Role
+from mingzheng.keys.vkey import format_vkey
 from mingzheng.log.actkeys import TrustActKeys
 from mingzheng.log.book import ActKeys
-from mingzheng.log.client import DirectoryFetcher, Fetcher
+from mingzheng.log.client import CHECKPOINT, DirectoryFetcher, Fetcher, LogReader
 from mingzheng.log.instance import default_memory_dir
+from mingzheng.log.logargs import keys_of_note
+from mingzheng.log.recovery import LogIdentity
 from mingzheng.log.servergate import GateLimits
-from mingzheng.log.serverrun import JsonLines, ServePlan, WritePlan, run
+from mingzheng.log.serverrun import FeedPlan, FrontPlan, JsonLines, ServePlan, WritePlan, run
+from mingzheng.log.store import StoreFetcher
+from mingzheng.log.writer import Log
 
 __all__ = ["serve_command", "submit_key_command"]
 
@@ -64,6 +69,16 @@ def read_listen(ctx: click.Context, param: click.Parameter, text: str) -> tuple[
     is_flag=True,
     help="Do not count failures by address: behind a proxy. 不按地址限流（前面有代理时）。",
 )
+@click.option(
+    "--front",
+    is_flag=True,
+    help="Only take entries for a log in a database; another process signs. 前端：只接收条目，由另一进程签名。",
+)
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="End the signer there is, for a log in a database. 接管：结束现有的签名进程（数据库里的日志）。",
+)
 @SECRET
 def serve_command(
     *, workspace: Path | None, public: Path | None, trust: Path | None, listen: tuple[str, int], **options: Any
@@ -72,25 +87,48 @@ def serve_command(
 
     \b
     mingzheng log serve --workspace W --trust trust --listen 127.0.0.1:8600
+    mingzheng log serve --front --trust trust --listen 127.0.0.1:8601
     mingzheng log serve --public mirror/public
+
+    A front end needs no workspace and no key: trust data, and the MINGZHENG_LOG_ variables. 前端不需要工作区和密钥。
 
     Needs the extra `server`: pip install 'mingzheng[server]'. Put a proxy with TLS in front. 前面请放置带 TLS 的代理。
     """
-    if (public is not None) and (trust is not None):
-        raise click.UsageError("--trust 只用于 --workspace (--trust goes with --workspace)")
-    if public is None and workspace is None:
-        raise click.UsageError("请给出 --workspace 或 --public (give --workspace or --public)")
+    _check_serve(workspace, public, trust, options)
     if importlib.util.find_spec("sanic") is None:  # said before any key is asked for
         raise click.UsageError("需要 pip install 'mingzheng[server]' (needs the extra `server`)")
-    write: WritePlan | None = None
+    write: WritePlan | FrontPlan | None = None
     fetcher: Fetcher
     if public is not None:
         fetcher = DirectoryFetcher(public)
+    elif options["front"]:
+        assert trust is not None  # checked
+        write, fetcher = _front_plan(trust, options)
     else:
-        assert workspace is not None  # one of the two
+        assert workspace is not None  # one of the three
         write, fetcher = _write_plan(workspace, trust, options), public_files(workspace / LOG, os.environ)
     _log_json()
     run(ServePlan(fetcher=fetcher, host=listen[0], port=listen[1], chinese=_chinese(), write=write))
+
+
+def _check_serve(workspace: Path | None, public: Path | None, trust: Path | None, options: dict[str, Any]) -> None:
+    """Raises a usage error, FrontEmbeddedError."""
+    if options["front"]:
+        if workspace is not None and not is_moved(workspace / LOG):
+            raise FrontEmbeddedError
+        if workspace is not None or public is not None or options["take_over"]:
+            raise click.UsageError(
+                "--front 不与 --workspace、--public、--take-over 同用 (--front goes with none of these)"
+            )
+        if trust is None:
+            raise click.UsageError("--front 需要 --trust (--front needs --trust)")
+        return
+    if (public is not None) and (trust is not None):
+        raise click.UsageError("--trust 只用于 --workspace 和 --front (--trust goes with --workspace and --front)")
+    if public is None and workspace is None:
+        raise click.UsageError("请给出 --workspace、--front 或 --public (give --workspace, --front or --public)")
+    if options["take_over"] and (workspace is None or not is_moved(workspace / LOG)):
+        raise click.UsageError("--take-over 只用于数据库里的日志 (--take-over is for a log in a database)")
 
 
 @click.command("submit-key")
@@ -141,14 +179,62 @@ def _write_plan(workspace: Path, trust: Path | None, options: dict[str, Any]) ->
 
     keys = _Keys(lambda: config if trust is None else TrustActKeys(load_store(trust).data))
     memory = default_memory_dir(os.environ)
-    limits = replace(GateLimits(), address=None) if options["no_address_limit"] else GateLimits()
+    if is_moved(directory):
+        return _cloud_plan(identity, keys, memory, options)
     return WritePlan(
         open_log=lambda: open_log(directory, identity, act_keys=keys, memory_dir=memory, environment=os.environ),
         origin_number=identity.origin_number,
         origin_name=identity.origin_name,
         records=keys.again,
-        gate=limits,
+        gate=_gate_limits(options),
     )
+
+
+def _cloud_plan(identity: LogIdentity, keys: _Keys, memory: Path | None, options: dict[str, Any]) -> WritePlan:
+    """The signer of a log in a database, which takes what front ends queue there. Raises CloudSettingsError."""
+    place = cloud_place(os.environ)
+    from mingzheng.log.cloud import CloudLog
+
+    opened: list[CloudLog] = []
+
+    def open_cloud() -> Log:
+        take_over = options["take_over"] and not opened  # once: two that insist would end each other for ever
+        log = CloudLog.open(place, identity, act_keys=keys, memory_dir=memory, take_over=take_over)
+        opened[:] = [log]
+        return log
+
+    return WritePlan(
+        open_log=open_cloud,
+        origin_number=identity.origin_number,
+        origin_name=identity.origin_name,
+        records=keys.again,
+        gate=_gate_limits(options),
+        feed=FeedPlan(connect=place.feed, epoch=lambda: opened[0].epoch if opened else None, vkey=identity.vkey_text()),
+    )
+
+
+def _front_plan(trust: Path, options: dict[str, Any]) -> tuple[FrontPlan, Fetcher]:
+    """What a front end needs, none of it secret but for its accounts. The log's keys are those that the trust data
+    have for the published checkpoint. Raises FrontEmbeddedError, CloudSettingsError, a usage error, LogError."""
+    if not os.environ.get("MINGZHENG_LOG_DATABASE"):
+        raise FrontEmbeddedError
+    place = cloud_place(os.environ)
+    fetcher = StoreFetcher(place.store())
+    keys = keys_of_note(load_store(trust).data, fetcher.fetch(CHECKPOINT))
+    LogReader(fetcher, keys.vkey).refresh()
+    plan = FrontPlan(
+        connect=place.front,
+        vkey=format_vkey(keys.vkey),
+        origin_number=keys.number,
+        origin_name=keys.name,
+        records=lambda: load_store(trust).data.key,
+        gate=_gate_limits(options),
+    )
+    return plan, fetcher
+
+
+def _gate_limits(options: dict[str, Any]) -> GateLimits:
+    return replace(GateLimits(), address=None) if options["no_address_limit"] else GateLimits()
 
 
 def _log_json() -> None:

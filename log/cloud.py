@@ -12,6 +12,7 @@ from mingzheng.log.book import ActKeys
 from mingzheng.log.instance import HeadMemory
 from mingzheng.log.objects import ObjectStore
 from mingzheng.log.postgres import PostgresState
+from mingzheng.log.queuetable import PostgresFeed, PostgresFront
 from mingzheng.log.recovery import LogIdentity
 from mingzheng.log.refusal import StorageError
 from mingzheng.log.s3 import Bucket, S3Client
@@ -49,6 +50,14 @@ class CloudPlace:
     def state(self, *, take_over: bool = False) -> PostgresState:
         """A state that is not yet open."""
         return PostgresState(self.database, self.schema, take_over=take_over)
+
+    def front(self) -> PostgresFront:
+        """The queue, as a front end has it."""
+        return PostgresFront(self.database, self.schema)
+
+    def feed(self) -> PostgresFeed:
+        """The queue, as the signer has it."""
+        return PostgresFeed(self.database, self.schema)
 
     def store(self) -> ObjectStore:
         """The public files."""
@@ -110,3 +119,10 @@ class CloudLog(Log):
         log = cls(place.store(), place.state(take_over=take_over), identity, act_keys=act_keys, memory=memory)
         log.resume()
         return log
+
+    @property
+    def epoch(self) -> int | None:
+        """Under which this process signs; None where the log is open for reading alone."""
+        if self._read_only is not None or not isinstance(self._state, PostgresState):
+            return None
+        return self._state.epoch

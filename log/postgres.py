@@ -100,6 +100,11 @@ class PostgresState:
         if self._has_tables():
             self._epoch = self._next_epoch()
 
+    @property
+    def epoch(self) -> int | None:
+        """Under which this process writes; None before it may."""
+        return self._epoch
+
     def close(self) -> None:
         """See State."""
         connection, self._connection = self._connection, None
