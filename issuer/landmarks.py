@@ -57,7 +57,7 @@ def kept_landmark(workspace: Workspace) -> Kept | None:
 def refresh_landmark(workspace: Workspace, *, now: int) -> bool:
     """Make the log's list if the last is a day old or the log has heard of an issuer since; says whether it was."""
     last = kept_landmark(workspace)
-    heard = max(workspace.ledger.last_event_index(spec.number) for spec in workspace.config.issuers)
+    heard = max((workspace.ledger.last_event_index(spec.number) for spec in workspace.config.issuers), default=-1)
     if last is not None and now - last.body.this_update <= LANDMARK_INTERVAL and heard < last.body.head.size:
         return False
     if not workspace.log.head()[0]:

@@ -65,6 +65,7 @@ class Sealer:
     def __init__(self, workspace: Workspace, fonts: FontSet, *, now: int) -> None:
         self._workspace, self._fonts, self._now = workspace, fonts, now
         self._evidence: EvidenceFiles | None = None
+        self._covered: set[frozenset[str]] = set()  # certificates that the evidence was found to cover
 
     def check(self, sheet: Sheet, forms: Sequence[FileForm]) -> None:
         """Refuse before anything is logged what could not be sealed today.
@@ -187,10 +188,10 @@ class Sealer:
         return self._evidence
 
     def _check_evidence(self, seals: Sequence[SealSpec]) -> None:
-        evidence = self._read_evidence()
-        if evidence is not None:
-            names = [str(seal.certificate) for seal in seals]
-            check_covered(evidence, {name: self._workspace.seals.file(name) for name in names})
+        evidence, names = self._read_evidence(), frozenset(str(seal.certificate) for seal in seals)
+        if evidence is not None and names not in self._covered:
+            check_covered(evidence, {name: self._workspace.seals.file(name) for name in sorted(names)})
+            self._covered.add(names)
 
     def _pdf_sealing(self, number: int, spec: SealSpec, slot: SealSlot) -> PdfSealing:
         picture = None if spec.picture is None else self._workspace.seals.file(spec.picture)
