@@ -136,6 +136,6 @@ def test_witnesses_are_shown_the_log_where_it_is(monkeypatch: pytest.MonkeyPatch
     (Path("W") / LOG / PUBLIC / "checkpoint").unlink()  # what stayed behind is of no use
     place = SimpleNamespace(store=lambda: PosixStore(elsewhere, tmp_path / "temporary"))
     monkeypatch.setattr(logplace, "is_moved", lambda _directory: True)
-    monkeypatch.setattr(logplace, "_place", lambda _environment: place)
+    monkeypatch.setattr(logplace, "cloud_place", lambda _environment: place)
     with Workspace.open(Path("W"), ACCESS[0]) as workspace:
         assert full_receipt(workspace, 1, head=head) == wanted
