@@ -21,7 +21,17 @@ from mingzheng.log.client import read_regular
 from mingzheng.log.evidence import MAX_BYTES, EvidenceError, check_evidence, parse_evidence
 from mingzheng.log.follow_cli import mirror_command, repair_command, watch_command
 from mingzheng.log.fsck import FsckReport
-from mingzheng.log.logargs import DIRECTORY, TRUST, VKEY, OpenLog, keys_of_origin, keys_of_vkey, text_or_file
+from mingzheng.log.logargs import (
+    DIRECTORY,
+    JSON,
+    LANG,
+    TRUST,
+    VKEY,
+    OpenLog,
+    keys_of_origin,
+    keys_of_vkey,
+    text_or_file,
+)
 from mingzheng.log.monitor import AuditPlan, AuditReport, audit
 from mingzheng.log.patterns import MAX_LIMITS, BurstError, BurstLimit, parse_burst
 
@@ -51,9 +61,6 @@ _TYPES_ZH = {
 }
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_LANG = click.option(
-    "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="Language. 语言。"
-)
 
 
 @click.group("log")
@@ -78,8 +85,8 @@ for _command in (watch_command, mirror_command, repair_command):
 )
 @click.option("--burst", "bursts", multiple=True, help="Alarm over KIND:N/day or KIND:N/hour; * for any. 签发限额。")
 @click.option("--from-start", is_flag=True, help="Judge every entry again. 从头重新核对。")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on one line. 输出 JSON。")
-@_LANG
+@JSON
+@LANG
 @click.pass_context
 def audit_command(ctx: click.Context, /, log: str, *, as_json: bool, lang: Lang, **options: Any) -> None:
     """Check everything a log serves, and ours by its entry rules. LOG: a directory or an address. 审计日志。

@@ -24,7 +24,7 @@ from mingzheng.log.client import LogReader, read_regular
 from mingzheng.log.cosign import Cosigner
 from mingzheng.log.database import Database
 from mingzheng.log.lock import WriterLock
-from mingzheng.log.logargs import DIRECTORY, TRUST, VKEY, OpenLog
+from mingzheng.log.logargs import DIRECTORY, JSON, LANG, TRUST, VKEY, OpenLog
 from mingzheng.log.mirror import Mirror, MirrorRefusedError
 from mingzheng.log.repair import Repair, repair
 from mingzheng.log.watch import Course, Happening, watch
@@ -50,10 +50,6 @@ _STATE_ZH = {
     SerialState.SUPERSEDED: "已被取代",
     SerialState.VOID: "已作废",
 }
-_LANG = click.option(
-    "--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="Language. 语言。"
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on one line. 输出 JSON。")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -61,8 +57,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("file", type=_FILE)
 @click.option("--log", required=True, help="The log or a mirror: a directory or an address. 日志目录或网址。")
 @click.option("--trust", type=DIRECTORY, required=True, help="Trust store that names the log. 信任数据目录。")
-@_JSON
-@_LANG
+@JSON
+@LANG
 @click.pass_context
 def watch_command(ctx: click.Context, file: Path, *, log: str, trust: Path, as_json: bool, lang: Lang) -> None:
     """Tell what happened to a copy since it was issued. Its signature is `verify`'s business. 查询一份证书的经过。
@@ -89,7 +85,7 @@ def watch_command(ctx: click.Context, file: Path, *, log: str, trust: Path, as_j
 @click.option("--cosign-key", type=_FILE, help="Encrypted Ed25519 key: sign what is stored. 镜像签名密钥。")
 @click.option("--cosign-name", help="Name of that key in notes. 镜像名称。")
 @click.option("--passphrase-file", type=_FILE, help="File (0600) with its passphrase. 口令文件。")
-@_LANG
+@LANG
 @click.pass_context
 def mirror_command(
     ctx: click.Context,
@@ -126,8 +122,8 @@ def mirror_command(
 @click.option("--from", "source", required=True, help="The mirror: a directory or an address. 镜像目录或网址。")
 @TRUST
 @VKEY
-@_JSON
-@_LANG
+@JSON
+@LANG
 @click.pass_context
 def repair_command(
     ctx: click.Context, /, directory: Path, *, source: str, as_json: bool, lang: Lang, **believe: object

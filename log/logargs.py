@@ -18,6 +18,8 @@ from mingzheng.log.httpfetch import HttpFetcher, HttpLimits, is_log_url
 
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 TRUST = click.option("--trust", type=DIRECTORY, help="Trust store that names the log. 信任数据目录。")
+LANG = click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="Language. 语言。")
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on one line. 输出 JSON。")
 VKEY = click.option("--vkey", help="Verifier key (text or file) of any tlog-tiles log. 任意日志的验证公钥。")
 
 

@@ -26,6 +26,7 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
     fetched = subprocess.run(["go", "mod", "download"], cwd=HERE, env=environment, capture_output=True, text=True)
     if fetched.returncode != 0:
+        assert "checksum mismatch" not in fetched.stderr, fetched.stderr
         pytest.skip(f"Tessera cannot be fetched: {fetched.stderr.strip()[-200:]}")
     subprocess.run(["go", "build", "-o", str(program), "."], cwd=HERE, env=environment, check=True)
 
