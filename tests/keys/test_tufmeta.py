@@ -12,9 +12,10 @@ from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import CryptoSigner, SSlibKey
 from tuf.api import metadata as tuf
 from tuf.api.serialization.json import JSONSerializer
-from tufworld import ALICE, BOB, CAROL, NOW, ONLINE, RELEASE, World, make_root, resigned, signed, trust_files
+from tufworld import ALICE, BOB, CAROL, DAVE, NOW, ONLINE, RELEASE, World, make_root, resigned, signed, trust_files
 
 from mingzheng.keys.errors import KeySharedError, TrustError
+from mingzheng.keys.trust import MAX_FILES
 from mingzheng.keys.tufchain import Evidence, add_root, add_snapshot, add_targets, add_timestamp, start_chain
 from mingzheng.keys.tuferrors import TufMalformedError, TufWrongRoleError
 from mingzheng.keys.tufmeta import (
@@ -23,6 +24,7 @@ from mingzheng.keys.tufmeta import (
     canonical,
     format_expires,
     key_id,
+    key_json,
     parse_any,
     parse_public_key_file,
     parse_root,
@@ -213,6 +215,26 @@ def test_keys_of_another_kind_or_no_point_are_refused() -> None:
     ):
         with pytest.raises(TufMalformedError):
             parse_root(edited(R, at("signed keys", {HEX: key})))
+
+
+def test_a_root_holds_the_keys_of_its_roles_and_no_others() -> None:
+    """A key without a role would be one that no keeper is told of; one that says it is of another kind, too."""
+    whole = json.loads(FILES[R][0])["signed"]["keys"]
+    more = {**whole, key_id(DAVE.public_key): key_json(DAVE.public_key)}
+    with pytest.raises(TufMalformedError, match="those the roles name"):
+        parse_root(edited(R, at("signed keys", more)))
+    name = key_id(ALICE.public_key)
+    for field in ("keytype", "scheme"):
+        with pytest.raises(TufMalformedError, match="not an Ed25519"):
+            parse_root(edited(R, at("signed keys", {**whole, name: {**whole[name], field: "ecdsa"}})))
+
+
+def test_targets_list_no_more_files_than_a_store_holds() -> None:
+    files = {f"f{number}": {"length": 0, "hashes": {"sha256": HEX}} for number in range(MAX_FILES + 1)}
+    with pytest.raises(TufMalformedError, match="at most"):
+        parse_targets(edited(G, at("signed targets", files)))
+    del files["f0"]
+    assert len(parse_targets(edited(G, at("signed targets", files))).body.files) == MAX_FILES
 
 
 def test_one_key_never_holds_two_roles_that_must_be_apart() -> None:
