@@ -7,8 +7,9 @@
     SEEN                         the newest TUF metadata this store has seen
 
 A generation is written aside, made durable and renamed into place; then CURRENT is replaced. Whatever
-stops the writer, a reader finds the old generation or the new one, whole. The last two generations are
-kept, so that a reader that has just read CURRENT finds its files. Source: DESIGN §7, docs/spec/trust.md.
+stops the writer, a reader finds the old generation or the new one, whole. The generation before is kept,
+so that a reader that has just read CURRENT finds its files; so is a higher one whose signers a root has since
+disowned. Source: DESIGN §7, docs/spec/trust.md.
 SIGNED is checked on every reading, without python-tuf; whether its first root is believed, a caller says by its pins.
 Left out: fetching over TUF (`tufclient`), which fills the store through `writing`.
 """

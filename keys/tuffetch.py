@@ -79,7 +79,7 @@ class OverlaySource:
 
 
 class DirectorySource:
-    """A directory, say on a USB stick. A link or anything but a regular file counts as unreadable."""
+    """A directory, say on a USB stick. A file that is a link, or no regular file, counts as unreadable."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -135,7 +135,7 @@ class ZipSource:
 
 
 class HttpSource:
-    """A web server. `tick` counts seconds; the whole source has one time limit."""
+    """A web server. `tick` counts seconds; the whole source has one time limit, asked before and within each body."""
 
     def __init__(self, base: str, *, tick: Callable[[], float] = time.monotonic) -> None:
         try:
