@@ -1,6 +1,7 @@
 """Cosigners: heads under both kinds of key, subtrees under ML-DSA-44, who may not be a cosigner."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,9 @@ def test_subtrees(case: dict[str, str]) -> None:
 def test_subtree_lines_of_another_kind() -> None:
     tree = subtree(SUBTREES[0])
     head_line = line_of(HEADS["ml-dsa-44"]["line"])  # of a time, over the whole tree
-    for line, vkey in ((head_line, COSIGNER.vkeys[1]), (line_of(SUBTREES[0]["line"]), COSIGNER.vkeys[0])):
+    good = line_of(SUBTREES[0]["line"])
+    timed = replace(good, signature=(1).to_bytes(8) + good.signature[8:])  # a time that the signature does not cover
+    for line, vkey in ((head_line, COSIGNER.vkeys[1]), (timed, COSIGNER.vkeys[1]), (good, COSIGNER.vkeys[0])):
         with pytest.raises(NoteSignatureInvalidError):
             verify_subtree_line(line, tree, vkey=vkey)
 

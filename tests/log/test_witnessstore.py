@@ -13,7 +13,7 @@ from witnessworld import LOG_KEY, LOG_VKEY, MAIN, NOW, ORIGIN, Branch, WitnessWo
 
 from mingzheng.keys.alg import Alg
 from mingzheng.keys.errors import NoteSignerError
-from mingzheng.keys.note import open_note, parse_note
+from mingzheng.keys.note import cosign_line, open_note, parse_note
 from mingzheng.keys.vkey import cosigner_vkey, vkey_for
 from mingzheng.log.checkpoint import parse_checkpoint
 from mingzheng.log.errors import RootMismatchError
@@ -51,6 +51,12 @@ def test_remembers_over_restarts(world: WitnessWorld) -> None:
     assert world.store.log_vkeys(ORIGIN) == (LOG_VKEY,)
     assert world.add(MAIN.request(0, 6)) == (409, b"5\n")
     assert world.add(MAIN.request(5, 6))[0] == 200
+
+
+def test_what_is_committed_is_on_disk(world: WitnessWorld) -> None:
+    """A power cut must not make it forget what it answered: WAL, and COMMIT waits for the disk (FULL, 2)."""
+    ask = world.store._connection.execute
+    assert (ask("PRAGMA journal_mode").fetchone(), ask("PRAGMA synchronous").fetchone()) == (("wal",), (2,))
 
 
 def test_an_older_build_s_files_and_strangers_are_refused(tmp_path: Path) -> None:
@@ -144,6 +150,7 @@ def test_anchors_are_heads_it_cosigned(world: WitnessWorld) -> None:
         MAIN.note(4),  # its log's alone
         text.encode() + b"\n" + body,  # its own alone
         MAIN.note(4) + other.cosign(text, time=1).encode(),
+        MAIN.note(4) + cosign_line(ED.name, signer("w1 ED25519"), text=text, timestamp=0).encode(),
         Branch(origin="else").note(4, LOG_KEY) + body,
         fork.note(4) + ED.cosign(forked, time=1).encode(),  # a fork at the size it remembers
     ):
