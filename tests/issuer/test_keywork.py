@@ -192,6 +192,8 @@ def test_only_copies_under_the_stolen_key_are_to_be_issued_again(office: Office)
     old = key_of(office, Role.CREDENTIAL)
     office.issue([person(1)])
     with office.open() as workspace:
+        suspended = find_serial(workspace, serial=0, issuer=1)
+        perform(workspace, ActType.SUSPEND, suspended, reason="", now=NOW)
         add_key(workspace, Role.CREDENTIAL, 1, days=DAYS, now=NOW)
     office.issue([person(2)])
     with office.open() as workspace:
