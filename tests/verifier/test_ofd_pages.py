@@ -252,6 +252,7 @@ def bare_note(files: Files) -> None:
 ACTION = (
     '<ofd:Actions><ofd:Action Event="DO"><ofd:URI URI="http://example.com"/></ofd:Action></ofd:Actions><ofd:CustomTags>'
 )
+MORE = "</ofd:PublicRes><ofd:PublicRes>/Doc_0/More.xml</ofd:PublicRes>"
 PHYSICAL = "<ofd:PhysicalBox>0 0 210 297</ofd:PhysicalBox>"
 # What we see is the signed page, another reader may see another: never VALID.
 DOUBTED: dict[str, Change] = {
@@ -278,6 +279,13 @@ DOUBTED: dict[str, Change] = {
     "extensions": on_root(
         "</ofd:Document>", "<ofd:Extensions>/Doc_0/Ext.xml</ofd:Extensions></ofd:Document>",
         lambda files: files.update({"Doc_0/Ext.xml": b'<ofd:Extensions xmlns:ofd="http://www.ofdspec.org/2016"/>'}),
+    ),
+    "resources that are damaged": on_root(
+        "</ofd:PublicRes>", MORE, lambda files: files.update({"Doc_0/More.xml": b"<ofd:Res"}),
+    ),
+    "resources of another root": on_root(
+        "</ofd:PublicRes>", MORE,
+        lambda files: files.update({"Doc_0/More.xml": b'<ofd:Overlay xmlns:ofd="http://www.ofdspec.org/2016"/>'}),
     ),
     "preferences": on_root("<ofd:CustomTags>", "<ofd:VPreferences/><ofd:CustomTags>"),
     "element of a reader to come": on_root("<ofd:CustomTags>", "<ofd:Overlay/><ofd:CustomTags>"),
