@@ -22,7 +22,7 @@ from mingzheng.formats.pdf.objects import PdfObjects, array, dictionary, ref, st
 from mingzheng.formats.qrimage import encode_qr, matrix_to_png
 from mingzheng.keys.snapshot import save_store
 from mingzheng.keys.trust import TrustData
-from mingzheng.verifier import bulk
+from mingzheng.verifier import bulk, wire
 from mingzheng.verifier.bulk import (
     Bulk,
     FileJudge,
@@ -328,6 +328,65 @@ def test_nothing_but_values_of_ours_is_read_back(desk: Desk, value: object) -> N
 
     with pytest.raises(WireError):
         unpack_reports(pickle.dumps(value), desk.context)
+
+
+def _global(module: str, name: str) -> bytes:
+    return b"".join(b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, name)) + b"\x93"
+
+
+def _written(state: object) -> bytes:
+    """Pickle's BUILD: `state` into whatever lies below it."""
+    import pickle
+
+    return pickle.dumps(state, protocol=4)[2:-1] + b"b"
+
+
+CODE = _global("mingzheng.verifier.findings", "Code")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x8c\x07contextQ" + _written(["ours now"]),
+        CODE + _written((None, {"value": "VALID"})),
+        CODE + b"\x8c\x06FORGED\x85R" + _written({"_value_": "VALID"}),
+    ],
+    ids=["the context", "a class", "a member"],
+)
+def test_a_reader_taken_over_changes_nothing_that_other_files_are_judged_by(desk: Desk, data: bytes) -> None:
+    before = desk.context.trust
+    try:
+        with pytest.raises(WireError):
+            unpack_reports(b"\x80\x04" + data + b".", desk.context)
+        assert desk.context.trust is before
+        assert Code.FORGED.value == "FORGED"
+    finally:  # a failure here must not become one of every other test
+        object.__setattr__(desk.context, "trust", before)
+        if "value" in vars(Code):
+            del Code.value
+        Code.FORGED._value_ = "FORGED"
+
+
+def test_no_answer_is_larger_than_its_bytes_for_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs of pairs, each written down once and meant twice."""
+    monkeypatch.setattr(wire, "_MOST_VALUES", 5_000)
+    tree: object = ("tuple",)
+    for _ in range(60):
+        tree = ("tuple", tree, tree)
+    import pickle
+
+    with pytest.raises(WireError):
+        unpack_reports(pickle.dumps(tree, protocol=4), desk.context)
+
+
+def test_rows_of_another_context_or_another_file_are_not_believed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    (row,) = judge_file(desk.picture(), desk.context, "a.png")
+    other = dataclasses.replace(row, context=None)  # type: ignore[arg-type]
+    with pytest.raises(WireError):
+        unpack_reports(pack_reports([row, other], desk.context), desk.context)
+    monkeypatch.setattr(FileJudge, "rows", lambda judge, data, name: (dataclasses.replace(row, file="b.png"),))
+    (told,) = desk.judge(("a.png", desk.picture()))
+    assert (told.file, told.verdict, reason(told)) == ("a.png", Code.RESOURCE_LIMIT, "file.reader_crashed")
 
 
 def test_bytes_cut_or_changed_anywhere_give_reports_or_a_typed_error(desk: Desk) -> None:
