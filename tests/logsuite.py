@@ -60,6 +60,7 @@ from mingzheng.log.refusal import (
     WrongIdentityError,
 )
 from mingzheng.log.sequencer import MAX_CLOCK_JUMP, Submission
+from mingzheng.log.state import RoundRows
 
 
 def test_creating_over_a_log_is_refused(world: LogWorld) -> None:
@@ -391,7 +392,7 @@ def test_another_identity_is_refused(world: LogWorld, what: str) -> None:
     assert caught.value.what == what
 
 
-def test_a_note_of_another_head_than_the_rows_is_not_stored(world: LogWorld) -> None:
+def test_a_round_or_note_of_another_head_than_the_rows_is_not_stored(world: LogWorld) -> None:
     log = world.create()
     world.submit(log, issue(0))
     state = log._db()
@@ -399,6 +400,11 @@ def test_a_note_of_another_head_than_the_rows_is_not_stored(world: LogWorld) -> 
     for other in (replace(head, size=4), replace(head, root=EMPTY_ROOT)):
         with pytest.raises(DiskDisagreesError):
             state.store_note(b"note", other)
+        rows = RoundRows(
+            old=other, size=6, root=EMPTY_ROOT, time=NOW, entries=(), keys=(), serials={}, issuers={}, retired={}
+        )
+        with pytest.raises(DiskDisagreesError):
+            state.commit_round(rows)
     assert state.head() == head
 
 
