@@ -18,6 +18,7 @@ from mingzheng.formats import cbor, cose
 from mingzheng.formats.civil import parse_day
 from mingzheng.keys.alg import Alg, parse_public_key
 from mingzheng.keys.errors import KeysError
+from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import InMemorySigner
 from mingzheng.keys.vkey import vkey_for
 from mingzheng.log import landmark
@@ -373,6 +374,23 @@ def test_other_keys_and_algorithms_neither_sign_nor_open() -> None:
             open_landmark_list(data, key)
     with pytest.raises(LandmarkForgedError):
         sign_landmark_list(EXAMPLE, receipt)
+
+
+@pytest.mark.parametrize("header", [(-19, Kid(bytes(8))), (-9, SIGNER.public_key.kid)])
+def test_the_header_names_the_landmark_key_and_its_algorithm(header: tuple[int, Kid]) -> None:
+    """Signed by the right key, but over a header that names another key or algorithm."""
+    protected, payload = cose.protected_header(*header), encode_body(EXAMPLE)
+    signature = SIGNER.sign(cose.sig_structure(protected, payload, external_aad=LANDMARK_DOMAIN))
+    sign1 = cose.Sign1(protected=protected, unprotected={}, payload=payload, signature=signature)
+    with pytest.raises(LandmarkForgedError, match="another key"):
+        open_landmark_list(cose.encode_sign1(sign1), SIGNER.public_key)
+
+
+def test_an_odd_place_is_where_no_round_begins() -> None:
+    """Even if the list holds no round at all."""
+    head, nodes = EXAMPLE.head._replace(size=11), bytes(32 * 3)
+    with pytest.raises(LandmarkMalformedError, match="lead from start"):
+        encode_body(replace(EXAMPLE, head=head, start=11, left=nodes, rounds=(), roots=b""))
 
 
 # --- the file beside a list
