@@ -229,6 +229,13 @@ def test_a_root_holds_the_keys_of_its_roles_and_no_others() -> None:
             parse_root(edited(R, at("signed keys", {**whole, name: {**whole[name], field: "ecdsa"}})))
 
 
+def test_a_role_names_a_keeper_once() -> None:
+    """Twice, and a threshold could be one that its keepers never reach."""
+    names = json.loads(FILES[R][0])["signed"]["roles"]["root"]["keyids"]
+    with pytest.raises(TufMalformedError, match="twice"):
+        parse_root(edited(R, at("signed roles root keyids", [*names, names[0]])))
+
+
 def test_targets_list_no_more_files_than_a_store_holds() -> None:
     files = {f"f{number}": {"length": 0, "hashes": {"sha256": HEX}} for number in range(MAX_FILES + 1)}
     with pytest.raises(TufMalformedError, match="at most"):
