@@ -7,6 +7,7 @@ differently: a second document root, versions, foreign namespaces, links that le
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from zlib import crc32
 
 import pytest
 from conftest import FULL
@@ -249,6 +250,13 @@ def bare_note(files: Files) -> None:
     files["Doc_0/Annots/A.xml"] = re.sub(rb"<ofd:Appearance.*</ofd:Appearance>", b"", files["Doc_0/Annots/A.xml"])
 
 
+def moving(files: Files) -> None:
+    """The code as the first frame of several (PNG, 3rd edition, clause 11.3.6.1)."""
+    code = next(name for name in files if name.endswith("qr.png"))
+    frames = b"acTL" + bytes([0, 0, 0, 2, 0, 0, 0, 0])
+    files[code] = files[code][:33] + b"\0\0\0\x08" + frames + crc32(frames).to_bytes(4) + files[code][33:]
+
+
 ACTION = (
     '<ofd:Actions><ofd:Action Event="DO"><ofd:URI URI="http://example.com"/></ofd:Action></ofd:Actions><ofd:CustomTags>'
 )
@@ -287,6 +295,7 @@ DOUBTED: dict[str, Change] = {
         "</ofd:PublicRes>", MORE,
         lambda files: files.update({"Doc_0/More.xml": b'<ofd:Overlay xmlns:ofd="http://www.ofdspec.org/2016"/>'}),
     ),
+    "picture with further frames": moving,
     "preferences": on_root("<ofd:CustomTags>", "<ofd:VPreferences/><ofd:CustomTags>"),
     "element of a reader to come": on_root("<ofd:CustomTags>", "<ofd:Overlay/><ofd:CustomTags>"),
     "foreign namespace on the page": other_space,
