@@ -81,11 +81,12 @@ def keys_of_origin(data: TrustData, name: str) -> OriginKeys:
 
 
 def text_or_file(value: str) -> str:
-    """A key given as itself or as the name of a file."""
+    """A key given as itself or as the name of a file. Raises a usage error."""
     path = Path(value)
     if "+" in value and not path.is_file():
         return value
     try:
         return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"--vkey: {path.name} is no text") from error
+    except (OSError, UnicodeDecodeError) as error:
+        said = f"{path.name}: neither a verifier key nor a text file with one. 既不是验证公钥，也不是含公钥的文本文件。"
+        raise click.UsageError(said) from error

@@ -19,6 +19,7 @@ from mingzheng.keys.vkey import TYPE_ML_DSA_44, VerifierKey, check_name, format_
 from mingzheng.log.cosign import Cosigner
 from mingzheng.log.durable import make_dirs
 from mingzheng.log.errors import LogError
+from mingzheng.log.logargs import text_or_file
 from mingzheng.log.witnessnode import WitnessNode
 from mingzheng.log.witnessstore import DATABASE, WitnessExistsError, WitnessStore
 
@@ -87,7 +88,7 @@ def add_log(directory: Path, vkey: str, *, origin: str | None) -> None:
     mingzheng witness add-log w1 log.vkey
     """
     try:
-        key = parse_vkey(_text_or_file(vkey).strip())
+        key = parse_vkey(text_or_file(vkey).strip())
     except KeysError as error:
         raise click.UsageError(f"VKEY: {error} 不是验证公钥。") from error
     store = WitnessStore(directory)
@@ -202,13 +203,3 @@ def _head_text(log: dict[str, object]) -> str:
     assert isinstance(log["time"], int)
     age = int(time.time()) - log["time"]
     return f"大小 size {log['size']} 根 root {log['root']} 时间 {format_day(day_of_time(log['time']))} ({age} s)"
-
-
-def _text_or_file(value: str) -> str:
-    path = Path(value)
-    if "+" in value and not path.is_file():
-        return value
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"{path.name} is no text 不是文本。") from error

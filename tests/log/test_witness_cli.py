@@ -101,6 +101,9 @@ def test_logs_are_added_by_text_or_file(made: Path, tmp_path: Path) -> None:
         assert run("add-log", made, bad).exit_code == 2
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     assert run("add-log", made, tmp_path / "bytes").exit_code == 2
+    missing = run("add-log", made, tmp_path / "no such file")
+    assert missing.exit_code == 2
+    assert "neither a verifier key" in missing.output
     own = json.loads(good("show", made, "--json"))["vkeys"][0]
     assert isinstance(run("add-log", made, own).exception, WitnessLogError)
 
