@@ -173,6 +173,14 @@ def test_a_place_that_holds_a_log_is_refused(move: Move) -> None:
     assert isinstance(move.open_both()[0], Log)
 
 
+def test_a_prefix_that_holds_anothers_files_is_refused(move: Move) -> None:
+    held = {"checkpoint": b"another's", "tile/0/000.p/9": bytes(288)}
+    there = Memory(objects=dict(held))
+    with pytest.raises(LogExistsError):
+        migrate(move.old.directory, IDENTITY, store=MemoryStore(there), state=MemoryState(there))
+    assert (there.objects, there.rows) == (held, None)
+
+
 def test_another_identity_is_refused(move: Move) -> None:
     with pytest.raises(WrongIdentityError):
         migrate(
