@@ -75,6 +75,7 @@ CASES: dict[str, tuple[list[bytes], str, int, tuple[int, ...], bool]] = {
     "no time shown": ([issue(0, day=DAY - 2), TIME], "audit.backdated", 0, (), False),
     "a time before, later than the day": ([LATER, issue(0)], "audit.backdated", 1, (0,), True),
     "a time after, but not the round's": ([issue(0), TIME, LATER, LATER], "audit.backdated", 0, (2,), False),
+    "an old time before, as it should be": ([TIME, issue(0, day=DAY + 3)], "audit.backdated", 1, (0,), False),
     "between not shown": ([issue(0, day=DAY - 2), issue(1), TIME], "audit.backdated", 0, (2,), False),
     "all between shown": ([issue(0, day=DAY - 2), issue(1), TIME], "audit.backdated", 0, (1, 2), True),
     "dated ahead": ([issue(0, day=DAY + 2), issue(1), TIME], "audit.backdated", 0, (2,), True),
