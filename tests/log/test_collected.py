@@ -276,6 +276,9 @@ def test_an_honest_receipt_is_no_evidence(world: LogWorld) -> None:
     keys = {"vkey": IDENTITY.vkey(), "origin": NAME, "number": 7, "receipt_key": RECEIPT.public_key}
     with pytest.raises(EvidenceError, match="agrees"):
         check_evidence(honest, **keys)  # type: ignore[arg-type]
+    for change in ({"first_leaf": Hash(ONE)}, {"hashes": (Hash(ONE), *honest.hashes[1:])}):  # not in the signed tree
+        with pytest.raises(EvidenceError, match="does not verify"):
+            check_evidence(replace(honest, **change), **keys)  # type: ignore[arg-type]
     with pytest.raises(EvidenceError, match="beyond"):
         check_evidence(replace(honest, note=_note(1, ONE)), **keys)  # type: ignore[arg-type]
 
