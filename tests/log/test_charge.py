@@ -96,6 +96,8 @@ CASES: dict[str, tuple[list[bytes], str, int, tuple[int, ...], bool]] = {
         [key_event(0, KeyEventType.RETIRED, KID), issue(1)], "audit.compromised_key_used", 1, (0,), False),
     "a burst": ([issue(0), issue(1), TIME], "audit.burst", 1, (0, 2), True),
     "no burst": ([issue(0), issue(1, kind=2), TIME], "audit.burst", 0, (1, 2), False),
+    "two issuers are no burst": ([issue(0), issue(0, issuer=2), TIME], "audit.burst", 0, (1, 2), False),
+    "a kind without that limit": ([issue(0, kind=2), issue(1, kind=2), TIME], "audit.burst", 0, (1, 2), False),
     "a burst without its time": ([issue(0), issue(1), TIME], "audit.burst", 1, (0,), False),
     "a burst with a hole": ([issue(0), issue(1), issue(2), TIME], "audit.burst", 0, (2, 3), False),
     "a burst over two days": ([issue(0), TIME, issue(1), LATER], "audit.burst", 2, (0, 1, 3), False),
@@ -132,6 +134,9 @@ def test_trust_data_that_call_a_key_lost_are_enough(tmp_path: Path) -> None:
     assert _check(shown.charge("audit.compromised_key_used", 1), replace(data, keys=keys))
     with pytest.raises(EvidenceError):
         _check(shown.charge("audit.compromised_key_used", 0), replace(data, keys=keys))
+    keys = {**data.keys, KID: replace(data.keys[KID], compromised={7: 1}, issuer=2)}  # another issuer's key was lost
+    with pytest.raises(EvidenceError):
+        _check(shown.charge("audit.compromised_key_used", 1), replace(data, keys=keys))
 
 
 @pytest.mark.parametrize("data", [None, replace(trust(), origins={})])
