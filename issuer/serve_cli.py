@@ -175,6 +175,8 @@ def _write_plan(workspace: Path, trust: Path | None, options: dict[str, Any]) ->
     """Read what is needed out of the workspace, and let go of its lock. Raises as `Workspace.log`."""
     with open_workspace(workspace, options) as opened:
         identity, config, directory = opened.log_identity(), opened.config, opened.root / LOG
+        if options["take_over"]:
+            cloud_place(os.environ).end_signer()
         opened.log.close()  # opened as a command does: an older log than the ledger knows is never served
 
     keys = _Keys(lambda: config if trust is None else TrustActKeys(load_store(trust).data))
@@ -198,8 +200,7 @@ def _cloud_plan(identity: LogIdentity, keys: _Keys, memory: Path | None, options
     opened: list[CloudLog] = []
 
     def open_cloud() -> Log:
-        take_over = options["take_over"] and not opened  # once: two that insist would end each other for ever
-        log = CloudLog.open(place, identity, act_keys=keys, memory_dir=memory, take_over=take_over)
+        log = CloudLog.open(place, identity, act_keys=keys, memory_dir=memory)
         opened[:] = [log]
         return log
 

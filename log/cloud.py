@@ -51,6 +51,14 @@ class CloudPlace:
         """A state that is not yet open."""
         return PostgresState(self.database, self.schema, take_over=take_over)
 
+    def end_signer(self) -> None:
+        """End the session of whoever signs, which finds itself fenced. Raises StateUnavailableError."""
+        state = self.state(take_over=True)
+        try:
+            state.open()
+        finally:
+            state.close()
+
     def front(self) -> PostgresFront:
         """The queue, as a front end has it."""
         return PostgresFront(self.database, self.schema)
