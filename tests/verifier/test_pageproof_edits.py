@@ -10,7 +10,7 @@ import random
 import re
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -30,7 +30,9 @@ from mingzheng.formats.limits import LIMITS_DEFAULT, OFD_LIMITS
 from mingzheng.formats.ofd import seal as ofd_seal
 from mingzheng.formats.ofd.package import read_package
 from mingzheng.formats.page import Rect, SealShape, seal_slots, without_slots
+from mingzheng.formats.pdf import imageembed, sealform
 from mingzheng.formats.pdf.compose import page_objects
+from mingzheng.formats.pdf.integrity import check_pdf
 from mingzheng.formats.pdf.objects import PdfObjects, stream
 from mingzheng.formats.pdf.revise import PdfFile
 from mingzheng.formats.pdf.seal import seal_pdf
@@ -341,6 +343,46 @@ def test_red_shapes_alone_are_proved() -> None:
 @pytest.mark.parametrize("name", ARTS)
 def test_another_picture_of_a_seal_is_proved_no_more(name: str) -> None:
     assert not is_proved(everyday(), with_art(ARTS[name]))
+
+
+@pytest.mark.parametrize("entry", [b"/Matrix [0 1 1 0 0 0]", b"/Group <<>>", b"/Decode [1 0 1 0 1 0]"])
+def test_an_entry_more_on_the_picture_of_a_seal_is_proved_no_more(entry: bytes) -> None:
+    made = everyday()
+    on_image = entry.startswith(b"/Decode")
+    module, name = (imageembed, "_image") if on_image else (sealform, "_form")
+    write = getattr(module, name)
+
+    def other(*args: Any, **more: Any) -> bytes:
+        body: bytes = write(*args, **more)
+        return body.replace(b" /Length", b" " + entry + b" /Length", 1) if not on_image or b"/SMask" in body else body
+
+    sealform.art_form.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, other)
+        data = sealed_pdf(made.page, png=on_image)
+    sealform.art_form.cache_clear()
+    assert entry in data
+    assert not is_proved(made, data)
+
+
+def test_a_field_that_nobody_signed_shows_nothing() -> None:
+    """A red picture on a field without a signature could stand anywhere on the page."""
+    begin, widget = SealPage.__init__, SealPage.widget
+    place = Rect(x_mm=20, y_mm=20, width_mm=60, height_mm=60)
+
+    def one_more(self: SealPage, data: bytes, fields: Sequence[sealform.Field]) -> None:
+        begin(self, data, (*fields, sealform.Field(name="More", rect=place, alt="x")))
+
+    def with_picture(self: SealPage, label: str, **more: Any) -> bytes:
+        picture = {"picture": self.add(sealform._form(b"0 0 100 100", RED))} if label == "More" else {}
+        return widget(self, label, **{**more, **picture})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SealPage, "__init__", one_more)
+        patch.setattr(SealPage, "widget", with_picture)
+        data = sealed_pdf(everyday().page)
+    assert check_pdf(data)[1] == ()
+    assert not is_proved(everyday(), data)
 
 
 def png(mode: str, colour: tuple[int, ...]) -> bytes:
