@@ -165,7 +165,7 @@ def test_a_rotation_says_who_comes_and_who_goes(desk: Desk, begun: Path) -> None
     with pytest.raises(KeysError) as caught:
         desk.publish()
     assert caught.value.code == "tuf.wrong_key"
-    assert desk.publish(online="online2").stdout.startswith("root 2")
+    assert desk.publish(online="online2").stdout.startswith("根 root 2")
 
 
 def test_a_renewal_of_the_publishers_keys_alone(desk: Desk, begun: Path) -> None:
