@@ -290,6 +290,11 @@ def timestamp_of_yesterday(world: World) -> None:
     world.files[TIMESTAMP] = old.files[TIMESTAMP]
 
 
+@case("tuf.rollback", before=lambda world: world.put_timestamp())
+def timestamp_of_an_hour_ago_with_the_same_snapshot(world: World) -> None:
+    world.put_timestamp(version=1)
+
+
 @case("tuf.rollback", before=some)
 def timestamp_that_names_an_older_snapshot(world: World) -> None:
     data = world.files["metadata/1.snapshot.json"]
