@@ -161,6 +161,8 @@ def test_a_moved_log_is_not_moved_again_to_a_second_place(move: Move) -> None:
     assert stale.rows is not None
     assert stale.rows.log.standing is Standing.IMPORTING
     assert stale.objects == {}
+    with pytest.raises(LogMissingError):
+        MemoryWorld(root=move.old.root / "stale", there=stale).open(remember=False)
     stale.rows.log = replace(stale.rows.log, origin=9, standing=Standing.OPEN)
     with pytest.raises(WrongIdentityError):
         move_to(stale)
