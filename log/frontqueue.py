@@ -193,6 +193,7 @@ class FrontQueue:
         refused: list[tuple[_Asked, Exception]] = []
 
         def judge(beat: Beat | None, load: Load) -> list[QueueRow]:
+            refused.clear()
             trouble, rows = self._see(beat, load), []
             entries, size = load.entries, load.size_bytes
             for asked in batch:

@@ -19,7 +19,10 @@ from mingzheng.log.refusal import FencedError, StateUnavailableError
 from mingzheng.log.wake import Wake
 
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
-_WAITS: Final = "connect_timeout=5 keepalives=1 keepalives_idle=5 keepalives_interval=5 keepalives_count=2"
+_WAITS: Final = (
+    "application_name=mingzheng-queue connect_timeout=5 "
+    "keepalives=1 keepalives_idle=5 keepalives_interval=5 keepalives_count=2"
+)
 _TABLES: Final[tuple[LiteralString, ...]] = (
     """CREATE TABLE IF NOT EXISTS {schema}.queue (
         place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -153,10 +153,18 @@ def test_two_front_ends_eight_clients_and_a_signer_that_is_killed(cloud: Cloud) 
             before = len(writers.told)
             signer = signers.enter_context(cloud.signer(take_over=True, ready=False))
             _until(lambda before=before: len(writers.told) > before + 24)  # type: ignore[misc]
+        cloud.do(  # every connection to the queue is cut, the signer's and both front ends'
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mingzheng-queue'"
+        )
+        before = len(writers.told)
+        _until(lambda: len(writers.told) > before + 24)
         writers.end()
         with _remote(one) as here, _remote(two) as there:
             entries = [_today(900_000)]
             assert here.submit(keyed(entries), now=0) == there.submit(keyed(entries), now=0)
+            (index,) = there.submit(keyed(entries), now=0)
+            proof = parse_tlog_proof(here.full_receipt(index))
+            verify_full_receipt(proof, leaf_hash(entries[0]), vkey=IDENTITY.vkey(), origin=IDENTITY.origin_name)
             assert here.issuer_row(1).next_serial == there.issuer_row(1).next_serial == 900_001
     assert cloud.rows("SELECT count(*) FROM {s}.queue") == [(0,)]
     _check(cloud, writers.told)
@@ -198,7 +206,7 @@ def test_a_front_end_alone_promises_nothing(cloud: Cloud) -> None:
         _until(lambda: _code(front) == (503, "log.no_signer"))
         with cloud.signer():
             wait_ready(front)
-            for number in range(500 if FULL else 60):
+            for number in range(500 if FULL else 100):
                 forged = posted(_today(number), key=STRANGER, created=int(time.time()))
                 status, _headers, _body = front.ask(forged.method, forged.target, forged.body, forged.headers)
                 assert status == 403
