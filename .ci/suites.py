@@ -43,6 +43,7 @@ class Runner:
         self.lines: list[str] = []
         self.failed: list[str] = []
         self.environment = {**os.environ, "PYTHONUTF8": "1", "MINGZHENG_FULL": "0"}
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of a thousand processes compiles everything
 
     def with_everything(self) -> None:
         """From here on the marked suites find what they need; before, a plain clone is tested."""
