@@ -1,10 +1,11 @@
 """The full counts: every suite with MINGZHENG_FULL=1, a soak beside them; results go to docs/results/full.md.
 
 The README's tests run here once, under coverage and at the counts of `.ci/run`. Stages can be named, to run only those:
-`sh .ci/full marked full`; then nothing is written.
+`sh .ci/full marked counts`; their lines replace the ones of before. Every line tells the commit it was measured at.
 """
 
 import datetime
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from suites import MARKED, PYTHON, ROOT, Runner, install_python, install_system, machine
 
 SOAK_MINUTES = 30
+KEPT = re.compile(r"(?:ok  |FAIL) .{28} .*; \d{4}-\d\d-\d\d, commit [0-9a-f]+; .*")
 
 
 def static(runner: Runner) -> None:
@@ -74,13 +76,25 @@ def main() -> int:
     for name, stage in STAGES.items():
         if not named or name in named:
             stage(runner)
-    if not named:
-        today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-        head = f"# Full run of {today}\n\nMachine: {before}; commit {commit.stdout.strip()}\n\n"
-        (ROOT / "docs" / "results").mkdir(exist_ok=True)
-        page = head + "```\n" + "\n".join(runner.lines) + "\n```\n"
-        (ROOT / "docs" / "results" / "full.md").write_text(page, encoding="utf-8")
+    keep(
+        runner.lines, f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}, commit {commit.stdout.strip()}", before
+    )
     return runner.finish()
+
+
+def keep(lines: list[str], when: str, where: str) -> None:
+    """Put the lines of this run into the page, over the ones of the same names."""
+    page = ROOT / "docs" / "results" / "full.md"
+    page.parent.mkdir(exist_ok=True)
+    before = page.read_text(encoding="utf-8") if page.exists() else ""
+    rows = {_name(line): line for line in before.splitlines() if KEPT.fullmatch(line)}
+    rows |= {_name(line): f"{line}; {when}; {where}" for line in lines}
+    head = "# Full counts\n\nWritten by `sh .ci/full [stage …]`: each line with date, commit and machine.\n"
+    page.write_text("\n".join([head, "```", *rows.values(), "```", ""]), encoding="utf-8")
+
+
+def _name(line: str) -> str:
+    return line[5:33].rstrip()
 
 
 if __name__ == "__main__":
