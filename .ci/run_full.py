@@ -1,7 +1,7 @@
 """The full counts: every suite with MINGZHENG_FULL=1, a soak beside them; results go to docs/results/full.md.
 
 The README's tests run here once, under coverage and at the counts of `.ci/run`. Stages can be named, to run only those:
-`sh .ci/full marked counts`; their lines replace the ones of before. Every line tells the commit it was measured at.
+`sh .ci/full log marked`; their lines replace the ones of before. Every line tells the commit it was measured at.
 """
 
 import datetime
@@ -25,17 +25,32 @@ def static(runner: Runner) -> None:
     runner.command("types", [PYTHON, "-m", "mypy", "-p", "mingzheng"])
 
 
-def counts(runner: Runner) -> None:
-    """Every unmarked test at its full count, while a served log soaks."""
-    unmarked = " and ".join(f"not {name}" for name in MARKED)
+def log(runner: Runner) -> None:
+    """The unmarked tests of log and keys at their full counts, while a served log soaks."""
     soak = runner.started([PYTHON, "-m", "benchmarks.load_log", "--only-soak", "--soak", str(SOAK_MINUTES)])
     try:
-        runner.tests("full counts", [PYTHON, "-m", "pytest", "-q", "-n", "auto", "-m", unmarked])
+        _counts(runner, "log", "tests/log", "tests/keys", "tests/faults")
         runner.ended(f"soak of {SOAK_MINUTES} minutes", soak)
     finally:
         if soak.poll() is None:
             soak.terminate()
             soak.wait(60)
+
+
+def documents(runner: Runner) -> None:
+    """The unmarked tests of formats and verifier at their full counts."""
+    _counts(runner, "documents", "tests/formats", "tests/verifier")
+
+
+def rest(runner: Runner) -> None:
+    """All other unmarked tests at their full counts."""
+    others = [f"--ignore=tests/{name}" for name in ("log", "keys", "faults", "formats", "verifier")]
+    _counts(runner, "all others", "tests", *others)
+
+
+def _counts(runner: Runner, name: str, *where: str) -> None:
+    unmarked = " and ".join(f"not {mark}" for mark in MARKED)
+    runner.tests(f"full counts: {name}", [PYTHON, "-m", "pytest", "-q", "-n", "auto", "-m", unmarked, *where])
 
 
 def coverage(runner: Runner) -> None:
@@ -52,8 +67,10 @@ def benchmarks(runner: Runner) -> None:
 
 STAGES: dict[str, Callable[[Runner], None]] = {
     "static": static,
+    "log": log,
+    "documents": documents,
+    "rest": rest,
     "marked": Runner.marked,
-    "counts": counts,
     "coverage": coverage,
     "benchmarks": benchmarks,
 }
