@@ -138,7 +138,8 @@ def _check(cloud: Cloud, told: dict[bytes, int]) -> None:
 
 
 def test_two_front_ends_eight_clients_and_a_signer_that_is_killed(cloud: Cloud) -> None:
-    """Killed in the middle of rounds: what was in flight is answered by the second signer, or 503."""
+    """Killed in the middle of rounds, or put to sleep and woken after its successor went on: what was in flight is
+    answered by a signer that holds the right, or 503."""
     writers = Writers()
     with cloud.front(ready=False) as one, cloud.front(ready=False) as two, contextlib.ExitStack() as signers:
         signer = signers.enter_context(cloud.signer(ready=False))
@@ -146,13 +147,18 @@ def test_two_front_ends_eight_clients_and_a_signer_that_is_killed(cloud: Cloud) 
             wait_ready(server)
         for number in range(8):
             writers.start((one, two)[number % 2], 100_000 * number)
-        for _ in range(5 if FULL else 1):
+        for turn in range(6 if FULL else 1):
             time.sleep(3.0 if FULL else 0.7)
             _until(lambda: cloud.rows("SELECT count(*) FROM {s}.queue") != [(0,)])  # something is in flight
-            signer.process.send_signal(signal.SIGKILL)
-            before = len(writers.told)
+            asleep = turn % 2 == 1
+            signer.process.send_signal(signal.SIGSTOP if asleep else signal.SIGKILL)
+            last, before = signer, len(writers.told)
             signer = signers.enter_context(cloud.signer(take_over=True, ready=False))
             _until(lambda before=before: len(writers.told) > before + 24)  # type: ignore[misc]
+            if asleep:
+                last.process.send_signal(signal.SIGCONT)
+                before = len(writers.told)
+                _until(lambda before=before: len(writers.told) > before + 24)  # type: ignore[misc]
         cloud.do(  # every connection to the queue is cut, the signer's and both front ends'
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mingzheng-queue'"
         )
