@@ -51,7 +51,7 @@ class Serving:
             gate=gate,
             sequencing=self.sequencing,
             clocks=self.clock,
-            nonces=Nonces(most=100),
+            nonces=Nonces(most=100, entries=1_000),
         )
         self.node = LogNode(PublicFiles(self.files), face, writing)
         self.sequencing.start(timeout=30)
