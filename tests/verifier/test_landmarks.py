@@ -452,6 +452,16 @@ def test_a_listed_entry_counts_only_where_its_key_may_log() -> None:
     assert outcome(world, flip(issued.token, len(issued.token) - 1), trust_log=True)[0] is Code.FORGED
 
 
+def test_a_listed_entry_of_a_log_without_a_receipt_key_is_left_to_the_signatures() -> None:
+    world, issued = listed()
+    context = context_of(world, trust_log=True)
+    kid = world.logs[1].receipt_signer.public_key.kid
+    keys = {name: key for name, key in context.trust.keys.items() if name != kid}
+    judged = judge([Met(data=issued.token, prefix=None)], replace(context, trust=replace(context.trust, keys=keys)))
+    assert verdict_for(judged.findings, context) is Code.RECEIPT_INVALID
+    assert Code.ISSUER_SIGNATURE_NOT_CHECKED not in codes(judged)
+
+
 def test_a_receipt_outside_its_keys_days_is_left_to_the_signatures() -> None:
     world, issued = listed()
     world.change_key(world.logs[1].receipt_signer.public_key.kid, valid_until=DAY - 2)

@@ -6,6 +6,7 @@ import pytest
 from sealcases import (
     BEGIN,
     BOTH,
+    CHAIR,
     COMMITTEE,
     END,
     Different,
@@ -125,6 +126,42 @@ def test_seals_of_another_issuer_and_of_nobody_we_know() -> None:
     assert reasons(report, Code.SEAL_INVALID) == ["seal.untrusted"]
     broken = judged([seal(1), seal(3, certificate=b"\x30\x00")])
     assert reasons(broken, Code.SEAL_INVALID) == ["seal.untrusted"]
+
+
+def test_a_table_that_says_nothing_of_such_seals_leaves_them_unchecked() -> None:
+    """Of another issuer's seals only, or of OFD seals only: a seal of this issuer in a PDF is for people."""
+    for silent in (table(record(1, 1, issuer=2)), table(record(1, COMMITTEE, form="ofd"))):
+        report = judged([seal(1)], silent)
+        assert report.verdict is Code.VALID_COMPARE
+        assert [item.code for item in report.findings if item.code.startswith("SEAL_")] == [Code.SEAL_NOT_CHECKED]
+
+
+def test_a_certificate_pinned_for_the_other_form_seals_nothing_here() -> None:
+    other = table(record(1, COMMITTEE, form="ofd"), record(2, CHAIR), rule(COMMITTEE))
+    report = judged([seal(1)], other)
+    assert report.verdict is Code.SEAL_MISSING
+    assert reasons(report, Code.SEAL_WRONG_BODY) == ["seal.other_body"]
+
+
+def test_a_seal_of_a_known_body_that_the_rule_does_not_ask_for() -> None:
+    known = table(record(1, COMMITTEE), record(2, CHAIR), record(3, 3), rule(COMMITTEE, CHAIR))
+    report = judged([seal(1), seal(2), seal(3)], known)
+    assert report.verdict is Code.SEAL_WRONG_BODY
+    assert [
+        (item.evidence["seal"], item.evidence["body"]) for item in report.findings if item.code is report.verdict
+    ] == [(3, 3)]
+
+
+def test_the_time_of_a_seal_that_does_not_hold_orders_nothing() -> None:
+    """Its time is as little worth as it is: one fault, one reason."""
+    report = judged([seal(1), seal(2, "seal.signature", signed_at=noon(DAY) - 60)])
+    assert reasons(report, Code.SEAL_INVALID) == ["seal.signature"]
+
+
+@pytest.mark.parametrize(("early", "found"), [(300, []), (301, ["seal.wrong_day"])])
+def test_a_sealers_clock_may_run_five_minutes_before_ours(early: int, found: list[str]) -> None:
+    report = judged([seal(1, signed_at=noon(DAY) + early)], table(record(1, COMMITTEE), rule(COMMITTEE)))
+    assert reasons(report, Code.SEAL_INVALID) == found
 
 
 def test_no_rule_and_no_table() -> None:
