@@ -437,6 +437,15 @@ def test_parsers_agree_on_every_length_and_every_spelling_of_it() -> None:
                 assert (credential._parse_fast(data) is not None) == (place == 0)
 
 
+def test_parsers_agree_on_every_head_of_the_signature() -> None:
+    """Two bytes that nothing signs: another spelling would be the same credential in other bytes."""
+    for at in (len(GOOD) - 66, len(GOOD) - 65):
+        for value in range(256):
+            data = GOOD[:at] + bytes((value,)) + GOOD[at + 1 :]
+            assert same(data)
+            assert (credential._parse_fast(data) is not None) == (data == GOOD)
+
+
 def test_quick_parser_takes_the_common_spelling() -> None:
     """Else a fault in it would go unseen: the general one would do all the work."""
     assert credential._parse_fast(GOOD) is not None

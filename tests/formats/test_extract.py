@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mingzheng.formats import qrimage
 from mingzheng.formats.candidate import Source
-from mingzheng.formats.errors import FormatError, ResourceLimitError, UnreadableError
+from mingzheng.formats.errors import FileTooHungryError, FormatError, ResourceLimitError, UnreadableError
 from mingzheng.formats.extract import UnsupportedKindError, extract
 from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.qrimage import encode_qr, matrix_to_png
@@ -65,6 +66,20 @@ def test_photo_without_a_code_has_no_candidate(studio: Any) -> None:
 def test_empty_unknown_and_damaged_files_are_unreadable(data: bytes) -> None:
     with pytest.raises(UnreadableError):
         extract(data, limits=LIMITS_DEFAULT)
+
+
+def test_an_empty_file_is_said_to_be_empty() -> None:
+    with pytest.raises(UnreadableError, match="空文件"):
+        extract(b"", limits=LIMITS_DEFAULT)
+
+
+def test_a_file_that_takes_all_memory_is_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(qrimage, "read_qr", read)
+    with pytest.raises(FileTooHungryError):
+        extract(matrix_to_png(encode_qr("123"), 2), limits=LIMITS_DEFAULT)
 
 
 def test_an_archive_is_named_and_not_read() -> None:

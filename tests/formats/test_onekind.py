@@ -115,6 +115,7 @@ KEPT = {
     "a JPEG with a maker's trailer": JPEG + b"Image_UTC_Data1637487600000SEFHj\0\0\0SEFT",
     "a JPEG with a small film": JPEG + bytes(3) + b"\x18ftypmp42" + bytes(500),
     "a JPEG that mentions PDF late": JPEG[:2] + segment(0xFE, b"a" * 5_000 + b"%PDF-") + JPEG[2:],
+    "a JPEG in whose data one mark of a ZIP stands by chance": JPEG + b"PK\x03\x04 PK\x05\x06",
     "a PDF": PDF,
     "a PDF after a byte order mark": b"\xef\xbb\xbf" + PDF,
     "a PDF after zeros and line ends": b"\0\0\r\n" + PDF,
