@@ -12,7 +12,6 @@ Effectful (io).
 from __future__ import annotations
 
 import io
-import math
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -154,7 +153,7 @@ class _Builder:
                 raise ValueError("too long")
         if isinstance(tree, str):
             tree.encode("utf-8", "surrogateescape")  # as file names are; UnicodeEncodeError for what nobody can write
-        elif isinstance(tree, int | float) and not (math.isfinite(tree) and -_MOST_NUMBER <= tree < _MOST_NUMBER):
+        elif isinstance(tree, int | float) and not -_MOST_NUMBER <= tree < _MOST_NUMBER:
             raise ValueError("a number out of range")
         return tree
 

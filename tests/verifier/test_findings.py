@@ -130,6 +130,7 @@ def test_policies_say_what_the_design_says() -> None:
     for code in VERDICTS & FINDINGS - {Code.NOT_A_USAGE_COPY}:
         assert blocks[code] == ["site", "bid", "audit"]
     assert blocks[Code.LOG_UNWITNESSED] == []
+    assert {code for code, names in blocks.items() if names == list(POLICY_NAMES)} == MUST_BLOCK
 
 
 @pytest.mark.parametrize(
