@@ -6,7 +6,9 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +16,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cloudservers
 import pytest
 from conftest import FULL
 from frontprogram import started
-from logstores import CloudWorld
+from logstores import CloudWorld, new_place
 from logworld import IDENTITY, ORIGIN_KEYS, issue, keyed
 from serverprogram import Server, wait_ready
 from serverworld import STRANGER, SUBMIT, SUBMIT_2, posted
@@ -182,6 +185,38 @@ def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.03)
+
+
+@pytest.mark.skipif(not FULL, reason="a database server of its own, ended four times: half a minute")
+def test_a_database_that_crashes_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    """Ended at once, as in a crash, and started again: rows that waited for no disk may go, answers may not."""
+    home = Path(tempfile.mkdtemp(prefix="mingzheng-postgres-"))
+    server = cloudservers.start_postgres(home)
+    user = home.joinpath("data").owner() if os.geteuid() == 0 else None
+    try:
+        world = CloudWorld(tmp_path, place=replace(new_place(), database=server.conninfo))
+        world.create().close()
+        cloud, writers = Cloud(world, tmp_path), Writers()
+        with cloud.signer(ready=False) as signer, cloud.front(ready=False) as one, cloud.front(ready=False) as two:
+            for process in (signer, one, two):
+                wait_ready(process)
+            for number in range(8):
+                writers.start((one, two)[number % 2], 100_000 * number)
+            for _ in range(4):
+                time.sleep(2)
+                server.process.send_signal(signal.SIGQUIT)
+                server.process.wait(30)
+                before = len(writers.told)
+                server = cloudservers.run_postgres(home, server.port, user)
+                _until(lambda before=before: len(writers.told) > before + 24)  # type: ignore[misc]
+            writers.end()
+        assert cloud.rows("SELECT count(*) FROM {s}.queue") == [(0,)]
+        _check(cloud, writers.told)
+        world.close()
+    finally:
+        server.process.send_signal(signal.SIGINT)
+        server.process.wait(30)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def test_a_killed_front_end_loses_nothing_that_the_other_finds_again(cloud: Cloud) -> None:
