@@ -367,7 +367,7 @@ def _shown(data: bytes, kind: FileKind, limits: Limits) -> _Shown:
         pdf=ofd_to_pdf(file),
         bare=ofd_to_pdf(file, stamps=False),
         images=ofd_pictures(file),
-        doubted=bool(doubt_of(file)),
+        doubted=bool(doubt_of(file, limits=limits.ofd)),
     )
 
 

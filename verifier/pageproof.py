@@ -279,7 +279,9 @@ def _read_ofd(data: bytes, limits: Limits) -> _Ofd | None:
     package = read_package(data, limits=limits.ofd)
     file = read_ofd(package, limits=limits.ofd)
     seals, faults = check_ofd(package, file, limits=limits.ofd)
-    if faults or any(seal.faults or seal.form is not SealForm.SES for seal in seals) or doubt_of(file):
+    if faults or any(seal.faults or seal.form is not SealForm.SES for seal in seals):
+        return None
+    if doubt_of(file, limits=limits.ofd):
         return None
     images = ofd_pictures(file)
     if len(images) > PICTURES_MAX:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from mingzheng.formats.errors import FormatError
 from mingzheng.formats.imagehead import read_head
 from mingzheng.formats.images import decode_image
 from mingzheng.formats.limits import LIMITS_DEFAULT, OFD_LIMITS
@@ -21,8 +20,8 @@ from mingzheng.formats.ofd.drawfont import CharacterMap
 from mingzheng.formats.ofd.drawobjects import draw_layer
 from mingzheng.formats.ofd.drawstate import DrawUnsupportedError, Style, check_known, flag, only, style_of
 from mingzheng.formats.ofd.package import read_package
-from mingzheng.formats.ofd.ses import SesSeal, parse_seal, parse_signature
-from mingzheng.formats.ofd.signedinfo import OfdStamp, SignedInfo, read_signed_info
+from mingzheng.formats.ofd.ses import SesSeal
+from mingzheng.formats.ofd.signedinfo import OfdStamp, read_signed_info, seal_of
 from mingzheng.formats.ofd.xmlread import Element, parse_xml
 from mingzheng.formats.pdf.imageembed import embed_direct, embed_pixels
 from mingzheng.formats.pdf.objects import PdfObjects, array, dictionary, number, ref, stream
@@ -220,20 +219,9 @@ def _seals(file: OfdFile) -> Iterator[tuple[OfdStamp, SesSeal]]:
             raise DrawUnsupportedError("signature")
         info = read_signed_info(file.package, signature.file, limits=OFD_LIMITS)
         if info.stamps:
-            seal = _seal(file, info)
+            seal = seal_of(file.package, info)
             for stamp in info.stamps:
                 yield stamp, seal
-
-
-def _seal(file: OfdFile, info: SignedInfo) -> SesSeal:
-    value = file.package.files[info.value_file]
-    try:
-        seal = parse_signature(value).seal
-    except FormatError:
-        if info.seal_file is None:
-            raise
-        seal = parse_seal(file.package.files[info.seal_file])
-    return seal
 
 
 def _font_object(objects: PdfObjects, data: bytes) -> int:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.ofd.document import NAMESPACES, parse_box
+from mingzheng.formats.ofd.ses import SesSeal, parse_seal, parse_signature
 from mingzheng.formats.ofd.xmlread import parse_xml
 from mingzheng.formats.page import Rect
 from mingzheng.keys.sm3 import sm3
@@ -26,7 +27,16 @@ if TYPE_CHECKING:
     from mingzheng.formats.ofd.package import Package
     from mingzheng.formats.ofd.xmlread import Element
 
-__all__ = ["Digest", "OfdReference", "OfdSignatureError", "OfdStamp", "SignedInfo", "link_name", "read_signed_info"]
+__all__ = [
+    "Digest",
+    "OfdReference",
+    "OfdSignatureError",
+    "OfdStamp",
+    "SignedInfo",
+    "link_name",
+    "read_signed_info",
+    "seal_of",
+]
 
 Digest = Callable[[bytes], bytes]  # 32 bytes of any number
 
@@ -89,6 +99,7 @@ class SignedInfo:
 
     file: str  # Signature.xml
     raw: bytes
+    root: Element
     method: str
     digest: Digest | None
     references: tuple[OfdReference, ...]
@@ -120,6 +131,7 @@ def read_signed_info(package: Package, name: str, *, limits: OfdLimits) -> Signe
     return SignedInfo(
         file=name,
         raw=raw,
+        root=root,
         method=(info.text_of("SignatureMethod") or ""),
         digest=_DIGESTS.get((listed.get("CheckMethod") or "").strip().lower()),
         references=tuple(_reference(package, name, item) for item in references),
@@ -128,6 +140,16 @@ def read_signed_info(package: Package, name: str, *, limits: OfdLimits) -> Signe
         seal_file=package.find(link_name(name, named)) if named else None,
         value_file=value,
     )
+
+
+def seal_of(package: Package, info: SignedInfo) -> SesSeal:
+    """The seal inside the signature value, else the one beside it; raises FormatError."""
+    try:
+        return parse_signature(package.files[info.value_file]).seal
+    except FormatError:
+        if info.seal_file is None:
+            raise
+        return parse_seal(package.files[info.seal_file])
 
 
 def link_name(base: str, location: str) -> str:

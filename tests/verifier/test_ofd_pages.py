@@ -313,7 +313,7 @@ DOUBTED: dict[str, Change] = {
 
 def doubt(files: Files) -> str:
     limits = OFD_LIMITS
-    return doubt_of(read_ofd(read_package(packed(files), limits=limits), limits=limits))
+    return doubt_of(read_ofd(read_package(packed(files), limits=limits), limits=limits), limits=limits)
 
 
 def unsealed(copy: Copy, change: Change) -> bytes:

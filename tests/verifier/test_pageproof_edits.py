@@ -28,6 +28,8 @@ from PIL import Image
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.limits import LIMITS_DEFAULT, OFD_LIMITS
 from mingzheng.formats.ofd import seal as ofd_seal
+from mingzheng.formats.ofd.document import read_ofd
+from mingzheng.formats.ofd.doubt import doubt_of
 from mingzheng.formats.ofd.package import read_package
 from mingzheng.formats.page import Rect, SealShape, seal_slots, without_slots
 from mingzheng.formats.pdf import imageembed, sealform
@@ -534,7 +536,8 @@ def ofd_sealed(picture: bytes) -> bytes:
     """The page as OFD with a good seal of this picture."""
     made = everyday()
     (slot,) = seal_slots(made.page)
-    design = dataclasses.replace(ofdoffice.design(slot.body, SealShape.CIRCLE), picture=picture)
+    kind = "ofd" if picture.startswith(b"PK") else "png"
+    design = dataclasses.replace(ofdoffice.design(slot.body, SealShape.CIRCLE), picture=picture, picture_type=kind)
     return ofd_seal.seal_ofd(
         ofdoffice.composed(without_slots(made.page), seals=1),
         seal=ofd_seal.make_seal(design, maker=ofdoffice.seal_key("maker")),
@@ -544,43 +547,60 @@ def ofd_sealed(picture: bytes) -> bytes:
     )
 
 
+def doubted(data: bytes) -> bool:
+    """Whether readers may take it differently, whatever else it shows."""
+    return bool(doubt_of(read_ofd(read_package(data, limits=OFD_LIMITS), limits=OFD_LIMITS), limits=OFD_LIMITS))
+
+
 def with_chunk(picture: bytes, kind: bytes, body: bytes) -> bytes:
     """A PNG with a further chunk behind its header."""
     chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     return picture[:33] + chunk + picture[33:]
 
 
+RED_PNG = png("RGBA", (210, 14, 22, 90))
+
+
 @pytest.mark.parametrize(
-    ("picture", "proved"),
+    ("picture", "proved", "doubt"),
     [
-        (png("RGBA", (210, 14, 22, 90)), True),
-        (with_chunk(png("RGBA", (210, 14, 22, 90)), b"pHYs", bytes(9)), True),
-        (with_chunk(png("RGBA", (210, 14, 22, 90)), b"acTL", struct.pack(">II", 2, 0)), False),
-        (with_chunk(png("RGBA", (210, 14, 22, 90)), b"gAMA", struct.pack(">I", 1)), False),
-        (png("RGBA", (210, 14, 22, 90)) + b"\0", False),
-        (red_code(), False),
-        (png("RGBA", (0, 0, 0, 255)), False),
+        (RED_PNG, True, False),
+        (with_chunk(RED_PNG, b"pHYs", bytes(9)), True, False),
+        (with_chunk(RED_PNG, b"gAMA", struct.pack(">I", 45_455)), True, False),
+        (with_chunk(RED_PNG, b"sRGB", b"\0"), True, False),
+        (with_chunk(RED_PNG, b"acTL", struct.pack(">II", 2, 0)), False, True),
+        (with_chunk(RED_PNG, b"gAMA", struct.pack(">I", 1)), False, True),
+        (with_chunk(RED_PNG, b"cHRM", bytes(32)), False, True),
+        (with_chunk(RED_PNG, b"iCCP", b"x\0\0"), False, True),
+        (RED_PNG + b"\0", False, True),
+        (RED_PNG[:-12], False, True),
+        (red_code(), False, False),
+        (png("RGBA", (0, 0, 0, 255)), False, False),
+        (ofdoffice.design("seal", SealShape.CIRCLE, vector=True).picture, False, False),
     ],
 )
-def test_a_seal_of_an_ofd_is_a_plain_red_picture(picture: bytes, proved: bool) -> None:
+def test_a_seal_of_an_ofd_is_a_plain_red_picture(picture: bytes, proved: bool, doubt: bool) -> None:
     """Browsers play further frames and obey gamma and profiles; others show the first frame as it is."""
-    assert is_proved(everyday(), ofd_sealed(picture), FileKind.OFD) == proved
+    data = ofd_sealed(picture)
+    assert (is_proved(everyday(), data, FileKind.OFD), doubted(data)) == (proved, doubt)
+
+
+def test_a_seal_that_is_a_document_of_two_readings() -> None:
+    """With versions, with a comment, with a seal of its own."""
+    picture = ofdoffice.design("seal", SealShape.CIRCLE, vector=True).picture
+    files = dict(read_package(picture, limits=OFD_LIMITS).files)
+    assert not doubted(ofd_sealed(pack(files)))
+    for more in (b"<ofd:Versions/>", b"<!-- -->"):
+        root = files["OFD.xml"].replace(b"</ofd:DocRoot>", b"</ofd:DocRoot>" + more)
+        assert doubted(ofd_sealed(pack({**files, "OFD.xml": root})))
+    assert doubted(ofd_sealed(ofd_sealed(RED_PNG)))
 
 
 STAMP = '<ofd:StampAnnot ID="9" PageRef="1" Boundary="0 0 200 200"/>'
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("</ofd:SignedInfo>", "</ofd:SignedInfo>" + STAMP),
-        ("</ofd:References>", f"{STAMP}</ofd:References>"),
-        ("<ofd:Seal>", STAMP.replace("ofd:", "x:").replace("ID=", 'xmlns:x="urn:x" ID=') + "<ofd:Seal>"),
-        (" Boundary=", ' xmlns:x="urn:x" x:Boundary="0 0 200 200" Boundary='),
-        ("<ofd:Seal>", "<!-- --><ofd:Seal>"),
-    ],
-)
-def test_a_stamp_that_some_readers_find_is_proved_no_more(old: str, new: str) -> None:
+def ofd_described(old: str, new: str) -> bytes:
+    """Sealed well, the description of the seal written otherwise."""
     write = ofd_seal._signature_xml
 
     def other(*args: Any, **more: Any) -> bytes:
@@ -590,5 +610,32 @@ def test_a_stamp_that_some_readers_find_is_proved_no_more(old: str, new: str) ->
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ofd_seal, "_signature_xml", other)
-        data = ofd_sealed(png("RGBA", (210, 14, 22, 90)))
+        return ofd_sealed(RED_PNG)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("</ofd:SignedInfo>", "</ofd:SignedInfo>" + STAMP),
+        ("</ofd:References>", f"{STAMP}</ofd:References>"),
+        ("</ofd:SignatureMethod>", f"{STAMP}</ofd:SignatureMethod>"),
+        ("<ofd:Seal>", STAMP.replace("ofd:", "x:").replace("ID=", 'xmlns:x="urn:x" ID=') + "<ofd:Seal>"),
+        (" Boundary=", ' xmlns:x="urn:x" x:Boundary="0 0 200 200" Boundary='),
+        (" Boundary=", ' boundary="0 0 200 200" Boundary='),
+        (" Boundary=", ' Clip="1 1 9 9" Boundary='),
+        ("<ofd:Seal>", "<!-- --><ofd:Seal>"),
+        ("<ofd:Seal>", "<ofd:Seal><ofd:BaseLoc>/x</ofd:BaseLoc></ofd:Seal><ofd:Seal>"),
+    ],
+)
+def test_a_stamp_that_some_readers_find_is_proved_no_more(old: str, new: str) -> None:
+    data = ofd_described(old, new)
     assert not is_proved(everyday(), data, FileKind.OFD)
+    assert doubted(data)
+
+
+def test_seals_that_readers_show_differently_are_never_compared() -> None:
+    """The drawn page is ours; who else may see what is not known."""
+    frames = with_chunk(RED_PNG, b"acTL", struct.pack(">II", 2, 0))
+    for data in (ofd_sealed(frames), ofd_described("</ofd:SignedInfo>", "</ofd:SignedInfo>" + STAMP)):
+        result = pagepress.compare(everyday(), data, FileKind.OFD)
+        assert (result.compared, result.reason, result.mismatches) == (False, "page.readers_differ", ())
