@@ -89,7 +89,7 @@ class _Seal:
 
 
 def check_lean(data: bytes) -> Checked | None:
-    """The seals and faults of a plainly built file, or None. Never raises. Cost: about 1 ms plus the digests."""
+    """The seals and faults of a plainly built file, or None. Never raises. Cost: about 4 ms plus the digests."""
     try:
         return check_skeleton(read_skeleton(data))
     except NotPlainError:
@@ -100,6 +100,7 @@ def check_skeleton(skeleton: Skeleton) -> Checked | None:
     """The same for the bones of a file that were read already."""
     try:
         document = read_document(skeleton.view(len(skeleton.revisions)))
+        _check_objects(skeleton)
         signed = _signed(skeleton, document)
         text = skeleton.text()
         faults = (*document.faults, *_dangers(skeleton, text), *_elsewhere(skeleton, text))
@@ -114,6 +115,14 @@ def check_skeleton(skeleton: Skeleton) -> Checked | None:
         return facts, faults
     except NotPlainError:
         return None
+
+
+def _check_objects(skeleton: Skeleton) -> None:
+    """Every object ever written can be read: some readers look for other objects once they meet one that cannot."""
+    for count, revision in enumerate(skeleton.revisions, 1):
+        view = skeleton.view(count)
+        for number in revision.spans:
+            view.object(number)
 
 
 def _dangers(skeleton: Skeleton, text: bytes) -> tuple[Fault, ...]:

@@ -158,6 +158,38 @@ def object_stream_disguised_beside_a_plain_table(file: Sealed) -> bytes:
     return _object_stream(file, b"/ObjS#74m")
 
 
+def _unreadable(file: Sealed, body: bytes) -> bytes:
+    """An object at which a reader may begin to mend the file, or read on in the next one."""
+    return file.extend(file.info, b"/X %d 0 R" % file.size, {file.size: body})
+
+
+@trick
+def object_that_cannot_be_read(file: Sealed) -> bytes:
+    return _unreadable(file, b"<</A >> ]")
+
+
+@trick
+def string_without_an_end(file: Sealed) -> bytes:
+    return _unreadable(file, b"<</A (x>>")
+
+
+@trick
+def trailer_as_an_object(file: Sealed) -> bytes:
+    return _unreadable(file, b"trailer <</Root 1 0 R>>")
+
+
+@trick
+def object_of_nothing(file: Sealed) -> bytes:
+    return _unreadable(file, b"")
+
+
+@trick
+def object_that_cannot_be_read_replaced(file: Sealed) -> bytes:
+    """A mending reader takes the last spelling, or the first."""
+    broken = Sealed(_unreadable(file, b"<</A >> ]"))
+    return broken.save({file.size: b"<<>>"})
+
+
 @trick
 def form_to_be_drawn(file: Sealed) -> bytes:
     field = b"<</Type /Annot /Subtype /Widget /FT /Tx /T (name) /V (other) %b>>" % BOX
@@ -193,7 +225,7 @@ def test_no_trick_is_taken_for_a_file_of_ours(unsealed: Sealed, name: str) -> No
 
 
 def test_there_are_many_tricks() -> None:
-    assert len(TRICKS) >= 35
+    assert len(TRICKS) >= 40
 
 
 def test_a_resource_named_like_the_entry_of_a_file_is_none(unsealed: Sealed) -> None:
