@@ -8,7 +8,7 @@ fits one list alone, named by the hash of its body.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from mingzheng.formats import cbor, cose
 from mingzheng.formats.errors import FormatError
@@ -21,6 +21,9 @@ VERSION = 1
 SETS = ("revoked", "superseded", "void", "suspended")
 
 _LIMITS = CborLimits(max_bytes=MAX_BYTES, max_depth=4)
+# In one delta: a list of MAX_BYTES may hold 2^27 serials, which nobody signed here; this many cost 0.2 GB, and a list
+# that changed more is taken whole.
+MAX_CHANGES = MAX_BYTES // 16
 _ITEMS = 9
 _MAX_HEADER = 64
 
@@ -41,6 +44,16 @@ class StatusDeltaUnrelatedError(StatusError):
     code: ClassVar[str] = "status.delta_unrelated"
 
 
+class StatusDeltaTooLargeError(StatusError):
+    """More serials left and joined than a delta may say: take the whole list."""
+
+    code: ClassVar[str] = "status.delta_too_large"
+
+    def __init__(self, *, got: int) -> None:
+        super().__init__(f"{got} serials left or joined, a delta says at most {MAX_CHANGES}: take the whole list")
+        self.got = got
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _List:
     """A signed list taken apart; nothing is verified."""
@@ -54,7 +67,7 @@ class _List:
 def make_delta(held: bytes, after: bytes) -> bytes:
     """The one delta from a signed list to a later one of the same issuer; neither is verified.
 
-    Raises StatusMalformedError, StatusDeltaUnrelatedError.
+    Raises StatusMalformedError, StatusDeltaUnrelatedError, StatusDeltaTooLargeError.
     """
     old, new = _read(held), _read(after)
     if old.body.issuer != new.body.issuer or old.body.this_update > new.body.this_update:
@@ -63,9 +76,13 @@ def make_delta(held: bytes, after: bytes) -> bytes:
         raise StatusDeltaUnrelatedError("the later list knows fewer serials")
     body = new.body
     sets: list[cbor.Value] = []
+    changes = 0
     for name in SETS:
         before, now = set(getattr(old.body, name)), set(getattr(body, name))
+        changes += len(before ^ now)
         sets.append((_coded(before - now, body.next_serial), _coded(now - before, body.next_serial)))
+    if changes > MAX_CHANGES:
+        raise StatusDeltaTooLargeError(got=changes)
     heads = tuple((head.origin, head.size, head.root) for head in map(OriginHead._make, body.origins))
     times = (body.this_update, body.next_update)
     return cbor.encode(
@@ -76,8 +93,8 @@ def make_delta(held: bytes, after: bytes) -> bytes:
 def apply_delta(held: bytes, delta: bytes) -> bytes:
     """The next signed list, byte for byte; verify it as any other before use.
 
-    Raises StatusDeltaBaseError if the delta starts from another list than the held one, StatusMalformedError for a
-    delta that is not the one spelling of anything.
+    Raises StatusDeltaBaseError if the delta starts from another list than the held one, StatusDeltaTooLargeError,
+    StatusMalformedError for a delta that is not the one spelling of anything.
     """
     value = _decoded(delta)
     old = _read(held)
@@ -151,31 +168,44 @@ def _decoded(delta: bytes) -> tuple[cbor.Value, ...]:
     return value
 
 
-def _pairs(value: cbor.Value) -> tuple[cbor.Value, ...]:
+_Set: TypeAlias = tuple[int, bytes]
+
+
+def _pairs(value: cbor.Value) -> tuple[tuple[_Set, _Set], ...]:
+    """What left and what joined of each set, still coded: how many is known before any of it is decoded."""
     if not isinstance(value, tuple) or len(value) != len(SETS):
         raise StatusMalformedError(f"not {len(SETS)} sets", field="sets")
-    return value
+    pairs = tuple(_pair(item, name) for item, name in zip(value, SETS, strict=True))
+    changes = sum(count for pair in pairs for count, _ in pair)
+    if changes > MAX_CHANGES:
+        raise StatusDeltaTooLargeError(got=changes)
+    return pairs
+
+
+def _pair(value: cbor.Value, name: str) -> tuple[_Set, _Set]:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise StatusMalformedError("not [left, joined]", field=name)
+    left, joined = (_set(item, name) for item in value)
+    return left, joined
+
+
+def _set(value: cbor.Value, name: str) -> _Set:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise StatusMalformedError("not [count, bytes]", field=name)
+    count, data = value
+    if type(count) is not int or type(data) is not bytes or count < 0:
+        raise StatusMalformedError("not [count, bytes]", field=name)
+    return count, data
 
 
 def _coded(serials: set[int], limit: int) -> tuple[int, bytes]:
     return len(serials), encode_set(sorted(serials), limit)
 
 
-def _changed(before: tuple[int, ...], pair: cbor.Value, limit: int, name: str) -> tuple[int, ...]:
+def _changed(before: tuple[int, ...], pair: tuple[_Set, _Set], limit: int, name: str) -> tuple[int, ...]:
     """The set without what left and with what joined; both must change it."""
-    if not isinstance(pair, tuple) or len(pair) != 2:
-        raise StatusMalformedError("not [left, joined]", field=name)
-    left, joined = (_set(item, limit, name) for item in pair)
+    left, joined = (set(decode_set(data, count=count, limit=limit, field=name)) for count, data in pair)
     now = set(before)
     if not left <= now or joined & now:
         raise StatusMalformedError("takes out what is not there or puts in what is", field=name)
     return tuple(sorted(now - left | joined))
-
-
-def _set(value: cbor.Value, limit: int, name: str) -> set[int]:
-    if not isinstance(value, tuple) or len(value) != 2:
-        raise StatusMalformedError("not [count, bytes]", field=name)
-    count, data = value
-    if type(count) is not int or type(data) is not bytes:
-        raise StatusMalformedError("not [count, bytes]", field=name)
-    return set(decode_set(data, count=count, limit=limit, field=name))

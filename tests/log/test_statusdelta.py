@@ -15,13 +15,16 @@ from simulator import signer
 from mingzheng.formats import cbor, cose
 from mingzheng.keys.alg import Alg
 from mingzheng.keys.signer import InMemorySigner
+from mingzheng.log import statusdelta
 from mingzheng.log.acts import SerialState
 from mingzheng.log.entry import OriginHead
 from mingzheng.log.errors import StatusError, StatusMalformedError
 from mingzheng.log.hashing import Hash
 from mingzheng.log.status import StatusBody, encode_body, open_status_list, sign_status_list, status_from_events
 from mingzheng.log.statusdelta import (
+    MAX_CHANGES,
     StatusDeltaBaseError,
+    StatusDeltaTooLargeError,
     StatusDeltaUnrelatedError,
     apply_delta,
     apply_deltas,
@@ -110,7 +113,10 @@ BAD: list[tuple[int, cbor.Value]] = [
     *((6, value) for value in (0, "1", 1)),
     *((7, value) for value in ((), ((0, 1, bytes(32)),), ((1, 1, b""),))),
     *((8, value) for value in ((), sets()[:3], (*sets(), (EMPTY, EMPTY)), 7)),
-    *((8, sets((0, value))) for value in (7, (), (EMPTY,), (EMPTY, 7), (EMPTY, (0,)), (EMPTY, ("0", b"")))),
+    *(
+        (8, sets((0, value)))
+        for value in (7, (), (EMPTY,), (EMPTY, 7), (EMPTY, (-1, b"")), (EMPTY, (0,)), (EMPTY, ("0", b"")))
+    ),
     (8, sets((0, ((1, b"\x0b\x80"), EMPTY)))),
     (8, sets((0, (EMPTY, (1, bytes(40)))))),
     (8, sets((3, (EMPTY, EMPTY)))),
@@ -140,6 +146,34 @@ def test_what_leaves_was_there_and_what_joins_was_not() -> None:
     changed[8] = sets((2, (nine, EMPTY)))
     with pytest.raises(StatusMalformedError):
         apply_delta(OLD, cbor.encode(tuple(changed)))
+
+
+def test_a_delta_says_at_most_so_many_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody signed it: DELTA says that one serial left and two joined."""
+    monkeypatch.setattr(statusdelta, "MAX_CHANGES", 3)
+    assert apply_delta(OLD, make_delta(OLD, NEW)) == NEW
+    monkeypatch.setattr(statusdelta, "MAX_CHANGES", 2)
+    with pytest.raises(StatusDeltaTooLargeError) as refused:
+        apply_delta(OLD, DELTA)
+    assert (refused.value.code, refused.value.got) == ("status.delta_too_large", 3)
+    with pytest.raises(StatusDeltaTooLargeError):
+        make_delta(OLD, NEW)
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("side", range(2))
+def test_a_delta_of_few_bytes_for_many_serials_is_not_unpacked(
+    place: int, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bit a serial: two megabytes would be 16 million numbers, 16 MiB 134 million."""
+    monkeypatch.setattr(statusdelta, "decode_set", None)
+    for count in (MAX_CHANGES + 1, 8 << 21):
+        many = (count, bytes(1 << 21))
+        changed = fields()
+        changed[4] = 2 * count
+        changed[8] = sets(*((at, (EMPTY, EMPTY)) for at in range(4)), (place, (many, EMPTY) if side else (EMPTY, many)))
+        with pytest.raises(StatusDeltaTooLargeError):
+            apply_delta(OLD, cbor.encode(tuple(changed)))
 
 
 def test_other_shapes_are_refused() -> None:
