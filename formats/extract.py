@@ -45,8 +45,8 @@ def extract(data: bytes, *, limits: Limits) -> Extracted:
     """Everything in a file that may be a credential.
 
     Raises UnreadableError (empty, damaged, encrypted, of no known kind), TwoKindsError, UnsupportedKindError
-    (OFD, ZIP), ResourceLimitError, among it FileTooHungryError. A file without any code is no error: it has no
-    candidates.
+    (a ZIP that is no OFD package), ResourceLimitError, among it FileTooHungryError. A file without any code is no
+    error: it has no candidates.
     """
     try:
         return _extract(data, limits)
