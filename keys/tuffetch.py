@@ -5,6 +5,7 @@ redirects, authentication, resuming; a proxy is used if the environment names on
 """
 
 import os
+import socket
 import stat
 import struct
 import time
@@ -13,11 +14,13 @@ import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from http.client import HTTPException, HTTPMessage
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Any, Final, Protocol
 from urllib.parse import urlsplit
 
+from mingzheng.keys.deadline import within
 from mingzheng.keys.tuferrors import (
     TufBadSourceError,
     TufEndlessError,
@@ -150,14 +153,18 @@ class HttpSource:
             raise TufBadSourceError("the path of an address is ASCII: write other characters as %XX")
         self._base = base if base.endswith("/") else f"{base}/"
         self._tick, self._end = tick, tick() + WHOLE_SECONDS
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        self._line = _Line()
+        self._opener = urllib.request.build_opener(_NoRedirect, _Http(self._line), _Https(self._line))
 
     def read(self, path: str, *, most: int) -> bytes:
         """As in `Source`; raises TufSlowError past the time limit too."""
         request = urllib.request.Request(self._base + path, headers={"Accept-Encoding": "identity"})  # noqa: S310 - checked
         try:
-            self._in_time()
-            with self._opener.open(request, timeout=SILENCE_SECONDS) as reply:
+            left = self._in_time()
+            with (
+                within(self._line.socket, left),
+                self._opener.open(request, timeout=min(SILENCE_SECONDS, left)) as reply,
+            ):
                 return _capped(self._timed(reply), path, most)
         except urllib.error.HTTPError as error:
             with error:
@@ -165,9 +172,11 @@ class HttpSource:
                     raise TufMissingFileError(f"{path}: the server answers {error.code}") from None
                 raise TufFetchError(f"{path}: the server answers {error.code}") from None
         except TimeoutError as error:
+            self._in_time()
             raise TufSlowError(f"{path}: no byte for {SILENCE_SECONDS} seconds") from error
         except urllib.error.URLError as error:
             if isinstance(error.reason, TimeoutError):
+                self._in_time()
                 raise TufSlowError(f"{path}: no answer for {SILENCE_SECONDS} seconds") from error
             raise TufFetchError(f"{path}: {error.reason}") from error
         except (OSError, HTTPException) as error:
@@ -178,9 +187,70 @@ class HttpSource:
             self._in_time()
             yield chunk
 
-    def _in_time(self) -> None:
-        if self._tick() > self._end:
+    def _in_time(self) -> float:
+        """The seconds that are left."""
+        left = self._end - self._tick()
+        if left <= 0:
             raise TufSlowError(f"the server took over {WHOLE_SECONDS} seconds")
+        return left
+
+
+class _Line:
+    """The connection of the moment and its socket, which a connection forgets where the server will close it."""
+
+    def __init__(self) -> None:
+        self.connection: HTTPConnection | None = None
+        self.kept: socket.socket | None = None
+
+    def socket(self) -> socket.socket | None:
+        """What is waited on."""
+        return (None if self.connection is None else self.connection.sock) or self.kept
+
+    def connect(self, connection: HTTPConnection, connect: Callable[[], None]) -> None:
+        """Connect, and know what is connected."""
+        self.connection, self.kept = connection, None
+        connect()
+        self.kept = connection.sock
+
+
+class _Connection(HTTPConnection):
+    def __init__(self, line: _Line, host: str, **more: Any) -> None:
+        super().__init__(host, **more)
+        self._line = line
+
+    def connect(self) -> None:
+        """As its base, on the line."""
+        self._line.connect(self, super().connect)
+
+
+class _SecureConnection(HTTPSConnection):
+    def __init__(self, line: _Line, host: str, **more: Any) -> None:
+        super().__init__(host, **more)
+        self._line = line
+
+    def connect(self) -> None:
+        """As its base, on the line."""
+        self._line.connect(self, super().connect)
+
+
+class _Http(urllib.request.HTTPHandler):
+    def __init__(self, line: _Line) -> None:
+        super().__init__()
+        self._line = line
+
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        """Open on the line."""
+        return self.do_open(partial(_Connection, self._line), req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def __init__(self, line: _Line) -> None:
+        super().__init__()
+        self._line = line
+
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        """Open on the line, with the system's roots."""
+        return self.do_open(partial(_SecureConnection, self._line), req)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

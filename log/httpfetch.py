@@ -5,17 +5,15 @@ the same scheme, host and port; replies are capped and never decompressed. Nothi
 above believes only what the signed head covers.
 """
 
-import contextlib
 import http.client
 import socket
 import ssl
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Self
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from mingzheng.keys.deadline import within
 from mingzheng.log.client import CHECKPOINT, MAX_CHECKPOINT_BYTES, MAX_FILE_BYTES, FetchError
 from mingzheng.log.errors import LogError
 from mingzheng.log.tile import parse_path
@@ -50,6 +48,7 @@ class HttpFetcher:
         self._context = context
         self._late = False
         self._connection: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None  # the connection forgets it where the server will close
 
     def __enter__(self) -> Self:
         return self
@@ -68,17 +67,12 @@ class HttpFetcher:
         cap = MAX_CHECKPOINT_BYTES if path == CHECKPOINT else MAX_FILE_BYTES
         if path != CHECKPOINT:
             parse_path(path)
-        watchdog = threading.Timer(self._limits.total, self._break_off)
-        watchdog.daemon = True
         self._late = False
-        watchdog.start()
         try:
-            data = self._follow_to(path, cap)
-        finally:
-            watchdog.cancel()
-        if self._late:
-            raise FetchError(path, f"took more than {self._limits.total:.0f} seconds")
-        return data
+            with within(self._break_off, self._limits.total):
+                return self._follow_to(path, cap)
+        except TimeoutError as error:
+            raise FetchError(path, f"took more than {self._limits.total:.0f} seconds") from error
 
     def _follow_to(self, path: str, cap: int) -> bytes:
         target = self._base._replace(path=f"{self._base.path}/{path}")
@@ -90,13 +84,11 @@ class HttpFetcher:
             self.close()
         raise FetchError(path, f"more than {MAX_REDIRECTS} redirects")
 
-    def _break_off(self) -> None:
-        """The time is over, whatever the server is still dripping: whoever waits wakes with an error."""
+    def _break_off(self) -> socket.socket | None:
+        """The time is over, whatever the server is still dripping: this is what is waited on."""
         self._late = True
         connection = self._connection
-        sock = None if connection is None else connection.sock
-        if sock is not None:
-            _shut(sock)
+        return (None if connection is None else connection.sock) or self._socket
 
     def _get(self, path: str, target: SplitResult) -> http.client.HTTPResponse:
         """Ask once; once more on a kept connection that the server has closed meanwhile."""
@@ -116,6 +108,9 @@ class HttpFetcher:
     def _ask(self, target: SplitResult) -> http.client.HTTPResponse:
         if self._connection is None:
             self._connection = self._connect()
+        if self._connection.sock is None:
+            self._connection.connect()
+        self._socket = self._connection.sock
         headers = {"Accept-Encoding": "identity", "User-Agent": "mingzheng-log-audit"}
         where = target.path + (f"?{target.query}" if target.query else "")
         self._connection.request("GET", where, headers=headers)
@@ -166,31 +161,6 @@ class HttpFetcher:
         if not same:
             raise FetchError(path, "is redirected to another host")
         return found
-
-
-@contextlib.contextmanager
-def within(sock: socket.socket, seconds: float) -> Iterator[None]:
-    """Whoever waits on `sock` wakes when the seconds are over, however it drips; TimeoutError is raised then."""
-    late = threading.Event()
-
-    def break_off() -> None:
-        late.set()
-        _shut(sock)
-
-    watchdog = threading.Timer(max(0.0, seconds), break_off)
-    watchdog.daemon = True
-    watchdog.start()
-    try:
-        yield
-    finally:
-        watchdog.cancel()
-    if late.is_set():
-        raise TimeoutError(f"not done within {seconds:.0f} s")
-
-
-def _shut(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
 
 
 def parse_log_url(url: str) -> SplitResult:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Final, Protocol, Self
 
+from mingzheng.keys.deadline import within
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.signer import Signer
 from mingzheng.keys.strictjson import Json, load_json
@@ -24,7 +25,7 @@ from mingzheng.log.collected import OriginKeys
 from mingzheng.log.errors import LogError, ProofError, ReceiptInvalidError
 from mingzheng.log.fastentry import read_entry
 from mingzheng.log.hashing import leaf_hash
-from mingzheng.log.httpfetch import HttpFetcher, HttpLimits, LogUrlError, parse_log_url, within
+from mingzheng.log.httpfetch import HttpFetcher, HttpLimits, LogUrlError, parse_log_url
 from mingzheng.log.receipt import TlogProof, format_tlog_proof, parse_compact_receipt, verify_compact_receipt
 from mingzheng.log.refusal import SubmissionError
 from mingzheng.log.reqsign import Target, sign_request
@@ -97,7 +98,8 @@ class HttpTransport:
         try:
             if self._connection.sock is None:
                 self._connection.connect()
-            with within(self._connection.sock, self._timeout):
+            sock = self._connection.sock
+            with within(lambda: sock, self._timeout):
                 self._connection.request(method, path, body=body, headers=dict(headers))
                 reply = self._connection.getresponse()
                 data = reply.read(MAX_REPLY_BYTES + 1)

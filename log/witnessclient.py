@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 from urllib.parse import SplitResult, urlsplit
 
+from mingzheng.keys.deadline import within
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.note import format_line, join_note, open_note, parse_note
 from mingzheng.keys.vkey import VerifierKey
 from mingzheng.log.checkpoint import open_checkpoint
 from mingzheng.log.errors import LogError, ProofError
-from mingzheng.log.httpfetch import within
 from mingzheng.log.policy import PolicyKey, QuorumPolicy, Witnessed, count_cosignatures
 from mingzheng.log.proof import ConsistencyProof
 from mingzheng.log.witness import SIZE, format_add_checkpoint
@@ -257,7 +257,8 @@ class HttpTransport:
         try:
             headers = {"Content-Type": "text/plain; charset=utf-8", "Accept": "text/plain"}
             connection.connect()
-            with within(connection.sock, until - time.monotonic()):
+            sock = connection.sock
+            with within(lambda: sock, until - time.monotonic()):
                 connection.request("POST", parts.path, body=body, headers=headers)
                 found = connection.getresponse()
                 content_type = found.getheader("Content-Type", "").split(";")[0].strip().lower()

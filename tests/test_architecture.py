@@ -31,6 +31,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "sm2backend",
         "sealtoken",
         "durable",
+        "deadline",
         "pins",
         "tuffetch",
         "tufclient",

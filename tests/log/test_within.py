@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from mingzheng.log.client import FetchError
+from mingzheng.log.httpfetch import HttpFetcher, HttpLimits
 from mingzheng.log.submitclient import HttpTransport as SubmitTransport
 from mingzheng.log.witnessclient import HttpTransport, TransportError
 
@@ -66,6 +68,18 @@ def test_a_log_s_server_that_drips_is_left_and_asked_again(where: str) -> None:
         with pytest.raises((TimeoutError, http.client.HTTPException)):  # which are repeated
             transport.ask("POST", "/v1/entries", {}, b"x")
         transport.close()
+        assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize("where", DRIPS)
+def test_a_log_s_files_that_drip_are_left(where: str) -> None:
+    with _peer(_drip(DRIPS[where])) as url:
+        start = time.monotonic()
+        with (
+            HttpFetcher(url, limits=HttpLimits(wait=60.0, total=0.2)) as fetcher,
+            pytest.raises(FetchError),
+        ):
+            fetcher.fetch("checkpoint")
         assert time.monotonic() - start < 30
 
 
