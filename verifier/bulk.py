@@ -211,10 +211,16 @@ def inspect_file(
     if isinstance(answer, Loss):
         raise _refusal(answer, limits)
     assert isinstance(answer, bytes)  # no item was done already
-    found = json.loads(answer)
-    if "refused" in found:
-        raise Refusal(*map(str, found["refused"]))
-    return dict(found)
+    try:
+        found = json.loads(answer)
+    except (ValueError, RecursionError):
+        found = None
+    match found:
+        case {"refused": [str(code), str(text)]}:
+            raise Refusal(code, text)
+        case dict() if "refused" not in found:
+            return found
+    raise _refusal(Loss.CRASH, limits)  # nonsense: the reader was taken over
 
 
 class Refusal(Exception):

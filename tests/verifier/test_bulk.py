@@ -22,7 +22,7 @@ from mingzheng.formats.pdf.objects import PdfObjects, array, dictionary, ref, st
 from mingzheng.formats.qrimage import encode_qr, matrix_to_png
 from mingzheng.keys.snapshot import save_store
 from mingzheng.keys.trust import TrustData
-from mingzheng.verifier import bulk, wire
+from mingzheng.verifier import bulk
 from mingzheng.verifier.bulk import (
     Bulk,
     FileJudge,
@@ -367,18 +367,6 @@ def test_a_reader_taken_over_changes_nothing_that_other_files_are_judged_by(desk
         Code.FORGED._value_ = "FORGED"
 
 
-def test_no_answer_is_larger_than_its_bytes_for_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pairs of pairs, each written down once and meant twice."""
-    monkeypatch.setattr(wire, "_MOST_VALUES", 5_000)
-    tree: object = ("tuple",)
-    for _ in range(60):
-        tree = ("tuple", tree, tree)
-    import pickle
-
-    with pytest.raises(WireError):
-        unpack_reports(pickle.dumps(tree, protocol=4), desk.context)
-
-
 def test_rows_of_another_context_or_another_file_are_not_believed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     (row,) = judge_file(desk.picture(), desk.context, "a.png")
     other = dataclasses.replace(row, context=None)  # type: ignore[arg-type]
@@ -443,6 +431,16 @@ def test_mappings_travel_as_read_only_ones(desk: Desk) -> None:
     (back,) = unpack_reports(pack_reports([changed], desk.context), desk.context)
     assert back == changed
     assert isinstance(back.findings[0].evidence, MappingProxyType)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"\xff", b"[]", b"7", b'{"refused": 1}', b'{"refused": ["a"]}', b"[" * 100_000]
+)
+def test_an_inspection_that_is_none_is_a_reader_that_died(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    monkeypatch.setattr(bulk.Pool, "run", lambda pool, items: iter((answer,)))
+    with pytest.raises(ResourceLimitError) as caught:
+        inspect_file(b"x", "a.pdf", files=LIMITS_DEFAULT)
+    assert caught.value.code == "file.reader_crashed"
 
 
 def test_a_file_is_inspected_in_a_worker_too(desk: Desk) -> None:
