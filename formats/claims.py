@@ -190,18 +190,18 @@ def check_numbers(claims: Claims) -> None:
     """The bounds of numbers and specialties; raises ClaimsError for the first out of them. Cost: 1 µs."""
     numbers = _NUMBERS(claims)
     if not (all(map(le, _LEAST, numbers)) and all(map(le, numbers, _MOST))):
-        for value, (field, low, high) in zip(numbers, _BOUNDS, strict=True):
-            _check_number(field, value, low, high)
-    if claims.usage_until is not None:
-        _check_number("usage_until", claims.usage_until, 0, MAX_DAY)
+        raise next(
+            _outside(*bound) for value, bound in zip(numbers, _BOUNDS, strict=True) if not bound[1] <= value <= bound[2]
+        )
+    if claims.usage_until is not None and not 0 <= claims.usage_until <= MAX_DAY:
+        raise _outside("usage_until", 0, MAX_DAY)
     if claims.jurisdiction != 0 and not 11 <= claims.jurisdiction <= 82:
         raise ClaimsError("jurisdiction", "must be 0 or a province code 11 … 82")
     _check_specialties(claims.specialties)
 
 
-def _check_number(field: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ClaimsError(field, f"must be {low} … {high}")
+def _outside(field: str, low: int, high: int) -> ClaimsError:
+    return ClaimsError(field, f"must be {low} … {high}")
 
 
 _OUTER_REQUIRED: Final = frozenset((IAT, FIELDS))
