@@ -1,6 +1,6 @@
 """Everything on a clean clone at reduced counts: the README's test command, then checks and marked suites.
 
-Coverage is measured by `.ci/full`.
+The README's tests play the demo; coverage is measured by `.ci/full`.
 """
 
 import sys
@@ -23,7 +23,6 @@ def main() -> int:
     runner.command("types", [PYTHON, "-m", "mypy", "-p", "mingzheng"])
     runner.marked()
     runner.command("benchmarks, n=1", [PYTHON, "-m", "benchmarks", "--smoke"])
-    runner.command("demo", [sys.executable, ROOT / "run.py", "demo", "--out", ROOT / "demo-out", "--force"])
     return runner.finish()
 
 
