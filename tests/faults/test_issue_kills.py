@@ -45,7 +45,7 @@ from mingzheng.log.refusal import AnchorRefusedError, BehindMemoryError, Restore
 from mingzheng.log.status import open_status_list
 
 STEP = 1 if FULL else 29
-SEALED_STEP = 1 if FULL else 149
+SEALED_STEP = 1 if FULL else 67
 CHANGED = person(1, employer="上海示例建设有限公司")
 FIRST = [person(1), person(2)]
 SECOND = [CHANGED, person(2), person(3)]  # one with changed data, one known, one new
