@@ -115,9 +115,32 @@ def test_the_kernel_ends_what_takes_too_much(name: str, loss: Loss) -> None:
 
 
 @LINUX
-def test_the_kernel_ends_what_takes_too_long() -> None:
+def test_the_kernel_ends_what_takes_too_long_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = _given(monkeypatch)
     short = dataclasses.replace(LIMITS, cpu_seconds=1)
     assert run("a", "spin", "b", limits=short, start=Start.FORK) == [good("a"), Loss.CPU, good("b")]
+    assert given.count("spin") == 1
+
+
+@LINUX
+def test_what_kills_its_reader_has_two_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = _given(monkeypatch)
+    assert run("a", "abort", "b", start=Start.FORK) == [good("a"), Loss.CRASH, good("b")]
+    assert sorted(given) == ["a", "abort", "abort", "b"]
+
+
+def _given(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that workers are given from now on, as often as they are."""
+    names: list[str] = []
+    give = Pool._give
+
+    def noted(made: Pool[str], worker: "pool._Worker[str]", slot: "pool._Slot[str]") -> None:
+        assert slot.task is not None
+        names.append(slot.task.name)
+        give(made, worker, slot)
+
+    monkeypatch.setattr(Pool, "_give", noted)
+    return names
 
 
 @LINUX
