@@ -3,12 +3,13 @@
 What `document` reads by the first element of a name, another reader reads by the last; what it takes by the local
 name, another passes over; a version, an action, an extension or a hidden object is shown by some. So with seals: a
 stamp that stands elsewhere in the description, a picture that moves or brings colours of its own. Honest files of
-ours have none of this. Source: GB/T 33190 §7 to §15, §18, its schemas; PNG, 3rd edition, clause 11. Pure.
+ours have none of this. Source: GB/T 33190 §7 to §15, §18, its schemas; PNG, 3rd edition, clause 11;
+ITU-T T.81 Annex B. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from mingzheng.formats.ofd.document import NAMESPACES, read_ofd
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mingzheng.formats.ofd.document import OfdFile
     from mingzheng.formats.ofd.xmlread import Element
 
-__all__ = ["doubt_of"]
+__all__ = ["doubt_of", "picture_doubts"]
 
 _NONE: Final[frozenset[str]] = frozenset()
 _BOX: Final = (frozenset({"PhysicalBox"}), _NONE)
@@ -61,6 +62,11 @@ _DESCRIPTION: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
 _LEAF: Final = (_NONE, _NONE)
 _STAMP: Final = frozenset({"ID", "PageRef", "Boundary", "Clip"})
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
+_JPEG: Final = b"\xff\xd8"
+_START_OF_SCAN: Final = 0xDA
+_APPLICATION: Final = frozenset(range(0xE1, 0xF0)) - {
+    0xEE
+}  # but JFIF's APP0, and APP14, which says how colours are held
 _CHUNKS: Final = frozenset(
     (
         *(b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"sRGB"),
@@ -91,7 +97,7 @@ def _doubts(file: OfdFile, limits: OfdLimits) -> Iterator[str]:
                 info = read_signed_info(file.package, signature.file, limits=limits)
                 yield from _of_description(info)
                 if info.stamps:
-                    yield from _of_picture(seal_of(file.package, info).info.picture, limits)
+                    yield from picture_doubts(seal_of(file.package, info).info.picture, limits)
 
 
 def _of_document(file: OfdFile) -> Iterator[str]:
@@ -140,18 +146,18 @@ def _of_description(info: SignedInfo) -> Iterator[str]:
         yield "clip"
 
 
-def _of_picture(picture: bytes, limits: OfdLimits) -> Iterator[str]:
+def picture_doubts(picture: bytes, limits: OfdLimits) -> Iterator[str]:
     """A seal's picture: a PNG, an OFD of its own without seals, or a JPEG."""
     if picture.startswith(b"PK"):
         file = read_ofd(read_package(picture, limits=limits), limits=limits)
         yield from _of_document(file)
         if any(body.signatures for body in file.bodies):
             yield "nested"
-    elif picture.startswith(_PNG) and not _is_plain(picture):
+    elif (is_plain := _PLAIN.get(picture[:2])) is not None and not is_plain(picture):
         yield "picture"
 
 
-def _is_plain(picture: bytes) -> bool:
+def _is_plain_png(picture: bytes) -> bool:
     """A PNG with no frames, profiles or curves of its own, and nothing behind it."""
     place, kind = len(_PNG), b""
     while kind != b"IEND" and place + 8 <= len(picture):
@@ -160,6 +166,22 @@ def _is_plain(picture: bytes) -> bool:
         if kind not in _CHUNKS and _AS_SRGB.get(kind) != picture[body : place - 4]:
             return False
     return kind == b"IEND" and place == len(picture)
+
+
+def _is_plain_jpeg(picture: bytes) -> bool:
+    """A JPEG that is neither turned nor coloured by data beside its samples (Exif, ICC), and nothing behind it."""
+    place = len(_JPEG)
+    while picture[place : place + 1] == b"\xff" and place + 4 <= len(picture):
+        mark = picture[place + 1]
+        if mark == _START_OF_SCAN:
+            return picture.endswith(b"\xff\xd9")
+        if mark in _APPLICATION:
+            return False
+        place += 2 + int.from_bytes(picture[place + 2 : place + 4])
+    return False
+
+
+_PLAIN: Final[Mapping[bytes, Callable[[bytes], bool]]] = {_PNG[:2]: _is_plain_png, _JPEG: _is_plain_jpeg}
 
 
 def _walk(root: Element) -> Iterator[tuple[Element, Element | None]]:
