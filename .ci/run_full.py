@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from suites import MARKED, PYTHON, ROOT, Runner, install_python, install_system, machine
 
 SOAK_MINUTES = 30
+JUDGES = ("java", "poppler", "qpdf", "zbar", "pkcs11", "wheel")
 KEPT = re.compile(r"(?:ok  |FAIL) .{28} .*; \d{4}-\d\d-\d\d, commit [0-9a-f]+; .*")
 
 
@@ -53,6 +54,16 @@ def _counts(runner: Runner, name: str, *where: str) -> None:
     runner.tests(f"full counts: {name}", [PYTHON, "-m", "pytest", "-q", "-n", "auto", "-m", unmarked, *where])
 
 
+def judges(runner: Runner) -> None:
+    """Marked suites about files: other programs judge our PDF, OFD and codes, keys in tokens, the wheel."""
+    runner.marked(JUDGES)
+
+
+def marked(runner: Runner) -> None:
+    """The other marked suites."""
+    runner.marked([name for name in MARKED if name not in JUDGES])
+
+
 def coverage(runner: Runner) -> None:
     """The README's tests and most marked suites, at the counts of `.ci/run`."""
     runner.environment["MINGZHENG_FULL"] = "0"
@@ -70,7 +81,8 @@ STAGES: dict[str, Callable[[Runner], None]] = {
     "log": log,
     "documents": documents,
     "rest": rest,
-    "marked": Runner.marked,
+    "judges": judges,
+    "marked": marked,
     "coverage": coverage,
     "benchmarks": benchmarks,
 }

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,15 +119,15 @@ class Runner:
         text = f"{ran} tests ran, {counts.get('passed', 0)} passed, {counts.get('skipped', 0)} skipped"
         self.note(name, good, text, time.monotonic() - start)
 
-    def marked(self) -> None:
-        """All marked suites in one run on two processes; each must have run at least one test, and none failed."""
-        command = [PYTHON, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", " or ".join(MARKED)]
+    def marked(self, suites: Sequence[str] = MARKED) -> None:
+        """Marked suites in one run on two processes; each must have run at least one test, and none failed."""
+        command = [PYTHON, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", " or ".join(suites)]
         done = self._run(command)
         if done.returncode != 0:
             print(done.stdout[-12000:], flush=True)
         print("\n".join(x for x in done.stdout.splitlines() if x.startswith("SKIPPED"))[:3000], flush=True)
         found = {name: [int(x) for x in counts] for name, *counts in SUITE.findall(done.stdout)}
-        for name in MARKED:
+        for name in suites:
             passed, failed, skipped, seconds = found.get(name, [0, 0, 0, 0])
             text = f"{passed + failed} tests ran, {passed} passed, {skipped} skipped"
             self.note(f"marked: {name}", passed > 0 and not failed, text, seconds)
