@@ -251,6 +251,15 @@ def test_only_red_may_stand_in_the_place_of_a_seal() -> None:
     assert boxes(compare(made, painted(pdf(made.page), b"0 0 0.8 rg " + text))) == {"seal.0"}
 
 
+def test_other_ink_than_red_in_the_place_of_a_seal_is_found_on_a_picture_of_the_page() -> None:
+    """There the seal and what is written into its place cannot be told apart but by colour."""
+    made = certificate()
+    (slot,) = (box for box in made.page.boxes if box.name == "seal.0")
+    place = b"%.2f %.2f" % ((slot.rect.x_mm + 9) * MM, (297 - slot.rect.y_mm - 8) * MM)  # type: ignore[union-attr]
+    text = b"0 0 0.8 rg BT /T 9 Tf %b Td (UNTIL 2031) Tj ET" % place
+    assert "seal.0" in boxes(compare(made, printed(rendered(painted(pdf(made.page), text)), exact=True)))
+
+
 def test_ink_boxes_are_reported_and_never_judged() -> None:
     made = certificate()
     box = next(box for box in made.page.boxes if box.name == "ink.signature.box")
