@@ -52,6 +52,7 @@ from mingzheng.log.entry import (
 )
 from mingzheng.log.fsck import check_storage, fsck
 from mingzheng.log.hashing import Hash, leaf_hash
+from mingzheng.log.landmarkmaker import make_landmark
 from mingzheng.log.monitor import AuditPlan, Before, audit
 from mingzheng.log.receipt import (
     parse_compact_receipt,
@@ -88,6 +89,7 @@ from mingzheng.log.writer import Log
 
 NAME_8 = "log.example.cn/2"
 RECEIPT_8 = signer("receipt 8", Alg.EDDSA)
+LANDMARK = signer("landmark")
 IDENTITY_8 = LogIdentity(
     origin_number=8,
     origin_name=NAME_8,
@@ -372,6 +374,25 @@ def test_an_auditor_follows_over_the_border(tmp_path: Path) -> None:
     assert alone.alarms[0].code == "rule.wrong_shard"  # what it goes on from is not known
     other = replace(first.closed, carried=encode_carried(Carried(issuers={}, retired=frozenset())))
     assert audit(_plan(new, IDENTITY_8, other)).alarms[0].code == "rule.wrong_shard"
+
+
+def test_each_log_has_landmark_lists_of_its_own(tmp_path: Path) -> None:
+    """A list names its own log alone: what the lists of the frozen log said is not said again."""
+    shards = _memory(tmp_path)
+    world = shards.world
+    old = world.create()
+    world.submit(old, issue(0), issue(1))
+    make_landmark(old, signer=LANDMARK, now=world.now)
+    new = shards.roll(old)
+    world.submit(new, issue(61))
+    for _ in range(2):
+        world.now += 60
+        make_landmark(new, signer=LANDMARK, now=world.now)
+    first = audit(_plan(old, IDENTITY, None))
+    second = audit(_plan(new, IDENTITY_8, first.closed))
+    assert (first.alarms, second.alarms, second.size) == ((), (), new.head()[0])
+    new.close_for(9, now=world.now)
+    assert dict(new.carry().issuers[0].status_sizes).keys() == {8}
 
 
 def test_what_the_audit_of_a_closed_log_leaves_serves_the_next(tmp_path: Path) -> None:
