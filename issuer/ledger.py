@@ -67,7 +67,7 @@ class SystemRandomness:
 
 _COPY_COLUMNS: Final = (
     "issuer, serial, key, request, batch, kind, registration_no, record, day, claims, reason, photo, signature_image, "
-    "state, status, signed, leaf_index, receipt, proof, logged_at"
+    "state, status, signed, leaf_index, shard, receipt, proof, logged_at"
 )
 _COPY_FIELDS: Final = tuple(_COPY_COLUMNS.replace(" ", "").split(","))
 
@@ -163,10 +163,10 @@ class Ledger:
         """Copies planned or signed and not void, by issuer and serial."""
         return tuple(self._copies("state IN ('planned', 'signed') AND status <> 'void'", ()))
 
-    def live_from(self, issuer: int, index: int) -> Iterator[CopyRow]:
-        """An issuer's live and suspended copies at that leaf index and above, by serial."""
-        where = "issuer = ? AND leaf_index >= ? AND status IN ('live', 'suspended')"
-        yield from self._copies(where, (issuer, index))
+    def live_from(self, issuer: int, index: int, *, shard: int = 0) -> Iterator[CopyRow]:
+        """An issuer's live and suspended copies at that leaf index of that log and above, and of later logs."""
+        where = "issuer = ? AND (shard, leaf_index) >= (?, ?) AND status IN ('live', 'suspended')"
+        yield from self._copies(where, (issuer, shard, index))
 
     def all_copies(self) -> Iterator[CopyRow]:
         """Every copy, by issuer and serial."""
@@ -182,9 +182,9 @@ class Ledger:
     def store_logged(self, items: Iterable[Logged]) -> None:
         """Store index and receipts of signed copies."""
         self._update(
-            "UPDATE copy SET state = 'logged', leaf_index = ?3, receipt = ?4, proof = ?5, logged_at = ?6 "
+            "UPDATE copy SET state = 'logged', leaf_index = ?3, receipt = ?4, proof = ?5, logged_at = ?6, shard = ?7 "
             "WHERE issuer = ?1 AND serial = ?2 AND state = 'signed'",
-            ((i.issuer, i.serial, i.leaf_index, i.receipt, i.proof, i.logged_at) for i in items),
+            ((i.issuer, i.serial, i.leaf_index, i.receipt, i.proof, i.logged_at, i.shard) for i in items),
         )
 
     def store_proofs(self, items: Iterable[tuple[int, int, bytes]]) -> None:
@@ -296,9 +296,11 @@ class Ledger:
         where = "WHERE issuer = ?1 AND number = ?2 AND leaf_index IS NULL"
         self._update(f"UPDATE act SET day = ?3, entry = ?4 {where}", items)  # noqa: S608 (constants)
 
-    def store_acts_logged(self, items: Iterable[tuple[int, int, int]]) -> None:
-        """Store (issuer, act number, leaf index)."""
-        self._update("UPDATE act SET leaf_index = ?3 WHERE issuer = ?1 AND number = ?2 AND leaf_index IS NULL", items)
+    def store_acts_logged(self, items: Iterable[tuple[int, int, int]], *, shard: int = 0) -> None:
+        """Store (issuer, act number, leaf index) of what that log took."""
+        where = "WHERE issuer = ?1 AND number = ?2 AND leaf_index IS NULL"
+        rows = [(*item, shard) for item in items]
+        self._update(f"UPDATE act SET leaf_index = ?3, shard = ?4 {where}", rows)  # noqa: S608 (constants)
 
     def counters(self, issuer: int) -> tuple[int, int]:
         """(next serial, next act number) of an issuer; (0, 0) if it never issued or acted."""
@@ -323,12 +325,12 @@ class Ledger:
             [(row.issuer, row.covered, row.this_update, row.list, row.proof)],
         )
 
-    def last_event_index(self, issuer: int) -> int:
-        """The highest leaf index of an issuer's copies and acts, -1 if there is none."""
+    def last_event_index(self, issuer: int, *, shard: int = 0) -> int:
+        """The highest leaf index of an issuer's copies and acts in that log, -1 if there is none."""
         row = self._db.execute(
-            "SELECT MAX(i) FROM (SELECT MAX(leaf_index) AS i FROM copy WHERE issuer = ?1 "
-            "UNION ALL SELECT MAX(leaf_index) FROM act WHERE issuer = ?1)",
-            (issuer,),
+            "SELECT MAX(i) FROM (SELECT MAX(leaf_index) AS i FROM copy WHERE issuer = ?1 AND shard = ?2 "
+            "UNION ALL SELECT MAX(leaf_index) FROM act WHERE issuer = ?1 AND shard = ?2)",
+            (issuer, shard),
         ).fetchone()
         return -1 if row[0] is None else int(row[0])
 

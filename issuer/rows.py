@@ -65,6 +65,7 @@ class CopyRow:
     status: CopyStatus
     signed: bytes | None
     leaf_index: int | None
+    shard: int  # which of the workspace's logs holds it, 0 the first
     receipt: bytes | None
     proof: bytes | None
     logged_at: int | None  # seconds since the epoch: the time its seals state
@@ -87,7 +88,7 @@ class CopyRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
-    """What the log gave for one copy: index, compact receipt, full receipt (tlog-proof), and when."""
+    """What the log (of the workspace's the `shard`th, 0 the first) gave for one copy: index, receipts, and when."""
 
     issuer: int
     serial: int
@@ -95,6 +96,7 @@ class Logged:
     receipt: bytes
     proof: bytes
     logged_at: int
+    shard: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Final
 __all__ = ["APPLICATION_ID", "MIGRATIONS", "SCHEMA_VERSION", "CopyState", "CopyStatus", "FileForm", "RegistrationState"]
 
 APPLICATION_ID: Final = 0x6D7A6C67  # "mzlg": tells a ledger from any other SQLite file
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 
 class CopyState(StrEnum):
@@ -139,5 +139,11 @@ _VERSION_2: Final = (
         BEGIN SELECT RAISE(ABORT, 'a rendered copy has a file'); END""",
 )
 
+# Which of the workspace's logs the leaf index is of, by shard: 0 is the first log, and all there was before.
+_VERSION_3: Final = (
+    "ALTER TABLE copy ADD COLUMN shard INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE act ADD COLUMN shard INTEGER NOT NULL DEFAULT 0",
+)
+
 # version reached -> statements that lead to it from the version before
-MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {1: _VERSION_1, 2: _VERSION_2}
+MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3}

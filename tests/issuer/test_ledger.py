@@ -156,6 +156,7 @@ def test_copies_of_the_first_schema_keep_everything_and_gain_form_and_time(tmp_p
         assert first.files == (FileRow(form=FileForm.PDF, name="a.pdf", sha256=b"\x80"),)
         assert first.logged_at == day_start(20_000) + 12 * 3_600
         assert (first.state, first.leaf_index, first.proof) == (CopyState.DELIVERED, 7, b"\x70")
+        assert (first.shard, second.shard, ledger.last_event_index(1)) == (0, 0, 7)
         assert (second.files, second.logged_at, second.photo, second.reason) == ((), None, b"\x90", "why")
         assert ledger.unlogged() == (second,)
         tables = {row[0] for row in ledger._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
@@ -260,6 +261,20 @@ def test_states_go_forward_only_and_signed_bytes_stay(ledger: Ledger) -> None:
     assert [ledger.copy(1, 0).file(form) for form in (FileForm.OFD, FileForm.PDF)] == [OFD, replace(PDF, sha256=b"t")]
     assert ledger.last_event_index(1) == 7
     assert ledger.last_event_index(2) == -1
+
+
+def test_indexes_are_of_the_log_that_they_were_given_by(ledger: Ledger) -> None:
+    plan(ledger, order(1), order(2), order(3))
+    ledger.store_signed([(1, serial, b"s") for serial in range(3)])
+    logged = Logged(issuer=1, serial=0, leaf_index=7, receipt=b"r", proof=b"p", logged_at=99)
+    ledger.store_logged([logged, replace(logged, serial=1, leaf_index=2, shard=1)])
+    ledger.store_acts([act((), CopyStatus.LIVE, -1)], sign=lambda _act, _number: b"e")
+    ledger.store_acts_logged([(1, 0, 5)], shard=2)
+    assert [ledger.copy(1, serial).shard for serial in range(3)] == [0, 1, 0]
+    assert [ledger.last_event_index(1, shard=shard) for shard in range(4)] == [7, 2, 5, -1]
+    found = [[row.serial for row in ledger.live_from(1, *place)] for place in ((0,), (7,), (8,))]
+    assert found == [[0, 1], [0, 1], [1]]
+    assert [[row.serial for row in ledger.live_from(1, index, shard=1)] for index in (2, 3)] == [[1], []]
 
 
 def test_an_unfinished_command_of_an_earlier_day_is_finished_not_repeated(ledger: Ledger) -> None:
