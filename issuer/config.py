@@ -1,8 +1,8 @@
-"""`mingzheng.toml` of a workspace: which log, which issuers, which keys. Public facts only.
+"""`mingzheng.toml` of a workspace: which logs, which issuers, which keys. Public facts only.
 
-Source: DESIGN §4 (roles and scopes), §7. Pure: text in, `WorkspaceConfig` out and back. A table [defaults] belongs to
-the command line and is carried along unread; the tables about seals are `sealconfig`'s. Private keys are in the files
-that `file` names, encrypted.
+Source: DESIGN §4 (roles and scopes), §7, docs/spec/storage.md ("The logs of a workspace"). Pure: text in,
+`WorkspaceConfig` out and back. A table [defaults] belongs to the command line and is carried along unread; the tables
+about seals are `sealconfig`'s. Private keys are in the files that `file` names, encrypted.
 """
 
 import base64
@@ -13,7 +13,7 @@ from typing import Final
 
 from mingzheng.formats.civil import format_day
 from mingzheng.issuer.configread import Reader, quote
-from mingzheng.issuer.refusals import ConfigError
+from mingzheng.issuer.refusals import ConfigError, OriginUnknownError
 from mingzheng.issuer.sealconfig import NO_SEALS, SealConfig, format_seals, read_seals
 from mingzheng.keys.alg import Alg, PublicKey, parse_public_key
 from mingzheng.keys.errors import KeysError
@@ -23,6 +23,7 @@ from mingzheng.keys.trust import LOG_ROLES, IssuerRecord, KeyRecord, OriginRecor
 __all__ = [
     "CREDENTIAL_ALGS",
     "ORIGIN_ROLES",
+    "ClosedOrigin",
     "IssuerSpec",
     "KeySpec",
     "WorkspaceConfig",
@@ -68,7 +69,9 @@ class KeySpec:
     valid_from: int
     valid_until: int
     retired_on: int | None = None  # the last day whose copies may bear it
-    good_size: int | None = None  # compromised: how many of the log's entries still count
+    good_size: int | None = None  # compromised: how many entries of `good_origin` still count
+    origin: int = 0  # a key of the log: its origin's number; 0: the workspace's first
+    good_origin: int = 0  # the log that was written to when the key was stolen; 0: the workspace's first
 
     @property
     def kid(self) -> Kid:
@@ -86,23 +89,69 @@ class KeySpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedOrigin:
+    """A log of the workspace that was rolled over, and how many entries it holds for ever."""
+
+    origin: OriginRecord
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceConfig:
     """Everything mingzheng.toml says."""
 
     demo: bool
-    origin: OriginRecord
+    origin: OriginRecord  # the log that is written to
     issuers: tuple[IssuerSpec, ...]  # by number
     keys: tuple[KeySpec, ...]
     defaults: Mapping[str, str]
     sealing: SealConfig = NO_SEALS
+    closed: tuple[ClosedOrigin, ...] = ()  # the logs before, oldest first
+    following: OriginRecord | None = None  # the log that is announced: its keys are there, it is not
+
+    @property
+    def shard(self) -> int:
+        """Which of the workspace's logs is written to: 0 the first. The ledger counts them so."""
+        return len(self.closed)
+
+    @property
+    def begun(self) -> tuple[OriginRecord, ...]:
+        """The logs that there are, by shard."""
+        return (*(closed.origin for closed in self.closed), self.origin)
+
+    @property
+    def origins(self) -> dict[int, OriginRecord]:
+        """Every log by number, the announced one with them."""
+        known = self.begun if self.following is None else (*self.begun, self.following)
+        return {origin.number: origin for origin in known}
+
+    def shard_of(self, number: int) -> int:
+        """Which log an origin is. Raises OriginUnknownError if it was not begun here."""
+        for shard, origin in enumerate(self.begun):
+            if origin.number == number:
+                return shard
+        raise OriginUnknownError(number)
+
+    def log_key(self, role: Role, number: int) -> KeySpec | None:
+        """The first key of that role of a log."""
+        return next((key for key in self.keys if key.role is role and self.origin_of(key) == number), None)
+
+    def origin_of(self, key: KeySpec) -> int:
+        """The number of the log that a log's key is of; 0 for an issuer's."""
+        return 0 if key.issuer else key.origin or self.begun[0].number
 
     def issuer(self, number: int) -> IssuerSpec | None:
         """The issuer of that number."""
         return next((issuer for issuer in self.issuers if issuer.number == number), None)
 
     def key_for(self, role: Role, issuer: int, day: int) -> KeySpec | None:
-        """The newest key of that role and issuer that may sign on `day`."""
-        fitting = [key for key in self.keys if (key.role, key.issuer) == (role, issuer) and key.may_sign(day)]
+        """The newest key of that role and issuer (0: the log that is written to) that may sign on `day`."""
+        owner = 0 if issuer else self.origin.number
+        fitting = [
+            key
+            for key in self.keys
+            if (key.role, key.issuer, self.origin_of(key)) == (role, issuer, owner) and key.may_sign(day)
+        ]
         return max(fitting, key=lambda key: (key.valid_from, key.kid), default=None)
 
     def issuer_records(self) -> dict[int, IssuerRecord]:
@@ -123,7 +172,7 @@ class WorkspaceConfig:
         return {key.kid: self._record(key) for key in self.keys}
 
     def _record(self, key: KeySpec) -> KeyRecord:
-        spec = self.issuer(key.issuer)
+        spec, own = self.issuer(key.issuer), self.origin_of(key)
         return KeyRecord(
             kid=key.kid,
             role=key.role,
@@ -133,11 +182,18 @@ class WorkspaceConfig:
             kinds=frozenset(spec.kinds if spec else ()),
             valid_from=key.valid_from,
             valid_until=key.valid_until,
-            origins=frozenset({self.origin.number}),
-            name=self.origin.name if key.role is Role.CHECKPOINT else "",
-            compromised=None if key.good_size is None else {self.origin.number: key.good_size},
+            origins=frozenset({own} if own else self.origins),
+            name=self.origins[own].name if key.role is Role.CHECKPOINT else "",
+            compromised=None if key.good_size is None else self._good_sizes(key, key.good_size),
             retired_on=key.retired_on,
         )
+
+    def _good_sizes(self, key: KeySpec, good_size: int) -> dict[int, int]:
+        """How much of each log still counts: all of those closed before the theft, nothing of those after it."""
+        if not key.issuer:
+            return {self.origin_of(key): good_size}
+        shard = self.shard_of(key.good_origin or self.begun[0].number)
+        return {item.origin.number: item.size for item in self.closed[:shard]} | {self.begun[shard].number: good_size}
 
     # what the log asks of whoever keeps the keys (log.book.ActKeys)
 
@@ -146,8 +202,8 @@ class WorkspaceConfig:
         return next((self._record(key) for key in self.keys if key.kid == kid), None)
 
     def may_name(self, issuer: int, origin: int) -> bool:
-        """See ActKeys: a workspace has one log."""
-        return origin == self.origin.number
+        """See ActKeys: every issuer of a workspace uses all of its logs."""
+        return origin in self.origins
 
 
 def issuer_roles(spec: IssuerSpec) -> tuple[tuple[Role, Alg], ...]:
@@ -174,6 +230,8 @@ def parse_config(data: bytes) -> WorkspaceConfig:
     config = WorkspaceConfig(
         demo=head.flag("demo"),
         origin=_origin(top.table("origin")),
+        closed=tuple(_closed(item) for item in top.tables("closed_origins")),
+        following=_origin(top.table("next_origin")) if top.has("next_origin") else None,
         issuers=tuple(sorted((_issuer(item) for item in top.tables("issuers")), key=lambda spec: spec.number)),
         keys=tuple(_key(item) for item in top.tables("keys")),
         defaults=_defaults(top.table("defaults")) if top.has("defaults") else {},
@@ -194,10 +252,12 @@ def format_config(config: WorkspaceConfig) -> bytes:
         f"demo = {str(config.demo).lower()}",
         "",
         "[origin]",
-        f"number = {config.origin.number}",
-        f"name = {quote(config.origin.name)}",
-        f"block_height = {config.origin.block_height}",
+        *_origin_lines(config.origin),
     ]
+    for closed in config.closed:
+        lines += ["", "[[closed_origins]]", *_origin_lines(closed.origin), f"size = {closed.size}"]
+    if config.following is not None:
+        lines += ["", "[next_origin]", *_origin_lines(config.following)]
     if config.defaults:
         lines += ["", "[defaults]", *(f"{quote(k)} = {quote(v)}" for k, v in sorted(config.defaults.items()))]
     for spec in config.issuers:
@@ -212,13 +272,31 @@ def format_config(config: WorkspaceConfig) -> bytes:
 
 
 def _origin(item: Reader) -> OriginRecord:
-    record = OriginRecord(
+    record = _origin_record(item)
+    item.done()
+    return record
+
+
+def _closed(item: Reader) -> ClosedOrigin:
+    closed = ClosedOrigin(origin=_origin_record(item), size=item.integer("size", 1, MAX_SIZE))
+    item.done()
+    return closed
+
+
+def _origin_record(item: Reader) -> OriginRecord:
+    return OriginRecord(
         number=item.integer("number", 1, MAX_NUMBER),
         name=item.text("name"),
         block_height=item.integer("block_height", 1, 8),
     )
-    item.done()
-    return record
+
+
+def _origin_lines(origin: OriginRecord) -> list[str]:
+    return [
+        f"number = {origin.number}",
+        f"name = {quote(origin.name)}",
+        f"block_height = {origin.block_height}",
+    ]
 
 
 def _defaults(item: Reader) -> dict[str, str]:
@@ -267,6 +345,8 @@ def _key(item: Reader) -> KeySpec:
             valid_until=item.day("valid_until"),
             retired_on=item.day("retired_on") if item.has("retired_on") else None,
             good_size=item.integer("good_size", 0, MAX_SIZE) if item.has("good_size") else None,
+            origin=item.integer("origin", 1, MAX_NUMBER) if item.has("origin") else 0,
+            good_origin=item.integer("good_origin", 1, MAX_NUMBER) if item.has("good_origin") else 0,
         )
     except (ValueError, KeysError) as error:
         raise ConfigError(item.place("spki"), f"no {role} key of algorithm {number}") from error
@@ -275,6 +355,7 @@ def _key(item: Reader) -> KeySpec:
 
 
 def _check(config: WorkspaceConfig) -> None:
+    _check_origins(config)
     numbers = [spec.number for spec in config.issuers]
     if len(set(numbers)) != len(numbers):
         raise ConfigError("issuers", "a number twice")
@@ -291,6 +372,23 @@ def _check(config: WorkspaceConfig) -> None:
     if len({key.kid for key in config.keys}) != len(config.keys):
         raise ConfigError("keys", "one key twice")
     _check_sealing(config)
+
+
+def _check_origins(config: WorkspaceConfig) -> None:
+    """Numbers rise from log to log, names differ; a key names its log, unless that is the first."""
+    known = config.begun if config.following is None else (*config.begun, config.following)
+    numbers = [origin.number for origin in known]
+    if sorted(set(numbers)) != numbers or len({origin.name for origin in known}) != len(known):
+        raise ConfigError("origin", "numbers of logs rise from the first to the next one, and no name comes twice")
+    later = {0, *numbers[1:]}
+    for key in config.keys:
+        if key.origin not in later or (key.issuer and key.origin):
+            raise ConfigError(
+                "keys.origin", f"{key.origin} is no later log of this workspace, or the key is an issuer's"
+            )
+        stolen_later = key.good_origin in later - {0 if config.following is None else config.following.number}
+        if key.good_origin and (not stolen_later or not key.issuer or key.good_size is None):
+            raise ConfigError("keys.good_origin", f"{key.good_origin} fits no stolen key of an issuer")
 
 
 def _check_sealing(config: WorkspaceConfig) -> None:
@@ -324,6 +422,7 @@ def _key_lines(key: KeySpec) -> list[str]:
         "[[keys]]",
         f"role = {quote(str(key.role))}",
         f"issuer = {key.issuer}",
+        *([f"origin = {key.origin}"] if key.origin else []),
         f"alg = {int(key.public_key.alg)}",
         f"spki = {quote(base64.b64encode(key.public_key.spki).decode())}",
         f"file = {quote(key.file)}",
@@ -331,4 +430,5 @@ def _key_lines(key: KeySpec) -> list[str]:
         f"valid_until = {quote(format_day(key.valid_until))}",
         *([] if key.retired_on is None else [f"retired_on = {quote(format_day(key.retired_on))}"]),
         *([] if key.good_size is None else [f"good_size = {key.good_size}"]),
+        *([f"good_origin = {key.good_origin}"] if key.good_origin else []),
     ]

@@ -1,10 +1,11 @@
 """Trust data out of a workspace: what verifiers believe, as a plain store of one more generation.
 
-Source: DESIGN §7, docs/spec/status.md, docs/spec/witness.md. Issuers, bodies, keys with their scopes, the origin,
-profiles, page templates, digests of the fonts, the table of seals, the log's checkpoint, and per issuer a status list
+Source: DESIGN §7, docs/spec/status.md, docs/spec/witness.md. Issuers, bodies, keys with their scopes, the origins,
+profiles, page templates, digests of the fonts, the table of seals, the logs' checkpoints, and per issuer a status list
 with the full receipt of its log entry: a new one if the last is over an hour old or the log has heard of the issuer
-since. With a policy of witnesses these receipts, the checkpoint, the quorum and the log's landmark list
-(docs/spec/landmark.md) go together, or nothing is exported. Only public facts leave the workspace.
+since, or is another log. With a policy of witnesses these receipts, the checkpoint, the quorum and the log's landmark
+list (docs/spec/landmark.md) go together, or nothing is exported; of closed logs (docs/spec/storage.md) goes what
+there is. Only public facts leave the workspace.
 """
 
 import hashlib
@@ -21,20 +22,23 @@ from mingzheng.formats.cose import parse_sign1
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.library import read_shipped_templates
 from mingzheng.formats.limits import CborLimits
+from mingzheng.issuer.config import ClosedOrigin
 from mingzheng.issuer.landmarks import kept_landmark, landmark_blobs, refresh_landmark
 from mingzheng.issuer.publish import settle
-from mingzheng.issuer.refusals import ForeignStoreError
+from mingzheng.issuer.refusals import ForeignStoreError, LogBehindLedgerError
 from mingzheng.issuer.rows import StatusRow
 from mingzheng.issuer.witnessing import (
     Cosigned,
     cosign_head,
     cosigned_head,
     full_receipt,
+    log_reader,
     read_policy,
     witness_records,
 )
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.errors import StoreMissingError
+from mingzheng.keys.note import parse_note
 from mingzheng.keys.sealtable import (
     SEALS_BLOB,
     MakerRecord,
@@ -99,16 +103,17 @@ def export_trust(workspace: Workspace, directory: Path, *, now: int) -> Exported
 
 def refresh_status(workspace: Workspace, issuer: int, *, now: int) -> bool:
     """Make an issuer's status list if it is due; says whether it was."""
-    last = workspace.ledger.status(issuer)
-    heard = workspace.ledger.last_event_index(issuer)
-    if last is not None and now - last.this_update <= STATUS_INTERVAL and heard < last.covered:
+    last, origin = workspace.ledger.status(issuer), workspace.config.origin
+    heard = workspace.ledger.last_event_index(issuer, shard=workspace.config.shard)
+    is_recent = last is not None and now - last.this_update <= STATUS_INTERVAL and heard < last.covered
+    if last is not None and is_recent and _log_of(last) == origin.name:
         return False
     signer = workspace.signer(Role.STATUS, issuer, day_of_time(now))
     made = make_status(workspace.log, issuer, signer=signer, now=now)
     workspace.ledger.store_status(
         StatusRow(
             issuer=issuer,
-            covered=max(head.size for head in made.body.origins),
+            covered=next(head.size for head in made.body.origins if head.origin == origin.number),
             this_update=made.body.this_update,
             list=made.signed_list,
             proof=made.full_receipt,
@@ -145,6 +150,8 @@ def trust_files(
     blobs |= {TEMPLATE_BLOB.format(name=name): data for name, data in read_shipped_templates().items()}
     blobs[FONTS_BLOB] = font_digests(workspace.fallback_font())
     blobs[SEALS_BLOB] = format_seal_table(table)
+    for closed in config.closed:
+        blobs |= _closed_blobs(workspace, closed, witnessed)
     blobs[CHECKPOINT_BLOB.format(origin=config.origin.number)] = (
         workspace.log.checkpoint() if witnessed is None else witnessed.head.note
     )
@@ -162,7 +169,7 @@ def trust_files(
             generation=generation,
             made_at=now,
             issuers=config.issuer_records(),
-            origins={config.origin.number: config.origin},
+            origins=config.origins,
             keys=config.key_records() | ({} if witnessed is None else witness_records(workspace, witnessed.policy)),
             quorum=None if witnessed is None else format_policy(witnessed.policy).decode(),
             blobs=blobs,
@@ -189,6 +196,26 @@ def _witnessed(workspace: Workspace) -> Witnessed | None:
             told = "; ".join(f"{name}: {failure.detail}" for name, failure in sorted(found.failures.items()))
             raise QuorumNotMetError(f"too few witnesses cosigned the newest head ({told})")
     return Witnessed(policy=policy, head=head)
+
+
+def _closed_blobs(workspace: Workspace, closed: ClosedOrigin, witnessed: Witnessed | None) -> dict[str, bytes]:
+    """The last head of a log that was rolled over and, where witnesses cosigned it, its last landmark list.
+
+    Raises LogBehindLedgerError for a log that is not all there.
+    """
+    number = closed.origin.number
+    reader = log_reader(workspace, number)
+    if (size := reader.checkpoint().size) != closed.size:
+        raise LogBehindLedgerError(size, closed.size)
+    head = None if witnessed is None else cosigned_head(workspace, witnessed.policy, origin=number)
+    note = reader.note() if head is None or head.size < closed.size else head.note
+    blobs = {} if head is None else landmark_blobs(workspace, head, origin=number)
+    return blobs | {CHECKPOINT_BLOB.format(origin=number): note}
+
+
+def _log_of(row: StatusRow) -> str:
+    """The name of the log that holds a list's entry."""
+    return parse_note(parse_tlog_proof(row.proof).checkpoint_note).text.split("\n", 1)[0]
 
 
 def _statuses(workspace: Workspace) -> list[StatusRow]:
@@ -255,11 +282,11 @@ def seal_table(workspace: Workspace) -> SealTable:
 
 
 def _generation_of(directory: Path, workspace: Workspace) -> int:
-    """Generation of the store that is there, 0 for none. Raises ForeignStoreError for another log's."""
+    """Generation of the store that is there, 0 for none. Raises ForeignStoreError for one with another log."""
     try:
         data = load_store(directory).data
     except StoreMissingError:
         return 0
-    if data.origins != {workspace.config.origin.number: workspace.config.origin}:
+    if not data.origins or not data.origins.items() <= workspace.config.origins.items():
         raise ForeignStoreError
     return data.generation

@@ -69,9 +69,10 @@ def retire_key(workspace: Workspace, kid: Kid, *, now: int) -> KeySpec:
     return workspace.config.keys[_place(workspace.config, kid)]
 
 
-def compromise_key(workspace: Workspace, kid: Kid, *, good_size: int, now: int) -> KeySpec:
-    """Say that a key is in other hands. Of an issuer's key only what stands below `good_size` in the log counts;
-    receipts of the log's receipt key count for nothing, whatever the size.
+def compromise_key(workspace: Workspace, kid: Kid, *, good_size: int, now: int, origin: int | None = None) -> KeySpec:
+    """Say that a key is in other hands. Of an issuer's key only what stands below `good_size` in the log counts
+    (in `origin`, by default the log that is written to: with all of the logs before it, and nothing of those after);
+    receipts of a log's receipt key count for nothing, whatever the size.
 
     A size may be lowered by a later call, never raised. Raises OptionError for a kid that is neither,
     KeyStateError for a larger size than said before, KeyMissingError if no other authority key could say it.
@@ -80,12 +81,15 @@ def compromise_key(workspace: Workspace, kid: Kid, *, good_size: int, now: int) 
     if key.role is Role.RECEIPT:
         workspace.store_config(_with(workspace.config, replace(key, good_size=0)))
         return workspace.config.keys[_place(workspace.config, kid)]
-    if key.good_size is not None and good_size > key.good_size:
+    config = workspace.config
+    shard = config.shard if origin is None else config.shard_of(origin)
+    if key.good_size is not None and (shard, good_size) > (_shard_of_loss(config, key), key.good_size):
         raise KeyStateError(kid.hex())
-    size, _ = workspace.log.head()
+    size = workspace.log.head()[0] if shard == config.shard else config.closed[shard].size
     if not 0 <= good_size <= size:
         raise OptionError(f"日志只有 {size} 条", f"the log has {size} entries: give a size up to that")
-    _put_out(workspace, key, replace(key, good_size=good_size), KeyEventType.COMPROMISED, now=now)
+    changed = replace(key, good_size=good_size, good_origin=config.begun[shard].number if shard else 0)
+    _put_out(workspace, key, changed, KeyEventType.COMPROMISED, now=now)
     return workspace.config.keys[_place(workspace.config, kid)]
 
 
@@ -98,7 +102,7 @@ def lost_copies(workspace: Workspace, key: KeySpec) -> tuple[int, ...]:
     """The serials of live copies under a stolen key that no longer count: they are to be issued again."""
     if key.role is not Role.CREDENTIAL or key.good_size is None:
         return ()
-    rows = workspace.ledger.live_from(key.issuer, key.good_size)
+    rows = workspace.ledger.live_from(key.issuer, key.good_size, shard=_shard_of_loss(workspace.config, key))
     return tuple(row.serial for row in rows if row.signed is not None and parse_credential(row.signed).kid == key.kid)
 
 
@@ -111,7 +115,9 @@ def _put_out(workspace: Workspace, key: KeySpec, changed: KeySpec, event: KeyEve
     if not key.is_out:
         settle(workspace, now=now)  # what it signed rightly goes into the log before the log refuses it
     workspace.store_config(config)
-    sizes = () if changed.good_size is None else (OriginSize(config.origin.number, changed.good_size),)
+    record = config.record(changed.kid)
+    assert record is not None  # it is one of ours
+    sizes = tuple(OriginSize(number, size) for number, size in sorted((record.compromised or {}).items()))
     said = replace(_event(changed, event, today, by=authority), sizes=sizes)
     if not _is_said(workspace, said):
         _tell(workspace, said, now=now)
@@ -158,6 +164,11 @@ def _is_said(workspace: Workspace, event: KeyEventEntry) -> bool:
         and (entry.issuer, entry.subject_kid, entry.sizes) == (event.issuer, event.subject_kid, event.sizes)
         for entry in stored
     )
+
+
+def _shard_of_loss(config: WorkspaceConfig, key: KeySpec) -> int:
+    """Which log was written to when the key was stolen."""
+    return config.shard_of(key.good_origin) if key.good_origin else 0
 
 
 def _find(workspace: Workspace, kid: Kid, roles: Sequence[Role]) -> KeySpec:

@@ -20,8 +20,9 @@ from mingzheng.formats.civil import day_start, parse_day
 from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.issuer.cells import CellError, read_jurisdiction
 from mingzheng.issuer.config import CREDENTIAL_ALGS
+from mingzheng.issuer.issuinglog import IssuingLog
 from mingzheng.issuer.sealconfig import FORMATS, TokenSpec
-from mingzheng.issuer.workspace import Access, FileVault, IssuingLog, Workspace
+from mingzheng.issuer.workspace import Access, FileVault, Workspace
 from mingzheng.keys.custody import read_passphrase
 from mingzheng.keys.errors import PassphraseError, SealTokenError
 from mingzheng.log.instance import default_memory_dir
@@ -121,6 +122,11 @@ JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object per
 AS_OF = click.option("--as-of", callback=read_day, help="Day to act on, demo workspaces only. 日期，仅限演示工作区。")
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would happen, change nothing. 只预览，不改动。")
 ISSUER_NUMBER = click.option("--issuer", "issuer", type=int, help="Issuer number. 机构编号。")
+ORIGIN = click.option(
+    "--origin",
+    type=click.IntRange(1, 65535),
+    help="Number of the log, by default the one that is written to. 日志编号，默认是正在写入的日志。",
+)
 REASON = click.option("--reason", required=True, help="Why; kept in the ledger only. 事由（仅存台账）。")
 YES = click.option("--yes", is_flag=True, help="Do not ask. 不再询问。")
 TARGET = options_of(

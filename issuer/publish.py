@@ -234,6 +234,7 @@ def _submit_copies(workspace: Workspace, rows: Sequence[CopyRow], now: int) -> N
             receipt=log.compact_receipt(index),
             proof=log.full_receipt(index),
             logged_at=now,
+            shard=workspace.config.shard,
         )
         for row, index in zip(rows, indexes, strict=True)
     )
@@ -246,6 +247,7 @@ def _submit_acts(workspace: Workspace, acts: Sequence[ActRow], now: int) -> None
     submissions = [Submission(key=hashlib.sha256(act.entry).digest(), entry=act.entry) for act in acts]
     indexes = workspace.issuing_log.submit(submissions, now=now)
     workspace.ledger.store_acts_logged(
-        (act.issuer, act.number, index) for act, index in zip(acts, indexes, strict=True)
+        ((act.issuer, act.number, index) for act, index in zip(acts, indexes, strict=True)),
+        shard=workspace.config.shard,
     )
     _logger.info("logged acts=%d first_index=%d", len(acts), indexes[0])

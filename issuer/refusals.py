@@ -123,6 +123,28 @@ class ForeignStoreError(OptionError):
         )
 
 
+class OriginUnknownError(OptionError):
+    """An origin number that is no log of the workspace's."""
+
+    code: ClassVar[str] = "workspace.unknown_origin"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"工作区没有编号为 {number} 的日志", f"the workspace has no log of number {number}")
+
+
+class RollOverUnfinishedError(RefusalError):
+    """A roll-over has closed the workspace's log and was cut short before its successor was there."""
+
+    code: ClassVar[str] = "rollover.unfinished"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"日志已封存，换到 {number} 号日志的步骤中断；再次运行 mingzheng log roll-over",
+            f"the log is closed and the roll-over to log {number} was interrupted: run `mingzheng log roll-over` again",
+        )
+
+
 class UnknownIssuerError(OptionError):
     """An issuer number that the workspace does not have, or several that fit."""
 

@@ -3,6 +3,7 @@
 Left out: what needs the log itself (status lists, landmarks, fsck); that runs where the log is.
 """
 
+from mingzheng.issuer.refusals import KeyMissingError
 from mingzheng.issuer.workspace import Workspace, log_vkey
 from mingzheng.keys.trust import Role
 from mingzheng.keys.vkey import parse_vkey
@@ -22,7 +23,9 @@ def open_remote(url: str, workspace: Workspace) -> RemoteLog:
 def origin_keys(workspace: Workspace) -> OriginKeys:
     """What the workspace's own configuration says of its log."""
     origin = workspace.config.origin
-    receipt = next(key for key in workspace.config.keys if key.role is Role.RECEIPT)
+    receipt = workspace.config.log_key(Role.RECEIPT, origin.number)
+    if receipt is None:
+        raise KeyMissingError(str(Role.RECEIPT), 0, "")
     return OriginKeys(
         number=origin.number,
         name=origin.name,

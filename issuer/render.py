@@ -161,14 +161,16 @@ def _check_proofs(workspace: Workspace, row: CopyRow, token: bytes) -> None:
     if claims != parse_claims(row.claims):
         raise ReadBackError(row.serial, "claims")
     leaf = leaf_hash(entry_of(row))
-    receipt_key = next(spec.public_key for spec in config.keys if spec.role is Role.RECEIPT)
+    origin = config.begun[row.shard]
+    receipt_key = config.log_key(Role.RECEIPT, origin.number)
+    assert receipt_key is not None  # a log has one
     assert row.receipt is not None  # schema: logged
     assert row.proof is not None
     compact = parse_compact_receipt(row.receipt)
-    index = verify_compact_receipt(compact, leaf, key=receipt_key, block_height=config.origin.block_height)
+    index = verify_compact_receipt(compact, leaf, key=receipt_key.public_key, block_height=origin.block_height)
     proof = parse_tlog_proof(row.proof)
-    verify_full_receipt(proof, leaf, vkey=parse_vkey(log_vkey(config)), origin=config.origin.name)
-    if not index == proof.index == row.leaf_index or compact.origin != config.origin.number:
+    verify_full_receipt(proof, leaf, vkey=parse_vkey(log_vkey(config, origin.number)), origin=origin.name)
+    if not index == proof.index == row.leaf_index or compact.origin != origin.number:
         raise ReadBackError(row.serial, "index")
 
 

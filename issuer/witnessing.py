@@ -1,8 +1,9 @@
-"""Witnesses of a workspace's log: collect their cosignatures, keep the newest cosigned head, hand it out.
+"""Witnesses of a workspace's logs: collect their cosignatures, keep the newest cosigned head, hand it out.
 
 Source: docs/spec/witness.md. The file `witnesses.policy` in the workspace (C2SP tlog-policy, with addresses) says who
 must cosign; without it there are no witnesses. Issuing does not wait for the network: what is collected in time goes
 into the full receipts of copies not yet rendered, everything else comes later (`log cosign`, `trust export`).
+`origin` is the number of a log, by default of the one that is written to.
 """
 
 import json
@@ -10,12 +11,13 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from mingzheng.issuer.logplace import public_files
 from mingzheng.issuer.rows import CopyRow
 from mingzheng.issuer.schema import CopyState
-from mingzheng.issuer.workspace import LOG, Workspace, log_vkey
+from mingzheng.issuer.workspace import Workspace, log_vkey
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import KeyRecord, Role
@@ -42,6 +44,7 @@ __all__ = [
     "cosign_head",
     "cosigned_head",
     "full_receipt",
+    "log_reader",
     "read_policy",
     "witness_copies",
     "witness_records",
@@ -86,9 +89,9 @@ def read_policy(workspace: Workspace) -> QuorumPolicy | None:
 
 
 def witness_records(workspace: Workspace, policy: QuorumPolicy) -> dict[Kid, KeyRecord]:
-    """The policy's witnesses as records of the trust data, on the days of the log's own key."""
+    """The policy's witnesses as records of the trust data, on the days of the logs' own keys."""
     config = workspace.config
-    days = next(key for key in config.keys if key.role is Role.CHECKPOINT)
+    days = [key for key in config.keys if key.role is Role.CHECKPOINT]
     records = {}
     for witness in policy.witnesses.values():
         key = witness.vkey.public_key
@@ -100,45 +103,54 @@ def witness_records(workspace: Workspace, policy: QuorumPolicy) -> dict[Kid, Key
             issuer=0,
             jurisdictions=frozenset(),
             kinds=frozenset(),
-            valid_from=days.valid_from,
-            valid_until=days.valid_until,
-            origins=frozenset({config.origin.number}),
+            valid_from=min(key.valid_from for key in days),
+            valid_until=max(key.valid_until for key in days),
+            origins=frozenset(config.origins),
             name=witness.vkey.name,
         )
     return records
 
 
-def cosign_head(workspace: Workspace, policy: QuorumPolicy, *, deadline: float = COSIGN_DEADLINE) -> Collected:
+def cosign_head(
+    workspace: Workspace, policy: QuorumPolicy, *, deadline: float = COSIGN_DEADLINE, origin: int | None = None
+) -> Collected:
     """Ask the witnesses to cosign the newest head; keep it if they are a quorum."""
-    reader = _reader(workspace)
-    held, note = cosigned_head(workspace, policy), reader.note()
+    number = workspace.config.origin.number if origin is None else origin
+    reader, name = log_reader(workspace, number), workspace.config.origins[number].name
+    held, note = cosigned_head(workspace, policy, origin=number), reader.note()
     if held is not None and held.size == reader.checkpoint().size:
         note = held.note  # what is there already is kept, the others are asked again
-    head = Head(note=note, vkey=_vkey(workspace), origin=workspace.config.origin.name, prove=reader.consistency)
-    found = collect(head, policy, transport=HttpTransport(), sizes=_sizes(workspace), deadline=deadline)
-    _keep(workspace, SIZES, json.dumps(dict(sorted(found.sizes.items()))).encode() + b"\n")
+    head = Head(note=note, vkey=_vkey(workspace, number), origin=name, prove=reader.consistency)
+    directory = workspace.beside(DIRECTORY, number)
+    found = collect(head, policy, transport=HttpTransport(), sizes=_sizes(directory), deadline=deadline)
+    _keep(directory, SIZES, json.dumps(dict(sorted(found.sizes.items()))).encode() + b"\n")
     if found.witnessed.satisfied:
-        _keep(workspace, CHECKPOINT, found.note)
+        _keep(directory, CHECKPOINT, found.note)
     _logger.info("cosigned size=%d by=%d", found.witnessed.checkpoint.size, len(found.witnessed.times))
     return found
 
 
-def cosigned_head(workspace: Workspace, policy: QuorumPolicy) -> Cosigned | None:
+def cosigned_head(workspace: Workspace, policy: QuorumPolicy, *, origin: int | None = None) -> Cosigned | None:
     """The kept head, if it is this log's and meets the policy as it stands now."""
+    number = workspace.config.origin.number if origin is None else origin
     try:
-        note = (workspace.root / DIRECTORY / CHECKPOINT).read_bytes()
-        origin = workspace.config.origin.name
-        found = count_cosignatures(note, policy, origin=origin, log_vkeys=[_vkey(workspace)])
+        note = (workspace.beside(DIRECTORY, number) / CHECKPOINT).read_bytes()
+        name = workspace.config.origins[number].name
+        found = count_cosignatures(note, policy, origin=name, log_vkeys=[_vkey(workspace, number)])
     except (FileNotFoundError, KeysError, LogError):
         return None
     return Cosigned(note=note, size=found.checkpoint.size) if found.satisfied else None
 
 
-def full_receipt(workspace: Workspace, index: int, *, head: Cosigned | None) -> bytes:
+def full_receipt(workspace: Workspace, index: int, *, head: Cosigned | None, origin: int | None = None) -> bytes:
     """The tlog-proof of an entry under the cosigned head if that covers it, else under the log's newest."""
     if head is None or index >= head.size:
-        return workspace.log.full_receipt(index)
-    reader = _reader(workspace)
+        if origin in (None, workspace.config.origin.number):
+            return workspace.log.full_receipt(index)
+        reader = log_reader(workspace, origin)  # a closed log: the newest head is its last
+        head = Cosigned(note=reader.note(), size=reader.checkpoint().size)
+    else:
+        reader = log_reader(workspace, origin)
     proof = build_inclusion(index, head.size, reader.node)
     return format_tlog_proof(TlogProof(index=index, hashes=proof.hashes, checkpoint_note=head.note, extra=None))
 
@@ -149,7 +161,8 @@ def witness_copies(workspace: Workspace, rows: Sequence[tuple[int, int]]) -> int
     Returns how many; 0 where there is no policy or the witnesses did not answer in time: issuing goes on.
     """
     policy = read_policy(workspace)
-    waiting = [row for row in (workspace.ledger.copy(*place) for place in rows) if row.state is CopyState.LOGGED]
+    found = (workspace.ledger.copy(*place) for place in rows)
+    waiting = [row for row in found if row.state is CopyState.LOGGED and row.shard == workspace.config.shard]
     if policy is None or not waiting:
         return 0
     cosign_head(workspace, policy, deadline=ISSUE_DEADLINE)
@@ -165,27 +178,26 @@ def _index(row: CopyRow) -> int:
     return row.leaf_index
 
 
-def _reader(workspace: Workspace) -> LogReader:
+def log_reader(workspace: Workspace, origin: int | None = None) -> LogReader:
     """The published log, verified as anybody reads it: no key of the workspace is needed."""
-    reader = LogReader(public_files(workspace.root / LOG, os.environ), _vkey(workspace))
+    reader = LogReader(public_files(workspace.log_directory(origin), os.environ), _vkey(workspace, origin))
     reader.refresh()
     return reader
 
 
-def _vkey(workspace: Workspace) -> VerifierKey:
-    return parse_vkey(log_vkey(workspace.config))
+def _vkey(workspace: Workspace, origin: int | None = None) -> VerifierKey:
+    return parse_vkey(log_vkey(workspace.config, origin))
 
 
-def _sizes(workspace: Workspace) -> Mapping[str, int]:
+def _sizes(directory: Path) -> Mapping[str, int]:
     """What each witness had cosigned; a file that cannot be read only costs a question more."""
     try:
-        value = json.loads((workspace.root / DIRECTORY / SIZES).read_bytes())
+        value = json.loads((directory / SIZES).read_bytes())
         return {str(name): int(size) for name, size in value.items() if int(size) >= 0}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return {}
 
 
-def _keep(workspace: Workspace, name: str, data: bytes) -> None:
-    directory = workspace.root / DIRECTORY
+def _keep(directory: Path, name: str, data: bytes) -> None:
     make_dirs(directory)
     publish(directory / name, data, temporary=directory / f"{name}.tmp")

@@ -1,6 +1,6 @@
 """The issuing workspace on disk: `mingzheng.toml`, `keys/`, `ledger.sqlite`, `log/`, `images/`, `lock`;
 `profiles/` may hold rules of the authority's own, `fonts/fallback.ttf` a font for rare characters, `seals/` the public
-files of its seals (`sealstore`).
+files of its seals (`sealstore`); `log-2/` and so on are the logs after the first, by origin number (`rollover`).
 
 Source: DESIGN §3–§6. One command at a time: the file `lock` is held from `open` to `close`. `create` builds everything
 in a directory beside the target and renames it, so a workspace is there whole or not at all. Keys are loaded when they
@@ -28,6 +28,7 @@ from mingzheng.issuer.config import (
     issuer_roles,
     parse_config,
 )
+from mingzheng.issuer.issuinglog import IssuingLog
 from mingzheng.issuer.ledger import Ledger
 from mingzheng.issuer.logplace import open_log
 from mingzheng.issuer.refusals import (
@@ -38,6 +39,8 @@ from mingzheng.issuer.refusals import (
     KeyMissingError,
     LogBehindLedgerError,
     OptionError,
+    OriginUnknownError,
+    RollOverUnfinishedError,
     UnknownIssuerError,
     WorkspaceBusyError,
     WorkspaceExistsError,
@@ -54,11 +57,22 @@ from mingzheng.keys.trust import KeyRecord, OriginRecord, Role
 from mingzheng.keys.vkey import format_vkey, vkey_for
 from mingzheng.log.durable import fsync_dir, publish, write_file
 from mingzheng.log.lock import WriterLock
-from mingzheng.log.refusal import StorageError, WriterActiveError
-from mingzheng.log.sequencer import EmbeddedLog, LogIdentity, Submission
+from mingzheng.log.refusal import LogFrozenError, LogMissingError, WriterActiveError
+from mingzheng.log.sequencer import EmbeddedLog, LogIdentity
+from mingzheng.log.state import Carry
 from mingzheng.log.writer import Log
 
-__all__ = ["CONFIG", "Access", "FileVault", "Foundation", "Vault", "Workspace", "check_demo_name", "log_vkey"]
+__all__ = [
+    "CONFIG",
+    "Access",
+    "FileVault",
+    "Foundation",
+    "Vault",
+    "Workspace",
+    "check_demo_name",
+    "current_log",
+    "log_vkey",
+]
 
 CONFIG: Final = "mingzheng.toml"
 LEDGER: Final = "ledger.sqlite"
@@ -99,50 +113,6 @@ class FileVault:
     def load(self, path: Path, alg: Alg, passphrase: bytes) -> Signer:
         """See Vault."""
         return custody.load_signer(path, alg, passphrase)
-
-
-class Counters(Protocol):
-    """What the log expects next of an issuer."""
-
-    @property
-    def next_act(self) -> int:
-        """The number of its next act."""
-
-    @property
-    def next_serial(self) -> int:
-        """Above every serial that the log has seen."""
-
-
-class IssuingLog(Protocol):
-    """What issuing needs of a log: `log.writer.Log`, or `log.submitclient.RemoteLog`. See there."""
-
-    @property
-    def read_only(self) -> StorageError | None:
-        """Why it takes nothing."""
-
-    def check_clock(self, now: int) -> None:
-        """Refuse a clock that is wrong."""
-
-    def issuer_row(self, issuer: int) -> Counters:
-        """What it expects next."""
-
-    def next_act_number(self, issuer: int) -> int:
-        """The number of the issuer's next act."""
-
-    def index_of_serial(self, issuer: int, serial: int) -> int | None:
-        """Where a serial stands."""
-
-    def submit(self, submissions: Sequence[Submission], *, now: int) -> tuple[int, ...]:
-        """Append what is new."""
-
-    def compact_receipt(self, index: int) -> bytes:
-        """The receipt of an entry just submitted."""
-
-    def full_receipt(self, index: int) -> bytes:
-        """The tlog-proof of an entry."""
-
-    def close(self) -> None:
-        """Let go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,23 +233,63 @@ class Workspace:
 
     @property
     def log(self) -> Log:
-        """The workspace's log, opened for writing at first use (recovers what a killed command left)."""
+        """The log that is written to, opened at first use (recovers what a killed command left).
+
+        Raises RollOverUnfinishedError where a roll-over has closed it and was cut short.
+        """
+        log = self.stored_log()
+        if isinstance(log.read_only, LogFrozenError) and self.config.following is not None:
+            raise RollOverUnfinishedError(self.config.following.number)
+        return log
+
+    def stored_log(self) -> Log:
+        """The same, whether a roll-over that was cut short has closed it or not."""
         if self._log is None:
             identity = self.log_identity()
             memory_dir = self._access.memory_dir
             self._log = open_log(
-                self.root / LOG, identity, act_keys=self.config, memory_dir=memory_dir, environment=os.environ
+                self.log_directory(), identity, act_keys=self.config, memory_dir=memory_dir, environment=os.environ
             )
             self._check_ledger(self._log)
         return self._log
 
+    def successor_log(self, carry: Carry) -> Log:
+        """The announced log, made from what is carried over, or opened where an earlier call had made it."""
+        following = self.config.following
+        assert following is not None  # `rollover` has announced it
+        directory = self.beside(LOG, following.number)
+        identity, memory_dir = self._identity_of(following), self._access.memory_dir
+        try:
+            return EmbeddedLog.open(directory, identity, act_keys=self.config, memory_dir=memory_dir)
+        except LogMissingError:
+            make = EmbeddedLog.create
+            return make(directory, identity, act_keys=self.config, memory_dir=memory_dir, carry=carry)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether new entries go to a log that is served elsewhere."""
+        return self._access.remote is not None
+
+    def log_directory(self, number: int | None = None) -> Path:
+        """The directory of a log, by default of the one that is written to. Raises OriginUnknownError."""
+        return self.beside(LOG, self.config.origin.number if number is None else number)
+
+    def beside(self, name: str, number: int) -> Path:
+        """What belongs to one log: `name` for the first, `name-N` for origin N after it."""
+        return self.root / _name_of(self.config, name, number)
+
     def _check_ledger(self, log: Log) -> None:
         """An older log put back in its place looks whole where nothing outside remembers; the ledger does."""
-        known = 1 + max((self.ledger.last_event_index(spec.number) for spec in self.config.issuers), default=-1)
+        known = 1 + self.last_event()
         size, _root = log.head()
         if log.read_only is None and known > size:
             self._close_log()
             raise LogBehindLedgerError(size, known)
+
+    def last_event(self) -> int:
+        """The highest index that the ledger knows of the log that is written to, -1 if there is none."""
+        shard, issuers = self.config.shard, self.config.issuers
+        return max((self.ledger.last_event_index(spec.number, shard=shard) for spec in issuers), default=-1)
 
     @property
     def issuing_log(self) -> IssuingLog:
@@ -299,9 +309,14 @@ class Workspace:
         return self.signer(role, issuer, last.valid_until)
 
     def log_identity(self) -> LogIdentity:
-        """Name and keys of the workspace's log."""
-        roles = {spec.role: spec for spec in self.config.keys if spec.issuer == 0}
-        return _identity(self.config.origin, self._load(roles[Role.CHECKPOINT]), self._load(roles[Role.RECEIPT]))
+        """Name and keys of the log that is written to."""
+        return self._identity_of(self.config.origin)
+
+    def _identity_of(self, origin: OriginRecord) -> LogIdentity:
+        checkpoint, receipt = (self.config.log_key(role, origin.number) for role in (Role.CHECKPOINT, Role.RECEIPT))
+        if checkpoint is None or receipt is None:
+            raise KeyMissingError(str(Role.CHECKPOINT if checkpoint is None else Role.RECEIPT), 0, "")
+        return _identity(origin, self._load(checkpoint), self._load(receipt))
 
     # issuers
 
@@ -335,12 +350,24 @@ class Workspace:
         return self.config
 
     def add_log_key(self, role: Role, alg: Alg = Alg.ED25519) -> None:
-        """Make a key of the log's for the days of its checkpoint key, and name it in mingzheng.toml."""
-        own = next(key for key in self.config.keys if key.role is Role.CHECKPOINT)
-        days = (own.valid_from, own.valid_until)
-        place = _KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
-        keys = [key for key, _ in _make_keys(place, [(role, alg)], 0)]
+        """Make a key of the log that is written to, for the days of its checkpoint key, and name it in
+        mingzheng.toml."""
+        own = self.config.log_key(Role.CHECKPOINT, self.config.origin.number)
+        assert own is not None  # `_identity_of`
+        keys = self._log_keys([(role, alg)], (own.valid_from, own.valid_until), origin=own.origin)
         self.store_config(replace(self.config, keys=(*self.config.keys, *keys)))
+
+    def announce(self, following: OriginRecord, days: tuple[int, int]) -> None:
+        """Make the keys of the log that comes next for those days, and name both in mingzheng.toml.
+
+        A kill in between leaves unused key files.
+        """
+        keys = self._log_keys(ORIGIN_ROLES, days, origin=following.number)
+        self.store_config(replace(self.config, following=following, keys=(*self.config.keys, *keys)))
+
+    def _log_keys(self, roles: Sequence[tuple[Role, Alg]], days: tuple[int, int], *, origin: int) -> list[KeySpec]:
+        place = _KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
+        return [replace(key, origin=origin) for key, _ in _make_keys(place, roles, 0)]
 
     def add_key(
         self, role: Role, issuer: int, *, alg: Alg = Alg.ED25519, days: tuple[int, int] | None = None
@@ -359,7 +386,7 @@ class Workspace:
         data = format_config(config)
         parse_config(data)
         publish(self.root / CONFIG, data, temporary=self.root / f".{CONFIG}.tmp")
-        if _issuers_keys(config) != _issuers_keys(self.config):
+        if (_issuers_keys(config), config.origin) != (_issuers_keys(self.config), self.config.origin):
             self._close_log()  # it checks entries by the keys it was opened with
         self.config = config
 
@@ -456,10 +483,28 @@ def check_demo_name(name: str, *, demo: bool) -> None:
         )
 
 
-def log_vkey(config: WorkspaceConfig) -> str:
-    """The verifier key of the workspace's log: what any tlog-tiles client needs."""
-    key = next(key for key in config.keys if key.role is Role.CHECKPOINT)
-    return format_vkey(vkey_for(config.origin.name, key.public_key))
+def log_vkey(config: WorkspaceConfig, number: int | None = None) -> str:
+    """The verifier key of a log, by default of the one that is written to: what any tlog-tiles client needs."""
+    origin = config.origin if number is None else config.origins[number]
+    key = config.log_key(Role.CHECKPOINT, origin.number)
+    if key is None:
+        raise KeyMissingError(str(Role.CHECKPOINT), 0, "")
+    return format_vkey(vkey_for(origin.name, key.public_key))
+
+
+def current_log(root: Path) -> Path:
+    """The directory of the log that is written to; no lock is taken and no key opened."""
+    path = root / CONFIG
+    if not path.is_file():
+        return root / LOG  # opening the workspace says what is missing
+    config = parse_config(path.read_bytes())
+    return root / _name_of(config, LOG, config.origin.number)
+
+
+def _name_of(config: WorkspaceConfig, name: str, number: int) -> str:
+    if number not in config.origins:
+        raise OriginUnknownError(number)
+    return name if number == config.begun[0].number else f"{name}-{number}"
 
 
 def _lock(root: Path) -> WriterLock:

@@ -113,6 +113,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "logplace",
         "storage_cli",
         "publish",
+        "rollover",
         "render",
         "issue",
         "keywork",

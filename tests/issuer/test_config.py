@@ -1,6 +1,7 @@
 """mingzheng.toml of a workspace: read back as written, every fault named by its place."""
 
 import base64
+import hashlib
 import tomllib
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from office import ARCHITECTS, CONSTRUCTORS, ORIGIN
 from mingzheng.issuer.config import (
     CREDENTIAL_ALGS,
     MAX_BYTES,
+    ClosedOrigin,
     IssuerSpec,
     KeySpec,
     WorkspaceConfig,
@@ -20,7 +22,7 @@ from mingzheng.issuer.config import (
     issuer_roles,
     parse_config,
 )
-from mingzheng.issuer.refusals import ConfigError
+from mingzheng.issuer.refusals import ConfigError, OriginUnknownError
 from mingzheng.keys.alg import Alg
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import InMemorySigner
@@ -189,3 +191,95 @@ def test_holds_no_private_key() -> None:
 def test_issuer_specs_are_values() -> None:
     assert replace(CONSTRUCTORS, number=1) == CONSTRUCTORS
     assert isinstance(CONSTRUCTORS, IssuerSpec)
+
+
+# --- the logs of a workspace (docs/spec/storage.md)
+
+ROLLED = replace(
+    CONFIG,
+    origin=replace(ORIGIN, number=3, name="test.example/log-3"),
+    closed=(
+        ClosedOrigin(origin=ORIGIN, size=40),
+        ClosedOrigin(origin=replace(ORIGIN, number=2, name="test.example/log-2"), size=9),
+    ),
+    following=replace(ORIGIN, number=7, name="test.example/log-7"),
+    keys=(
+        replace(key(1), good_size=5, good_origin=2),
+        replace(key(2, Role.ACT), good_size=6),
+        key(4, Role.RECEIPT, 0, Alg.EDDSA),
+        key(5, Role.CHECKPOINT, 0),
+        *(replace(key(10 + n, Role.RECEIPT, 0, Alg.EDDSA), origin=n) for n in (2, 3, 7)),
+        *(replace(key(20 + n, Role.CHECKPOINT, 0), origin=n) for n in (2, 3, 7)),
+    ),
+)
+ROLLED_TEXT = format_config(ROLLED).decode()
+
+
+# SHA-256 of this file as the program wrote it that knew one log
+BEFORE = "29feb7ac3603b13cf5c524d7b5f0d737ffc9c4d67a679a040da2e61139433b7a"
+
+
+def test_the_file_of_a_workspace_with_one_log_is_as_it_always_was() -> None:
+    assert hashlib.sha256(TEXT.encode()).hexdigest() == BEFORE
+    tables = TEXT.split("\n\n")
+    assert tables[1] == '[origin]\nnumber = 1\nname = "test.example/log"\nblock_height = 4'
+    assert tables[2].startswith("[defaults]\n")
+    for word in ("closed_origins", "next_origin", "\norigin = ", "good_origin", "size = "):
+        assert word not in TEXT
+    assert [line.split(" = ")[0] for line in tables[-3].splitlines()] == [
+        *("[[keys]]", "role", "issuer", "alg", "spki", "file", "valid_from", "valid_until")
+    ]
+
+
+def test_several_logs_are_read_back() -> None:
+    assert parse_config(ROLLED_TEXT.encode()) == ROLLED
+    assert [ROLLED.shard, [ROLLED.shard_of(number) for number in (1, 2, 3)]] == [2, [0, 1, 2]]
+    assert sorted(ROLLED.origins) == [1, 2, 3, 7]
+    for number in (0, 4, 7):
+        with pytest.raises(OriginUnknownError):
+            ROLLED.shard_of(number)
+
+
+def test_keys_are_of_their_own_log_or_of_all() -> None:
+    records = ROLLED.key_records()
+    for spec in ROLLED.keys:
+        record = records[spec.kid]
+        assert record.origins == ({1, 2, 3, 7} if spec.issuer else {spec.origin or 1})
+        if spec.role is Role.CHECKPOINT:
+            assert record.name == ROLLED.origins[spec.origin or 1].name
+    assert [records[spec.kid].compromised for spec in ROLLED.keys[:3]] == [{1: 40, 2: 5}, {1: 6}, None]
+    found = ROLLED.key_for(Role.RECEIPT, 0, 150)
+    assert found is not None
+    assert found.origin == 3  # the log that is written to
+    assert [ROLLED.may_name(1, number) for number in (1, 2, 3, 4, 7)] == [True, True, True, False, True]
+    assert ROLLED.log_key(Role.LANDMARK, 3) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("number = 2\n", "number = 1\n", "origin"),
+        ("number = 2\n", "number = 3\n", "origin"),
+        ("number = 3\n", "number = 8\n", "origin"),
+        ("number = 7\n", "number = 3\n", "origin"),
+        ('name = "test.example/log-2"', 'name = "test.example/log"', "origin"),
+        ('name = "test.example/log-7"', 'name = "test.example/log-3"', "origin"),
+        ("size = 40", "size = 0", "closed_origins[0].size"),
+        ("size = 40\n", "", "closed_origins[0].size"),
+        ("size = 40\n", "size = 40\nroot = 1\n", "closed_origins[0].root"),
+        ("[next_origin]\n", "[next_origin]\nsize = 1\n", "next_origin.size"),
+        ("origin = 7\n", "origin = 6\n", "keys.origin"),
+        ("issuer = 0\norigin = 2\n", "issuer = 0\norigin = 1\n", "keys.origin"),
+        ("issuer = 1\n", "issuer = 1\norigin = 2\n", "keys.origin"),
+        ("good_origin = 2", "good_origin = 1", "keys.good_origin"),
+        ("good_origin = 2", "good_origin = 7", "keys.good_origin"),
+        ("good_size = 5\n", "", "keys.good_origin"),
+        ("issuer = 0\norigin = 2\n", "issuer = 0\norigin = 2\ngood_size = 0\ngood_origin = 2\n", "keys.good_origin"),
+        ("good_origin = 2", "good_origin = 0", "keys[0].good_origin"),
+    ],
+)
+def test_names_the_place_of_a_fault_in_several_logs(old: str, new: str, where: str) -> None:
+    assert old in ROLLED_TEXT
+    with pytest.raises(ConfigError) as caught:
+        parse_config(ROLLED_TEXT.replace(old, new, 1).encode())
+    assert caught.value.where == where

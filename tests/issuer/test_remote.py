@@ -10,11 +10,12 @@ from office import NOW, ORIGIN, Office, person
 from serverworld import QUICK, Clock
 
 from mingzheng.formats.claims import Copy
+from mingzheng.issuer.issuinglog import IssuingLog
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.refusals import KeyMissingError
 from mingzheng.issuer.remote import open_remote, origin_keys
 from mingzheng.issuer.schema import CopyState
-from mingzheng.issuer.workspace import LOG, IssuingLog, Workspace
+from mingzheng.issuer.workspace import LOG, Workspace
 from mingzheng.keys.trust import Role
 from mingzheng.log.client import DirectoryFetcher, LogReader
 from mingzheng.log.sequencer import PUBLIC, EmbeddedLog
