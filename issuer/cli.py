@@ -34,6 +34,7 @@ from mingzheng.issuer.options import (
     ISSUER_NUMBER,
     JSON,
     LANG,
+    ORIGIN,
     REASON,
     SCOPE,
     SECRET,
@@ -58,9 +59,9 @@ from mingzheng.issuer.schema import FileForm
 from mingzheng.issuer.sealconfig import FORMATS
 from mingzheng.issuer.serve_cli import serve_command, submit_key_command
 from mingzheng.issuer.status_cli import status_apply, status_delta, status_export
-from mingzheng.issuer.storage_cli import log_migrate
+from mingzheng.issuer.storage_cli import log_migrate, log_roll_over
 from mingzheng.issuer.witnessing import POLICY, cosign_head, cosigned_head, full_receipt, read_policy
-from mingzheng.issuer.workspace import LOG, Foundation, Workspace, log_vkey
+from mingzheng.issuer.workspace import Foundation, Workspace, log_vkey
 from mingzheng.keys.cli import show_command, trust_group
 from mingzheng.keys.trust import OriginRecord
 from mingzheng.keys.vkey import parse_vkey
@@ -73,6 +74,7 @@ __all__ = [
     "issuer_group",
     "log_group",
     "log_migrate",
+    "log_roll_over",
     "reinstate",
     "reissue",
     "revoke",
@@ -367,21 +369,29 @@ def log_prove(workspace: Path, *, serial: int, issuer: int | None, **options: An
     """
     with open_workspace(workspace, options) as opened:
         target = lifecycle.find_serial(opened, serial=serial, issuer=issuer)
-        index = opened.log.index_of_serial(target.registration.issuer, serial)
+        row, origin = opened.ledger.copy(target.registration.issuer, serial), opened.config.origin.number
+        index = row.leaf_index
+        if index is None or row.shard == opened.config.shard:
+            index = opened.log.index_of_serial(row.issuer, serial)
+        else:  # it is in a log that was rolled over
+            origin = opened.config.begun[row.shard].number
         if index is None:
             raise RefusalError("该序号尚未写入日志", "that serial is not in the log yet")
         policy = read_policy(opened)
-        head = None if policy is None else cosigned_head(opened, policy)
-        click.echo(full_receipt(opened, index, head=head), nl=False)
+        head = None if policy is None else cosigned_head(opened, policy, origin=origin)
+        click.echo(full_receipt(opened, index, head=head, origin=origin), nl=False)
 
 
 @log_group.command("cosign")
 @WORKSPACE
 @click.option("--deadline", type=click.FloatRange(0.1, 600), default=10.0, show_default=True, help="Seconds. 秒。")
+@ORIGIN
 @JSON
 @LANG
 @click.pass_context
-def log_cosign(ctx: click.Context, workspace: Path, *, deadline: float, as_json: bool, lang: show.Lang) -> None:
+def log_cosign(
+    ctx: click.Context, workspace: Path, *, deadline: float, origin: int | None, as_json: bool, lang: show.Lang
+) -> None:
     """Have the newest head cosigned by the witnesses of witnesses.policy. 请见证方为最新树头签名。
 
     \b
@@ -391,25 +401,26 @@ def log_cosign(ctx: click.Context, workspace: Path, *, deadline: float, as_json:
         policy = read_policy(opened)
         if policy is None:
             raise RefusalError(f"工作区里没有 {POLICY}，或它不要求见证", f"there is no {POLICY}, or it demands nobody")
-        found = cosign_head(opened, policy, deadline=deadline)
+        found = cosign_head(opened, policy, deadline=deadline, origin=_begun(opened, origin))
     print_lines([show.cosigned_json(found)], [show.cosigned_text(found, lang)], as_json)
     ctx.exit(0 if found.witnessed.satisfied else EXIT_SOME_REFUSED)
 
 
 @log_group.command("fsck")
 @WORKSPACE
+@ORIGIN
 @JSON
 @LANG
 @click.pass_context
-def log_fsck(ctx: click.Context, workspace: Path, *, as_json: bool, lang: show.Lang) -> None:
+def log_fsck(ctx: click.Context, workspace: Path, *, origin: int | None, as_json: bool, lang: show.Lang) -> None:
     """Check the log's files and database against each other; changes nothing. 检查日志存储。
 
     \b
     mingzheng log fsck --workspace W
     """
     with open_workspace(workspace, {}) as opened:
-        vkey = parse_vkey(log_vkey(opened.config))
-        report = check_log(opened.root / LOG, vkey, os.environ)
+        number = _begun(opened, origin)
+        report = check_log(opened.log_directory(number), parse_vkey(log_vkey(opened.config, number)), os.environ)
     print_lines([fsck_json(report)], [fsck_text(report, lang)], as_json)
     ctx.exit(0 if report.clean else EXIT_SOME_REFUSED)
 
@@ -483,6 +494,12 @@ def log_resume(workspace: Path, *, anchor: Path | None, today: int | None, as_of
         if today is not None:
             opened.log.confirm_clock(now)
     click.echo("日志可以继续写入 / the log writes again", err=True)
+
+
+def _begun(workspace: Workspace, origin: int | None) -> int:
+    """The number of a log that there is, by default of the one that is written to. Raises OriginUnknownError."""
+    config = workspace.config
+    return config.origin.number if origin is None else config.begun[config.shard_of(origin)].number
 
 
 def _target(workspace: Workspace, options: dict[str, Any]) -> Target:

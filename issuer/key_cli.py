@@ -14,6 +14,7 @@ from mingzheng.issuer.options import (
     COMMON,
     JSON,
     LANG,
+    ORIGIN,
     WORKSPACE,
     YES,
     check_passphrase,
@@ -67,8 +68,11 @@ def key_list(workspace: Path, *, as_json: bool, lang: show.Lang) -> None:
     mingzheng key list --workspace W
     """
     with open_workspace(workspace, {}) as opened:
-        keys = opened.config.keys
-    print_lines(map(_json, keys), (_text(key, lang) for key in keys), as_json)
+        keys, several = opened.config.keys, len(opened.config.origins) > 1
+        origins = [opened.config.origin_of(key) if several else 0 for key in keys]
+    rows = [_json(key) | ({"origin": origin} if origin else {}) for key, origin in zip(keys, origins, strict=True)]
+    texts = (_text(key, lang, origin) for key, origin in zip(keys, origins, strict=True))
+    print_lines(rows, texts, as_json)
 
 
 @key_group.command("add")
@@ -122,12 +126,14 @@ def key_retire(
     default=None,
     help="Of an issuer's key: how many entries of the log still count. 日志中仍然算数的条数（机构密钥必填）。",
 )
+@ORIGIN
 @COMMON
 @YES
 def key_compromise(
     kid: Kid,
     *,
     good_size: int | None,
+    origin: int | None,
     workspace: Path,
     yes: bool,
     as_of: int | None,
@@ -137,7 +143,8 @@ def key_compromise(
 ) -> None:
     """Say that a key was stolen: from --good-size on nothing of it counts. 宣布密钥失密。
 
-    The size is that of a checkpoint from before the theft. Receipts of a stolen receipt key count for nothing; no
+    The size is that of a checkpoint from before the theft, of the log that was written to then (--origin, if it was
+    rolled over since). Receipts of a stolen receipt key count for nothing; no
     size is given then. It is never taken back, and the size is never raised. Lists the serials of live copies that
     no longer count: issue those again. 宣布后不可收回；列出须换领的序号。
 
@@ -150,9 +157,11 @@ def key_compromise(
             raise click.UsageError(
                 "机构密钥须给出 --good-size，回执密钥不给 (--good-size: for an issuer's key, not for a receipt key)"
             )
+        if origin is not None and role is Role.RECEIPT:
+            raise click.UsageError("--origin 只用于机构密钥 (--origin is for an issuer's key)")
         check_passphrase(opened, yes)
         confirm(yes)
-        done = compromise_key(opened, kid, good_size=good_size or 0, now=time_of(opened, as_of))
+        done = compromise_key(opened, kid, good_size=good_size or 0, now=time_of(opened, as_of), origin=origin)
         lost = lost_copies(opened, done)
     print_lines([_json(done) | {"reissue": lost}], [_text(done, lang), *_lost(lost, lang)], as_json)
 
@@ -185,9 +194,9 @@ def _json(key: KeySpec) -> show.Json:
     }
 
 
-def _text(key: KeySpec, lang: show.Lang) -> str:
+def _text(key: KeySpec, lang: show.Lang, origin: int = 0) -> str:
     state = _state(key)
     days = f"{format_day(key.valid_from)} – {format_day(key.valid_until)}"
-    owner = key.issuer or ("日志" if lang == "zh" else "log")
+    owner = key.issuer or ("日志" if lang == "zh" else "log") + (f" {origin}" if origin else "")
     more = "" if key.good_size is None else f" < {key.good_size}"
     return f"{key.kid.hex()}\t{key.role}\t{owner}\t{days}\t{_STATES[state] if lang == 'zh' else state}{more}"

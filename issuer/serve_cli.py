@@ -21,7 +21,7 @@ import click
 from mingzheng.issuer.logplace import FrontEmbeddedError, cloud_place, is_moved, open_log, public_files
 from mingzheng.issuer.options import SECRET, WORKSPACE, open_workspace
 from mingzheng.issuer.refusals import OptionError
-from mingzheng.issuer.workspace import LOG
+from mingzheng.issuer.workspace import current_log
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.snapshot import load_store
 from mingzheng.keys.trust import KeyRecord, Role
@@ -60,6 +60,11 @@ def read_listen(ctx: click.Context, param: click.Parameter, text: str) -> tuple[
     help="Workspace whose log is served. 提供其日志的工作区。",
 )
 @click.option("--public", type=_DIRECTORY, help="Only read: a copy of any tlog-tiles log. 只读：任意日志目录的副本。")
+@click.option(
+    "--origin",
+    type=click.IntRange(1, 65535),
+    help="A closed log of the workspace by its number, to read. 只读：工作区已封存的日志编号。",
+)
 @click.option("--trust", type=_DIRECTORY, help="Trust store with the keys of all who submit. 信任数据目录。")
 @click.option(
     "--listen", default=LISTEN, show_default=True, callback=read_listen, help="Where to listen. 监听地址：主机:端口。"
@@ -89,6 +94,7 @@ def serve_command(
     mingzheng log serve --workspace W --trust trust --listen 127.0.0.1:8600
     mingzheng log serve --front --trust trust --listen 127.0.0.1:8601
     mingzheng log serve --public mirror/public
+    mingzheng log serve --workspace W --origin 1
 
     A front end needs no workspace and no key: trust data, and the MINGZHENG_LOG_ variables. 前端不需要工作区和密钥。
 
@@ -101,12 +107,15 @@ def serve_command(
     fetcher: Fetcher
     if public is not None:
         fetcher = DirectoryFetcher(public)
+    elif options["origin"] is not None:
+        assert workspace is not None  # checked
+        fetcher = _closed_log(workspace, options["origin"])
     elif options["front"]:
         assert trust is not None  # checked
         write, fetcher = _front_plan(trust, options)
     else:
         assert workspace is not None  # one of the three
-        write, fetcher = _write_plan(workspace, trust, options), public_files(workspace / LOG, os.environ)
+        write, fetcher = _write_plan(workspace, trust, options), public_files(current_log(workspace), os.environ)
     _log_json()
     run(ServePlan(fetcher=fetcher, host=listen[0], port=listen[1], chinese=_chinese(), write=write))
 
@@ -114,11 +123,11 @@ def serve_command(
 def _check_serve(workspace: Path | None, public: Path | None, trust: Path | None, options: dict[str, Any]) -> None:
     """Raises a usage error, FrontEmbeddedError."""
     if options["front"]:
-        if workspace is not None and not is_moved(workspace / LOG):
+        if workspace is not None and not is_moved(current_log(workspace)):
             raise FrontEmbeddedError
-        if workspace is not None or public is not None or options["take_over"]:
+        if workspace is not None or public is not None or options["origin"] is not None or options["take_over"]:
             raise click.UsageError(
-                "--front 不与 --workspace、--public、--take-over 同用 (--front goes with none of these)"
+                "--front 不与 --workspace、--public、--origin、--take-over 同用 (--front goes with none of these)"
             )
         if trust is None:
             raise click.UsageError("--front 需要 --trust (--front needs --trust)")
@@ -127,7 +136,9 @@ def _check_serve(workspace: Path | None, public: Path | None, trust: Path | None
         raise click.UsageError("--trust 只用于 --workspace 和 --front (--trust goes with --workspace and --front)")
     if public is None and workspace is None:
         raise click.UsageError("请给出 --workspace、--front 或 --public (give --workspace, --front or --public)")
-    if options["take_over"] and (workspace is None or not is_moved(workspace / LOG)):
+    if options["origin"] is not None and (workspace is None or public is not None or trust is not None):
+        raise click.UsageError("--origin 只与 --workspace 同用 (--origin goes with --workspace alone)")
+    if options["take_over"] and (workspace is None or not is_moved(current_log(workspace))):
         raise click.UsageError("--take-over 只用于数据库里的日志 (--take-over is for a log in a database)")
 
 
@@ -174,7 +185,7 @@ class _Keys:
 def _write_plan(workspace: Path, trust: Path | None, options: dict[str, Any]) -> WritePlan:
     """Read what is needed out of the workspace, and let go of its lock. Raises as `Workspace.log`."""
     with open_workspace(workspace, options) as opened:
-        identity, config, directory = opened.log_identity(), opened.config, opened.root / LOG
+        identity, config, directory = opened.log_identity(), opened.config, opened.log_directory()
         if options["take_over"]:
             cloud_place(os.environ).end_signer()
         opened.log.close()  # opened as a command does: an older log than the ledger knows is never served
@@ -190,6 +201,14 @@ def _write_plan(workspace: Path, trust: Path | None, options: dict[str, Any]) ->
         records=keys.again,
         gate=_gate_limits(options),
     )
+
+
+def _closed_log(workspace: Path, number: int) -> Fetcher:
+    """The files of a log that was rolled over. Raises OriginUnknownError, a usage error for the one written to."""
+    with open_workspace(workspace, {}) as opened:
+        if opened.config.shard_of(number) == opened.config.shard:
+            raise click.UsageError("--origin 用于已封存的日志 (--origin is for a closed log)")
+        return public_files(opened.log_directory(number), os.environ)
 
 
 def _cloud_plan(identity: LogIdentity, keys: _Keys, memory: Path | None, options: dict[str, Any]) -> WritePlan:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mingzheng.issuer.exporting import Exported
     from mingzheng.issuer.issue import Issued, Job
     from mingzheng.issuer.lifecycle import ActPlan
+    from mingzheng.issuer.rollover import RolledOver
+    from mingzheng.keys.trust import OriginRecord
     from mingzheng.log.witnessclient import Collected
 
 Json = dict[str, object]
@@ -305,3 +307,59 @@ def _window_text(window: Window | None, lang: Lang) -> str:
     binding = ("、" if lang == "zh" else ", ").join(rule_name(rule, lang) for rule in window.binding)
     until = format_day(window.usage_until)
     return f"使用至 {until}（{binding}）" if lang == "zh" else f"usable until {until} ({binding})"
+
+
+def announced_json(number: int, name: str, vkey: str) -> Json:
+    """A log whose keys are there."""
+    return {"type": "announced", "origin": number, "name": name, "vkey": vkey}
+
+
+def announced_text(number: int, name: str, vkey: str, lang: Lang) -> str:
+    """The same as sentences, the verifier key on a line of its own."""
+    if lang == "zh":
+        return f"已预告 {number} 号日志 {name}；请导出信任数据，并把验证公钥交给见证方和审计方：\n{vkey}"
+    return f"announced log {number}, {name}: export trust data, give witnesses and auditors its verifier key:\n{vkey}"
+
+
+def roll_over_text(old: OriginRecord, number: int, name: str, lang: Lang) -> str:
+    """What a roll-over is about to do."""
+    if lang == "zh":
+        return f"{old.number} 号日志 {old.name} 将封存，不可恢复；此后写入 {number} 号日志 {name}。"
+    return f"log {old.number}, {old.name}, will be closed for good; what is new goes into log {number}, {name}."
+
+
+def rolled_over_json(done: RolledOver) -> Json:
+    """What a roll-over did."""
+    return {
+        "type": "rolled_over",
+        "done": done.done,
+        "closed": {"origin": done.closed.origin.number, "name": done.closed.origin.name, "size": done.closed.size},
+        "origin": done.origin.number,
+        "name": done.origin.name,
+        "vkey": done.vkey,
+        "cosigned": done.cosigned,
+    }
+
+
+def rolled_over_text(done: RolledOver, lang: Lang) -> str:
+    """The same as sentences."""
+    old, new, zh = done.closed, done.origin, lang == "zh"
+    if not done.done:
+        return (
+            f"此前已换到 {new.number} 号日志 {new.name}，没有改动。"
+            if zh
+            else f"the workspace went on to log {new.number}, {new.name}, before: nothing was changed."
+        )
+    lines = [
+        f"已封存 {old.origin.number} 号日志（{old.size} 条），现在写入 {new.number} 号日志；请导出信任数据。验证公钥："
+        if zh
+        else f"closed log {old.origin.number} ({old.size} entries), writing log {new.number}: export trust data. Key:",
+        done.vkey,
+    ]
+    if done.cosigned is False:
+        lines.append(
+            f"旧日志的最后树头见证不足；请再运行 mingzheng log cosign --origin {old.origin.number}"
+            if zh
+            else f"too few witnesses cosigned the last head: mingzheng log cosign --origin {old.origin.number}"
+        )
+    return "\n".join(lines)
