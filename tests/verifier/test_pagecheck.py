@@ -101,7 +101,9 @@ def test_an_honest_page_by_poppler_through_a_jpeg_has_no_mismatch(seed: int) -> 
 def test_one_changed_character_is_found(seed: int) -> None:
     made = make(4000 + seed)
     page, name = edited(made, random.Random(seed))
-    assert boxes(compare(made, pdf(page))) == {name}
+    found = boxes(compare(made, pdf(page)))
+    assert name in found
+    assert found <= {name, name.replace(".value", ".colon")}  # ink of the first character may reach the colon's box
 
 
 @pytest.mark.parametrize("seed", range(100 if FULL else 1))
