@@ -84,7 +84,7 @@ def dump_check(check: RuleCheck) -> dict[str, Any]:
     """What a settled check knows, as values for JSON."""
     book = check.book
     return {
-        "issuers": {str(number): _dump_issuer(item) for number, item in sorted(book.issuers.items())},
+        "issuers": {str(number): dump_issuer(item) for number, item in sorted(book.issuers.items())},
         "closed": book.closed,
         "retired": sorted([issuer, kid.hex(), index] for (issuer, kid), index in book.retired.items()),
         "counts": {str(day): counts for day, counts in sorted(check.counts.items())},
@@ -103,7 +103,7 @@ def dump_check(check: RuleCheck) -> dict[str, Any]:
 def load_check(check: RuleCheck, value: Mapping[str, Any]) -> None:
     """Fill a fresh check with what `dump_check` gave; raises ProgressError."""
     try:
-        check.book.issuers = {int(number): _load_issuer(item) for number, item in value["issuers"].items()}
+        check.book.issuers = {int(number): load_issuer(item) for number, item in value["issuers"].items()}
         check.book.retired = {(issuer, _kid(kid)): index for issuer, kid, index in value["retired"]}
         check.book.closed = value["closed"]
         check.counts = {int(day): dict(counts) for day, counts in value["counts"].items()}
@@ -129,18 +129,13 @@ def format_progress(progress: Progress) -> bytes:
         "filed": dict(progress.filed),
         "judged": progress.judged,
     }
-    body = zlib.compress(json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode(), 1)
-    return MAGIC + sha256(body).digest() + body
+    return pack_state(MAGIC, value)
 
 
 def parse_progress(data: bytes) -> Progress:
     """Read a file that this program wrote whole; raises ProgressError for any other."""
-    start = len(MAGIC) + HASH_BYTES
-    body = data[start:]
-    if not data.startswith(MAGIC) or len(data) > MAX_BYTES or sha256(body).digest() != data[len(MAGIC) : start]:
-        raise ProgressError("torn, altered or of another version")
+    value = unpack_state(MAGIC, data)
     try:
-        value = json.loads(_inflate(body))
         return Progress(
             position=int(value["position"]),
             root=Hash(bytes.fromhex(value["root"])),
@@ -153,7 +148,25 @@ def parse_progress(data: bytes) -> Progress:
             filed=dict(value["filed"]),
             judged=dict(value["judged"]),
         )
-    except (zlib.error, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProgressError("not what this program writes") from error
+
+
+def pack_state(magic: bytes, value: Mapping[str, Any]) -> bytes:
+    """A value for JSON as a file of that magic."""
+    body = zlib.compress(json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode(), 1)
+    return magic + sha256(body).digest() + body
+
+
+def unpack_state(magic: bytes, data: bytes) -> Any:
+    """What `pack_state` packed; raises ProgressError for any other bytes."""
+    start = len(magic) + HASH_BYTES
+    body = data[start:]
+    if not data.startswith(magic) or len(data) > MAX_BYTES or sha256(body).digest() != data[len(magic) : start]:
+        raise ProgressError("torn, altered or of another version")
+    try:
+        return json.loads(_inflate(body))
+    except (zlib.error, ValueError, RecursionError) as error:
         raise ProgressError("not what this program writes") from error
 
 
@@ -165,7 +178,8 @@ def _inflate(body: bytes) -> bytes:
     return data
 
 
-def _dump_issuer(book: IssuerBook) -> list[Any]:
+def dump_issuer(book: IssuerBook) -> list[Any]:
+    """An issuer's part of a book, as values for JSON."""
     dense, sparse = DenseStates.of(book.states).dump()
     packed = base64.b64encode(zlib.compress(dense, 1)).decode()
     return [
@@ -174,7 +188,8 @@ def _dump_issuer(book: IssuerBook) -> list[Any]:
     ]  # fmt: skip
 
 
-def _load_issuer(row: Sequence[Any]) -> IssuerBook:
+def load_issuer(row: Sequence[Any]) -> IssuerBook:
+    """What `dump_issuer` gave. Raises ValueError, TypeError, zlib.error."""
     next_act, next_serial, last_index, status_index, status_time, sizes, packed, length, sparse = row
     dense = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), MAX_PLAIN_BYTES)
     if len(dense) != length:

@@ -60,6 +60,15 @@ class DenseStates(MutableMapping[int, int]):
     def __len__(self) -> int:
         return len(self._dense) - self._dense.count(_UNKNOWN) + len(self._sparse)
 
+    def in_state(self, state: int) -> list[int]:
+        """The serials in a state that is not UNKNOWN, rising."""
+        dense, found = self._dense, list[int]()
+        at = dense.find(state)
+        while at >= 0:
+            found.append(at)
+            at = dense.find(state, at + 1)
+        return sorted([*found, *(serial for serial, known in self._sparse.items() if known == state)])
+
     def gaps(self, end: int, *, most: int) -> tuple[int, tuple[tuple[int, int], ...]]:
         """Serials below `end` that were never named: how many, and their first ranges [first, last]."""
         outliers = sorted(serial for serial in self._sparse if serial < end)

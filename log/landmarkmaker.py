@@ -22,7 +22,7 @@ from mingzheng.log.landmark import (
 )
 from mingzheng.log.receipt import format_tlog_proof, parse_tlog_proof
 from mingzheng.log.rounds import Submission
-from mingzheng.log.writer import Log
+from mingzheng.log.statusmaker import ListingLog
 
 LANDMARK_INTERVAL = 86_400
 """Seconds: a list says that the next comes after as many."""
@@ -40,7 +40,7 @@ class LandmarkMade:
     proof: bytes
 
 
-def landmark_body(log: Log, *, now: int) -> LandmarkBody:
+def landmark_body(log: ListingLog, *, now: int) -> LandmarkBody:
     """The log's list as of its head. Raises LandmarkMalformedError for an empty log, FetchError, TileUntrueError."""
     size, root = log.head()
     if not size:
@@ -55,7 +55,7 @@ def landmark_body(log: Log, *, now: int) -> LandmarkBody:
     return book.draw(head, this_update=now, next_update=now + LANDMARK_INTERVAL, read=reader.node)
 
 
-def make_landmark(log: Log, *, signer: Signer, now: int) -> LandmarkMade:
+def make_landmark(log: ListingLog, *, signer: Signer, now: int) -> LandmarkMade:
     """Log the hash of the log's list as of now and sign it. `signer`: the log's landmark key.
 
     Raises as `landmark_body` and `Log.submit`.

@@ -84,6 +84,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "gather",
         "headcheck",
         "follow_cli",
+        "followed",
         "logargs",
         "httpfetch",
         "mirror",
