@@ -144,7 +144,7 @@ def _check_serve(workspace: Path | None, public: Path | None, trust: Path | None
 
 @click.command("submit-key")
 @WORKSPACE
-@click.option("--issuer", type=int, required=True, help="Issuer number. 机构编号。")
+@click.option("--issuer", type=int, required=True, help="Issuer number; 0: the log's own. 机构编号；0 为日志自身。")
 @SECRET
 def submit_key_command(workspace: Path, *, issuer: int, **options: Any) -> None:
     """Make a key that submits an issuer's entries to a served log. 为机构生成提交密钥。
@@ -153,11 +153,17 @@ def submit_key_command(workspace: Path, *, issuer: int, **options: Any) -> None:
     mingzheng log submit-key --workspace W --issuer 1
 
     `trust export` takes its public half along. 公钥随 trust export 一起导出。
+
+    Issuer 0 submits landmark lists, which a log with witnesses has. 机构 0 提交地标清单（有见证方的日志）。
     """
     with open_workspace(workspace, options) as opened:
-        if opened.config.issuer(issuer) is None:
+        if issuer and opened.config.issuer(issuer) is None:
             raise OptionError(f"没有编号为 {issuer} 的机构", f"there is no issuer {issuer}")
-        kid = opened.add_key(Role.SUBMIT, issuer).kid
+        if issuer:
+            kid = opened.add_key(Role.SUBMIT, issuer).kid
+        else:
+            opened.add_log_key(Role.SUBMIT)
+            kid = opened.config.keys[-1].kid
     click.echo(kid.hex())
 
 

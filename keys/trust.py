@@ -524,8 +524,10 @@ def _check_scope(record: KeyRecord) -> None:
             raise BadScopeError(f"{where}: a log's key has no issuer, kinds or jurisdictions")
         if not low <= len(record.origins) <= high:
             raise BadScopeError(f"{where}: names {len(record.origins)} origins, expected {low} to {high}")
-    elif not record.issuer:
+    elif not record.issuer and record.role is not Role.SUBMIT:
         raise BadScopeError(f"{where}: needs an issuer")
+    elif not record.issuer and (record.kinds or record.jurisdictions or len(record.origins) != 1):
+        raise BadScopeError(f"{where}: what submits a log's own entries names that log and nothing else")
 
 
 def _issuer_json(issuer: IssuerRecord) -> dict[str, Json]:

@@ -7,21 +7,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from mingzheng.formats.civil import day_of_time
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import KeyRecord, Role
-from mingzheng.log.entry import (
-    ActEntry,
-    Entry,
-    FillerEntry,
-    IssueEntry,
-    KeyEventEntry,
-    NoticeEntry,
-    StatusEntry,
-    TimeEntry,
-)
+from mingzheng.log.book import LOG_ITSELF
+from mingzheng.log.entry import Entry, FillerEntry, LandmarkEntry, TimeEntry
 from mingzheng.log.errors import EntryError
 from mingzheng.log.fastentry import read_entry
 from mingzheng.log.refusal import SubmissionError
@@ -37,7 +29,6 @@ from mingzheng.log.servererrors import (
     TooManyError,
 )
 
-_OF_AN_ISSUER: Final = (IssueEntry, ActEntry, NoticeEntry, KeyEventEntry, StatusEntry)
 _Answer = TypeVar("_Answer")
 
 
@@ -185,7 +176,10 @@ class Gate:
 
 
 def check_entries(entries: Sequence[bytes], *, issuer: int) -> None:
-    """Whether a key of that issuer may submit these. Raises SubmissionError, SubmitScopeError."""
+    """Whether a key of that issuer (0: the log's own, for its landmarks) may submit these.
+
+    Raises SubmissionError, SubmitScopeError.
+    """
     for position, data in enumerate(entries):
         try:
             entry: Entry = read_entry(data)
@@ -193,7 +187,8 @@ def check_entries(entries: Sequence[bytes], *, issuer: int) -> None:
             raise SubmissionError(position, error.code, str(error)) from error
         if isinstance(entry, TimeEntry | FillerEntry):
             raise SubmissionError(position, NOT_SUBMITTABLE, "the sequencer alone writes time and filler entries")
-        if not isinstance(entry, _OF_AN_ISSUER) or entry.issuer != issuer:
+        of = LOG_ITSELF if isinstance(entry, LandmarkEntry) else getattr(entry, "issuer", None)
+        if of != issuer:
             raise SubmitScopeError(f"entry {position} is not one of issuer {issuer}")
 
 

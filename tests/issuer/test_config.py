@@ -110,6 +110,7 @@ def test_any_printable_name_survives(name: str, bodies: dict[int, str]) -> None:
         ('file = "1.pem"', 'file = "../1.pem"', "keys.file"),
         ('role = "receipt"\nissuer = 0', 'role = "receipt"\nissuer = 1', "keys.issuer"),
         ('role = "credential"\nissuer = 1', 'role = "credential"\nissuer = 9', "keys.issuer"),
+        ('role = "act"\nissuer = 1', 'role = "act"\nissuer = 0', "keys.issuer"),
         ("[workspace]", "top = 1\n[workspace]", "top"),
         ("[workspace]", "[workspace]\n[[", "mingzheng.toml"),
         ('"lang" = "en"', '"lang" = ""', "defaults.lang"),

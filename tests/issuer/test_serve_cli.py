@@ -68,6 +68,11 @@ def test_a_workspace_is_served_under_its_submit_keys(office: Office, plans: list
     assert record is not None
     assert (record.role, record.issuer) == (Role.SUBMIT, 1)
     assert plan.chinese("server.busy")
+    own = Kid(bytes.fromhex(_run("submit-key", "--workspace", office.root, "--issuer", "0").output.strip()))
+    with office.open() as workspace:
+        log_s = workspace.config.record(own)
+    assert log_s is not None
+    assert (log_s.role, log_s.issuer, log_s.kinds, log_s.origins) == (Role.SUBMIT, 0, frozenset(), frozenset({1}))
     with office.open():  # the server left the workspace's lock
         pass
     with node_of(plan):

@@ -285,6 +285,7 @@ SCOPE = [
     ("receipt", {"issuer": 1}, BadScopeError),
     ("landmark", {"origins": [1, 2]}, BadScopeError),
     ("report", {"issuer": 0}, BadScopeError),
+    ("act", {"issuer": 0}, BadScopeError),
 ]
 
 
@@ -296,6 +297,24 @@ def test_refuses_a_scope(world: TrustData, role: str, change: Json, error: type[
     with pytest.raises(error) as caught:
         parse(top)
     assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(
+    ("change", "good"),
+    [({}, True), ({"kinds": [1]}, False), ({"jurisdictions": [0]}, False), ({"origins": []}, False),
+     ({"origins": [1, 2]}, False)],
+)  # fmt: skip
+def test_a_submit_key_of_issuer_0_names_one_log_and_nothing_else(
+    world: TrustData, change: dict[str, Json], good: bool
+) -> None:
+    top = document(world)
+    own: dict[str, Json] = {"role": "submit", "issuer": 0, "kinds": [], "jurisdictions": [], "origins": [1]}
+    key_item(top, "report").update({**own, **change})
+    if good:
+        assert [key.issuer for key in parse(top).keys_of(Role.SUBMIT, 0)] == [0]
+    else:
+        with pytest.raises(BadScopeError):
+            parse(top)
 
 
 @pytest.mark.parametrize("role", ["checkpoint", "witness"])

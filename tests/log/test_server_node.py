@@ -30,7 +30,7 @@ from serverworld import (
 import mingzheng.log.client as client
 from mingzheng.keys.trust import Role
 from mingzheng.log.acts import ActType
-from mingzheng.log.entry import LandmarkEntry, OriginHead, TimeEntry, encode_entry
+from mingzheng.log.entry import CloseEntry, LandmarkEntry, OriginHead, TimeEntry, encode_entry
 from mingzheng.log.hashing import EMPTY_ROOT, leaf_hash
 from mingzheng.log.receipt import parse_compact_receipt, verify_compact_receipt
 from mingzheng.log.servererrors import TooManyError
@@ -226,6 +226,20 @@ def test_only_entries_of_the_own_issuer_and_none_of_the_operator(node: Served) -
     reply = node.post(issue(0), b"\x80")
     assert (reply.status, said(reply)["position"], said(reply)["reason"]) == (422, 1, "entry.malformed")
     assert node.post(issue(0), notice(0)).status == 200
+
+
+def test_a_key_of_the_log_s_own_submits_its_landmarks_and_nothing_else(node: Served) -> None:
+    node.records[SUBMIT.public_key.kid] = submit_record(SUBMIT, issuer=0)
+    landmark = LandmarkEntry(
+        origins=(OriginHead(7, 0, EMPTY_ROOT),), this_update=NOW, next_update=NOW + 1, sha256=bytes(32)
+    )
+    for other in (issue(0), notice(0), encode_entry(CloseEntry(successor=8))):
+        _is(node.post(other), 403, "submit.not_allowed")
+        _is(node.post(encode_entry(landmark), other), 403, "submit.not_allowed")
+    assert node.post(encode_entry(landmark)).status == 200
+    wrong = replace(landmark, origins=(OriginHead(7, 2, EMPTY_ROOT),))
+    reply = node.post(encode_entry(wrong))
+    assert (reply.status, said(reply)["reason"]) == (422, "rule.wrong_head")
 
 
 @pytest.mark.parametrize(
