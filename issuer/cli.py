@@ -372,7 +372,7 @@ def log_prove(workspace: Path, *, serial: int, issuer: int | None, **options: An
         row, origin = opened.ledger.copy(target.registration.issuer, serial), opened.config.origin.number
         index = row.leaf_index
         if index is None or row.shard == opened.config.shard:
-            index = opened.log.index_of_serial(row.issuer, serial)
+            index = opened.issuing_log.index_of_serial(row.issuer, serial)
         else:  # it is in a log that was rolled over
             origin = opened.config.begun[row.shard].number
         if index is None:

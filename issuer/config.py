@@ -136,6 +136,12 @@ class WorkspaceConfig:
         """The first key of that role of a log."""
         return next((key for key in self.keys if key.role is role and self.origin_of(key) == number), None)
 
+    @property
+    def has_log_submitter(self) -> bool:
+        """Whether a key submits what is the own of the log that is written to: its landmark lists."""
+        fits = (Role.SUBMIT, self.origin.number, False)
+        return any((key.role, self.origin_of(key), key.is_out) == fits for key in self.keys)
+
     def origin_of(self, key: KeySpec) -> int:
         """The number of the log that a log's key is of; 0 for an issuer's."""
         return 0 if key.issuer else key.origin or self.begun[0].number

@@ -109,7 +109,7 @@ def refresh_status(workspace: Workspace, issuer: int, *, now: int) -> bool:
     if last is not None and is_recent and _log_of(last) == origin.name:
         return False
     signer = workspace.signer(Role.STATUS, issuer, day_of_time(now))
-    made = make_status(workspace.log, issuer, signer=signer, now=now)
+    made = make_status(workspace.listing_log, issuer, signer=signer, now=now)
     workspace.ledger.store_status(
         StatusRow(
             issuer=issuer,
@@ -153,7 +153,7 @@ def trust_files(
     for closed in config.closed:
         blobs |= _closed_blobs(workspace, closed, witnessed)
     blobs[CHECKPOINT_BLOB.format(origin=config.origin.number)] = (
-        workspace.log.checkpoint() if witnessed is None else witnessed.head.note
+        workspace.listing_log.checkpoint() if witnessed is None else witnessed.head.note
     )
     if witnessed is not None:
         blobs |= landmark_blobs(workspace, witnessed.head)

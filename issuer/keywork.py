@@ -85,7 +85,7 @@ def compromise_key(workspace: Workspace, kid: Kid, *, good_size: int, now: int, 
     shard = config.shard if origin is None else config.shard_of(origin)
     if key.good_size is not None and (shard, good_size) > (_shard_of_loss(config, key), key.good_size):
         raise KeyStateError(kid.hex())
-    size = workspace.log.head()[0] if shard == config.shard else config.closed[shard].size
+    size = workspace.listing_log.head()[0] if shard == config.shard else config.closed[shard].size
     if not 0 <= good_size <= size:
         raise OptionError(f"日志只有 {size} 条", f"the log has {size} entries: give a size up to that")
     changed = replace(key, good_size=good_size, good_origin=config.begun[shard].number if shard else 0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mingzheng.formats.civil import day_of_time
+from mingzheng.issuer.refusals import LogSubmitterError
 from mingzheng.issuer.witnessing import Cosigned, full_receipt, log_reader
 from mingzheng.issuer.workspace import Workspace, log_vkey
 from mingzheng.keys.errors import KeysError
@@ -62,9 +63,12 @@ def refresh_landmark(workspace: Workspace, *, now: int) -> bool:
     is_recent = last is not None and now - last.body.this_update <= LANDMARK_INTERVAL
     if last is not None and is_recent and workspace.last_event() < last.body.head.size:
         return False
-    if not workspace.log.head()[0]:
+    log = workspace.listing_log
+    if not log.head()[0]:
         return False
-    made = make_landmark(workspace.log, signer=_signer(workspace, now), now=now)
+    if workspace.is_remote and not workspace.config.has_log_submitter:
+        raise LogSubmitterError
+    made = make_landmark(log, signer=_signer(workspace, now), now=now)
     directory = workspace.beside(DIRECTORY, workspace.config.origin.number)
     make_dirs(directory)
     for name, data in ((LIST, made.signed_list), (PROOF, made.proof)):

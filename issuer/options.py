@@ -26,6 +26,7 @@ from mingzheng.issuer.workspace import Access, FileVault, Workspace
 from mingzheng.keys.custody import read_passphrase
 from mingzheng.keys.errors import PassphraseError, SealTokenError
 from mingzheng.log.instance import default_memory_dir
+from mingzheng.log.statusmaker import ListingLog
 
 LOG_URL: Final = "MINGZHENG_LOG_URL"
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -169,14 +170,24 @@ SCOPE = options_of(
 def access_of(secret: Secret) -> Access:
     """Keys on disk under a passphrase that is asked for when it is first needed; the log where LOG_URL says."""
     memory, url = default_memory_dir(os.environ), os.environ.get(LOG_URL)
-    remote = None if not url else partial(_remote, url)
-    return Access(passphrase=secret.read, vault=FileVault(), memory_dir=memory, pin=read_pin, remote=remote)
+    remote, follow = (None, None) if not url else (partial(_remote, url), partial(_follow, url))
+    return Access(
+        passphrase=secret.read, vault=FileVault(), memory_dir=memory, pin=read_pin, remote=remote, follow=follow
+    )
 
 
 def _remote(url: str, workspace: Workspace) -> IssuingLog:
     from mingzheng.issuer.remote import open_remote  # HTTP is not loaded where nobody asks for it
 
     return open_remote(url, workspace)
+
+
+def _follow(url: str, workspace: Workspace) -> ListingLog:
+    from mingzheng.issuer.remote import open_followed
+    from mingzheng.log.httpfetch import HttpFetcher, HttpLimits
+
+    fetcher = HttpFetcher(url, limits=HttpLimits())
+    return open_followed(fetcher, workspace, close=fetcher.close)
 
 
 def read_pin(token: TokenSpec) -> str:

@@ -164,6 +164,21 @@ class KeyMissingError(RefusalError):
         )
 
 
+class LogSubmitterError(RefusalError):
+    """The log is served, and no key may submit what is the log's own: its landmark lists."""
+
+    code: ClassVar[str] = "workspace.no_log_submitter"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self) -> None:
+        super().__init__(
+            "有见证方的日志需要日志自己的提交密钥才能通过服务写入地标清单：先停下服务，运行 mingzheng log submit-key "
+            "--issuer 0 和 trust export，再启动服务",
+            "with witnesses the served log needs a submit key of its own for its landmark lists: stop the server, run "
+            "`mingzheng log submit-key --issuer 0` and `trust export`, start it again",
+        )
+
+
 class KeyStateError(RefusalError):
     """A key that is retired or compromised already, or a last good size above the one said before."""
 

@@ -1,23 +1,57 @@
-"""Issuing into a log that is served elsewhere (MINGZHENG_LOG_URL): own keys, the log over HTTP (docs/spec/server.md).
+"""A log that is served elsewhere (MINGZHENG_LOG_URL): own keys, the log over HTTP (docs/spec/server.md).
 
-Left out: what needs the log itself (status lists, landmarks, fsck); that runs where the log is.
+Issuing submits to it; lists are drawn from what it serves, followed in `followed/`. Left out: what needs the log itself
+(fsck, migration, roll-over); that runs where the log is.
 """
 
-from mingzheng.issuer.refusals import KeyMissingError
+from collections.abc import Callable
+from typing import Final
+
+from mingzheng.issuer.refusals import KeyMissingError, LogBehindLedgerError
 from mingzheng.issuer.workspace import Workspace, log_vkey
 from mingzheng.keys.trust import Role
 from mingzheng.keys.vkey import parse_vkey
+from mingzheng.log.client import Fetcher
 from mingzheng.log.collected import OriginKeys
+from mingzheng.log.followed import FollowedLog, FollowPlan
 from mingzheng.log.submitclient import RemoteLog
 
-__all__ = ["open_remote", "origin_keys"]
+__all__ = ["FOLLOWED", "open_followed", "open_remote", "origin_keys"]
+
+FOLLOWED: Final = "followed"
 
 
 def open_remote(url: str, workspace: Workspace) -> RemoteLog:
     """The served log of this workspace. Raises LogUrlError, KeyMissingError for an issuer without submit key."""
     issuers = [spec.number for spec in workspace.config.issuers]
+    if workspace.config.has_log_submitter:
+        issuers.append(0)  # the log's own entries: its landmarks
     signers = {number: workspace.newest_signer(Role.SUBMIT, number) for number in issuers}
     return RemoteLog.at(url, origin_keys(workspace), signers=signers)
+
+
+def open_followed(fetcher: Fetcher, workspace: Workspace, *, close: Callable[[], None]) -> FollowedLog:
+    """The served log of this workspace as lists need it. `close`: what to let go of at the end.
+
+    Raises as `FollowedLog.head`, LogBehindLedgerError.
+    """
+    config = workspace.config
+    plan = FollowPlan(
+        fetcher=fetcher,
+        keys=origin_keys(workspace),
+        act_keys=config,
+        issuers=frozenset(spec.number for spec in config.issuers),
+        state=workspace.root / FOLLOWED / f"{config.origin.number}.state",
+    )
+    log = FollowedLog(plan, lambda: workspace.issuing_log, close=close)
+    try:
+        size, _root = log.head()
+        if (known := 1 + workspace.last_event()) > size:
+            raise LogBehindLedgerError(size, known)
+    except BaseException:
+        log.close()
+        raise
+    return log
 
 
 def origin_keys(workspace: Workspace) -> OriginKeys:

@@ -146,7 +146,7 @@ def full_receipt(workspace: Workspace, index: int, *, head: Cosigned | None, ori
     """The tlog-proof of an entry under the cosigned head if that covers it, else under the log's newest."""
     if head is None or index >= head.size:
         if origin in (None, workspace.config.origin.number):
-            return workspace.log.full_receipt(index)
+            return workspace.listing_log.full_receipt(index)
         reader = log_reader(workspace, origin)  # a closed log: the newest head is its last
         head = Cosigned(note=reader.note(), size=reader.checkpoint().size)
     else:
@@ -179,7 +179,13 @@ def _index(row: CopyRow) -> int:
 
 
 def log_reader(workspace: Workspace, origin: int | None = None) -> LogReader:
-    """The published log, verified as anybody reads it: no key of the workspace is needed."""
+    """The published log, verified as anybody reads it: no key of the workspace is needed.
+
+    A log that is served elsewhere is followed: no head is cosigned that does not go on from the one seen before.
+    """
+    if workspace.is_remote and origin in (None, workspace.config.origin.number):
+        workspace.listing_log.head()
+        return workspace.listing_log.reader()
     reader = LogReader(public_files(workspace.log_directory(origin), os.environ), _vkey(workspace, origin))
     reader.refresh()
     return reader

@@ -60,6 +60,7 @@ from mingzheng.log.lock import WriterLock
 from mingzheng.log.refusal import LogFrozenError, LogMissingError, WriterActiveError
 from mingzheng.log.sequencer import EmbeddedLog, LogIdentity
 from mingzheng.log.state import Carry
+from mingzheng.log.statusmaker import ListingLog
 from mingzheng.log.writer import Log
 
 __all__ = [
@@ -125,6 +126,7 @@ class Access:
     seal_vault: SealVault = field(default_factory=FileSealVault)
     pin: Callable[[TokenSpec], str] = no_pin  # called once a token
     remote: "Callable[[Workspace], IssuingLog] | None" = None  # a log that is served elsewhere: issuing goes there
+    follow: "Callable[[Workspace], ListingLog] | None" = None  # and its lists are drawn from what it serves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +159,7 @@ class Workspace:
         self.seals = SealStore(root, access.seal_vault, self._secret, access.pin)
         self._log: Log | None = None
         self._remote: IssuingLog | None = None
+        self._followed: ListingLog | None = None
         self._profiles: ProfileSet | None = None
 
     @classmethod
@@ -300,9 +303,20 @@ class Workspace:
             self._remote = self._access.remote(self)
         return self._remote
 
+    @property
+    def listing_log(self) -> ListingLog:
+        """What lists are drawn from: the workspace's log, here or followed where it is served."""
+        if self._access.follow is None:
+            return self.log
+        if self._followed is None:
+            self._followed = self._access.follow(self)
+        return self._followed
+
     def newest_signer(self, role: Role, issuer: int) -> Signer:
         """The key of that role and issuer that is valid longest. Raises KeyMissingError."""
-        fitting = [key for key in self.config.keys if (key.role, key.issuer) == (role, issuer) and not key.is_out]
+        fits = (role, issuer, 0 if issuer else self.config.origin.number, False)
+        keys = self.config.keys
+        fitting = [key for key in keys if (key.role, key.issuer, self.config.origin_of(key), key.is_out) == fits]
         if not fitting:
             raise KeyMissingError(str(role), issuer, "")
         last = max(fitting, key=_last_day)
@@ -444,12 +458,10 @@ class Workspace:
         return self._passphrase
 
     def _close_log(self) -> None:
-        if self._log is not None:
-            self._log.close()
-            self._log = None
-        if self._remote is not None:
-            self._remote.close()
-            self._remote = None
+        for log in (self._log, self._remote, self._followed):
+            if log is not None:
+                log.close()
+        self._log = self._remote = self._followed = None
 
     def _signer_of(self, spec: KeySpec) -> Signer:
         if spec.kid not in self._signers:

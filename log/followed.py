@@ -5,6 +5,7 @@ seen before. A run reads only what is new; what is known stands in a file, whose
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import ClassVar, Final, Protocol
 from mingzheng.keys.errors import KeysError
 from mingzheng.log.auditfiles import AuditFiles
 from mingzheng.log.auditstate import MAX_BYTES, ProgressError
-from mingzheng.log.book import ActKeys, Book, IssuerBook
+from mingzheng.log.book import ActKeys, Book, IssuerBook, StatusClockError
 from mingzheng.log.checkpoint import Checkpoint, open_foreign_checkpoint
 from mingzheng.log.client import CHECKPOINT, Fetcher, LogReader
 from mingzheng.log.collected import Found, OriginKeys, compare_heads
@@ -24,13 +25,14 @@ from mingzheng.log.errors import LogError
 from mingzheng.log.followstate import Followed, format_followed, parse_followed
 from mingzheng.log.hashing import Hash, leaf_hash
 from mingzheng.log.receipt import TlogProof, format_tlog_proof
-from mingzheng.log.refusal import IndexNotLoggedError
+from mingzheng.log.refusal import IndexNotLoggedError, SubmissionError
 from mingzheng.log.rounds import Submission
 from mingzheng.log.shard import Before, book_after, parse_carried
 from mingzheng.log.submitclient import AnswerUntrueError
 
 _ROLLBACK: Final = "audit.rollback"
 _BUNDLES: Final = "tile/entries/"
+_CLOCK_WAITS: Final = (1.0, 2.0, 4.0)  # seconds
 _KEPT_TILES: Final = 1_024  # of 8 KB at most
 _logger = logging.getLogger(__name__)
 
@@ -67,6 +69,7 @@ class FollowPlan:
     issuers: frozenset[int]
     state: Path
     before: Before | None = None
+    pause: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +174,23 @@ class FollowedLog:
     # --- what it does
 
     def submit(self, submissions: Sequence[Submission], *, now: int) -> tuple[int, ...]:
-        """See ListingLog. Raises as `RemoteLog.submit`."""
-        indexes = self._submitter().submit(submissions, now=now)
+        """See ListingLog. A server whose clock is behind ours is asked again a little later.
+
+        Raises as `RemoteLog.submit`.
+        """
+        indexes = self._submitted(submissions, now)
         self._leaves |= {index: leaf_hash(item.entry) for index, item in zip(indexes, submissions, strict=True)}
         return indexes
+
+    def _submitted(self, submissions: Sequence[Submission], now: int) -> tuple[int, ...]:
+        for wait in _CLOCK_WAITS:
+            try:
+                return self._submitter().submit(submissions, now=now)
+            except SubmissionError as error:
+                if error.reason != StatusClockError.code:
+                    raise
+            self._plan.pause(wait)
+        return self._submitter().submit(submissions, now=now)
 
     # --- following
 

@@ -1,80 +1,19 @@
 """Issuing into a served log: the workspace's ledger, the log behind signed requests, killed and repeated."""
 
-import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from office import NOW, ORIGIN, Office, person
-from serverworld import QUICK, Clock
+from office import NOW, Office, person
+from servedoffice import Serving
 
 from mingzheng.formats.claims import Copy
-from mingzheng.issuer.issuinglog import IssuingLog
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.refusals import KeyMissingError
-from mingzheng.issuer.remote import open_remote, origin_keys
+from mingzheng.issuer.remote import open_remote
 from mingzheng.issuer.schema import CopyState
-from mingzheng.issuer.workspace import LOG, Workspace
-from mingzheng.keys.trust import Role
-from mingzheng.log.client import DirectoryFetcher, LogReader
-from mingzheng.log.sequencer import PUBLIC, EmbeddedLog
-from mingzheng.log.serverfiles import PublicFiles
-from mingzheng.log.servergate import Gate, GateLimits, Nonces
-from mingzheng.log.servermetrics import Metrics
-from mingzheng.log.servernode import HEADERS, Face, HttpRequest, LogNode, Writing
-from mingzheng.log.serverqueue import Sequencing
-from mingzheng.log.submitclient import Answer, Patience, RemoteLog, ServerUnreachableError
-
-
-class Serving:
-    """The office's log behind a node, without a socket; the answers to the first `lost` requests go astray."""
-
-    def __init__(self, office: Office) -> None:
-        self.office, self.clock, self.lost, self.asked = office, Clock(seconds=NOW), 0, 0
-        with office.open() as workspace:
-            workspace.add_key(Role.SUBMIT, 1)
-            identity, config = workspace.log_identity(), workspace.config
-        directory = office.root / LOG
-        self.sequencing = Sequencing(
-            lambda: EmbeddedLog.open(directory, identity, act_keys=config, memory_dir=office.base / "memory"),
-            limits=QUICK,
-            clocks=self.clock,
-            observer=Metrics(),
-        )
-        gate = Gate(origin=ORIGIN.number, name=ORIGIN.name, record=config.record, limits=GateLimits(address=None))
-        face = Face(
-            metrics=Metrics(), monotonic=self.clock.monotonic, gauges=dict, chinese=lambda _code: "", openapi=b""
-        )
-        self.files = DirectoryFetcher(directory / PUBLIC)
-        writing = Writing(
-            origin_name=ORIGIN.name,
-            gate=gate,
-            sequencing=self.sequencing,
-            clocks=self.clock,
-            nonces=Nonces(most=100, entries=1_000),
-        )
-        self.node = LogNode(PublicFiles(self.files), face, writing)
-        self.sequencing.start(timeout=30)
-
-    def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        self.asked += 1
-        given = {name.lower(): value for name, value in headers.items() if name.lower() in HEADERS}
-        request = HttpRequest(method=method, target=path, headers=given, body=body, peer=b"")
-        reply = asyncio.run(self.node.handle(request))
-        if self.lost:
-            self.lost -= 1
-            raise ConnectionResetError
-        return Answer(status=reply.status, retry_after=None, body=reply.body)
-
-    def close(self) -> None:
-        pass
-
-    def remote(self, workspace: Workspace) -> IssuingLog:
-        keys = origin_keys(workspace)
-        signers = {1: workspace.newest_signer(Role.SUBMIT, 1)}
-        patience = Patience(seconds=1, sleep=lambda _wait: None, monotonic=self.clock.monotonic, now=self.clock.now)
-        return RemoteLog(self, LogReader(self.files, keys.vkey), keys, signers=signers, patience=patience)
+from mingzheng.log.submitclient import ServerUnreachableError
 
 
 @pytest.fixture

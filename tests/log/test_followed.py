@@ -1,6 +1,6 @@
 """Lists from a served log: drawn from verified tiles, byte for byte as the log draws them; a fork stops everything."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from logworld import (
     rounded,
     write_log,
 )
+from servedoffice import Watched
 
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.kid import Kid
@@ -41,23 +42,6 @@ from mingzheng.log.sequencer import EmbeddedLog
 from mingzheng.log.shard import Before
 from mingzheng.log.statusmaker import MAX_DRAWS, make_status, status_body
 from mingzheng.log.submitclient import AnswerUntrueError
-
-
-class Counting:
-    """A log's public files, and what was asked for."""
-
-    def __init__(self, root: Path) -> None:
-        self._files, self.paths = DirectoryFetcher(root), list[str]()
-        self.change: Callable[[str, bytes], bytes] = lambda _path, data: data
-
-    def fetch(self, path: str) -> bytes:
-        self.paths.append(path)
-        return self.change(path, self._files.fetch(path))
-
-    def bundles(self) -> int:
-        found = sum(path.startswith("tile/entries/") for path in self.paths)
-        self.paths.clear()
-        return found
 
 
 class Sending:
@@ -80,7 +64,7 @@ class Scene:
         world.submit(self.log, *(issue(serial) for serial in range(600)))
         world.submit(self.log, act(0, ActType.SUSPEND, [1, 2]), act(1, ActType.REVOKE, [2, 3]), notice(2))
         world.submit(self.log, act(3, ActType.VOID, [700]), act(4, ActType.SUPERSEDE, [4]), issue(5, issuer=2))
-        self.files, self.sending, self.closed = Counting(world.public), Sending(self.log), 0
+        self.files, self.sending, self.closed = Watched(world.public), Sending(self.log), 0
         self.state = world.root / "followed" / "7.state"
 
     def follower(self, **changes: object) -> FollowedLog:
@@ -205,7 +189,7 @@ def test_a_fork_is_refused_and_its_proof_is_kept(scene: Scene, tmp_path: Path, m
     entries = [entry for _index, entry in scene.log.reader().entries(0, size)]
     entries[7] = issue(10_007)
     write_log(tmp_path / "fork", [*entries, *rounded([issue(11_000)], now=NOW + 99) * more])
-    scene.files = Counting(tmp_path / "fork")
+    scene.files = Watched(tmp_path / "fork")
     with pytest.raises(HeadForkedError) as caught:
         scene.follower().head()
     files = list((scene.state.parent / "7.state.evidence").iterdir())
@@ -271,7 +255,7 @@ FORGED = act(0, ActType.REVOKE, [0], key=CREDENTIAL)
 def test_entries_that_break_the_rules_are_no_base_for_a_list(world: LogWorld, entry: bytes, rule: str) -> None:
     scene = Scene(world)
     write_log(world.root / "crooked", rounded([issue(0)], [entry]))
-    scene.files = Counting(world.root / "crooked")
+    scene.files = Watched(world.root / "crooked")
     with pytest.raises(FollowRuleError) as caught:
         scene.follower().head()
     assert (caught.value.index, caught.value.rule) == (2, rule)
@@ -290,7 +274,7 @@ def test_what_others_and_later_days_say_stops_no_list(world: LogWorld) -> None:
         for kid, record in keys.of.items()
     }
     assert scene.follower(act_keys=keys).head() == log.head()
-    scene.files, scene.state = Counting(world.root / "two"), world.root / "two.state"
+    scene.files, scene.state = Watched(world.root / "two"), world.root / "two.state"
     assert scene.follower().issuer_row(1).next_serial == 1
 
 
@@ -355,3 +339,25 @@ def _heads(log: EmbeddedLog) -> tuple[OriginHead, ...]:
     entry = parse_entry(log.reader().entry(0))
     assert isinstance(entry, ShardEntry)
     return entry.origins
+
+
+@pytest.mark.parametrize("behind", [0, 1, 3, 4])
+def test_a_server_whose_clock_is_a_little_behind_is_asked_again(scene: Scene, behind: int) -> None:
+    waits: list[float] = []
+    now, left = scene.world.now, [behind]
+
+    class Behind:
+        def submit(self, submissions: Sequence[Submission], *, now: int) -> tuple[int, ...]:
+            left[0] -= 1
+            return scene.log.submit(submissions, now=now if left[0] < 0 else now - 1)
+
+    scene.world.now += 1
+    scene.sending = Behind()  # type: ignore[assignment]
+    followed = scene.follower(pause=waits.append)
+    if behind == 4:
+        with pytest.raises(SubmissionError) as caught:
+            make_status(followed, 1, signer=STATUS, now=now + 1)
+        assert caught.value.reason == "rule.status_clock"
+    else:
+        assert make_status(followed, 1, signer=STATUS, now=now + 1).body.this_update == now + 1
+    assert waits == [1.0, 2.0, 4.0][:behind]
