@@ -14,11 +14,13 @@ from mingzheng.log.book import ActKeys
 from mingzheng.log.client import DirectoryFetcher, Fetcher
 from mingzheng.log.database import Database
 from mingzheng.log.directory import DATABASE
+from mingzheng.log.entry import OriginHead
 from mingzheng.log.fsck import FsckReport, check_storage, fsck
 from mingzheng.log.migrate import Migrated, migrate
 from mingzheng.log.recovery import LogIdentity
 from mingzheng.log.refusal import LogMissingError
 from mingzheng.log.sequencer import PUBLIC, EmbeddedLog
+from mingzheng.log.shard import Before
 from mingzheng.log.state import Standing
 from mingzheng.log.store import StoreFetcher
 from mingzheng.log.writer import Log
@@ -59,6 +61,19 @@ def is_moved(directory: Path) -> bool:
         return database.log_row().standing is Standing.MOVED
     except LogMissingError:
         return False
+    finally:
+        database.close()
+
+
+def before_of(directory: Path) -> Before | None:
+    """What the log of that directory goes on from, whoever writes it now; None for nothing, or for no log there."""
+    path = directory / DATABASE
+    if not path.is_file() or path.stat().st_size == 0:
+        return None
+    database = Database(path, read_only=True)
+    try:
+        heads = tuple(OriginHead(head.origin, head.size, head.root) for head in database.frozen_heads())
+        return Before(heads=heads, carried=database.carried()) if heads else None
     finally:
         database.close()
 

@@ -7,6 +7,7 @@ Issuing submits to it; lists are drawn from what it serves, followed in `followe
 from collections.abc import Callable
 from typing import Final
 
+from mingzheng.issuer.logplace import before_of
 from mingzheng.issuer.refusals import KeyMissingError, LogBehindLedgerError
 from mingzheng.issuer.workspace import Workspace, log_vkey
 from mingzheng.keys.trust import Role
@@ -42,6 +43,7 @@ def open_followed(fetcher: Fetcher, workspace: Workspace, *, close: Callable[[],
         act_keys=config,
         issuers=frozenset(spec.number for spec in config.issuers),
         state=workspace.root / FOLLOWED / f"{config.origin.number}.state",
+        before=before_of(workspace.log_directory()),
     )
     log = FollowedLog(plan, lambda: workspace.issuing_log, close=close)
     try:

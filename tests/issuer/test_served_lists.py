@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from logworld import IDENTITY, Keys, LogWorld, rounded
 from logworld import issue as leaf
-from logworld import rounded
 from office import NOW, Office, person
 from servedoffice import Serving
 from witnessnet import LoopbackWitness
@@ -19,6 +19,7 @@ from mingzheng.issuer.issue import Issued, issue
 from mingzheng.issuer.landmarks import kept_landmark
 from mingzheng.issuer.ledger import Ledger
 from mingzheng.issuer.lifecycle import find_serial, perform
+from mingzheng.issuer.logplace import before_of
 from mingzheng.issuer.publish import sign_act, token_of
 from mingzheng.issuer.refusals import LogBehindLedgerError, LogSubmitterError
 from mingzheng.issuer.remote import FOLLOWED
@@ -41,10 +42,12 @@ from mingzheng.log.hashing import leaf_hash
 from mingzheng.log.landmarkmaker import landmark_body
 from mingzheng.log.receipt import parse_tlog_proof, verify_full_receipt
 from mingzheng.log.refusal import SubmissionError
+from mingzheng.log.sequencer import EmbeddedLog
 from mingzheng.log.status import open_status_list, status_entry
 from mingzheng.log.statusmaker import status_body
 from mingzheng.log.store import PosixStore
 from mingzheng.log.tail import EMPTY_TAIL, append
+from mingzheng.log.writer import begins_from
 from mingzheng.verifier.bulk import Recipe
 from mingzheng.verifier.context import Expectations
 from mingzheng.verifier.findings import Code, Grade
@@ -234,6 +237,23 @@ def test_a_log_that_the_ledger_knows_to_be_longer_is_refused(serving: Serving) -
     with pytest.raises(LogBehindLedgerError):
         _export(serving, NOW + 10)
     assert not (serving.office.base / "trust").exists()
+
+
+def test_what_a_log_goes_on_from_is_read_beside_its_writer(tmp_path: Path) -> None:
+    world = LogWorld(tmp_path)
+    old = world.create()
+    world.submit(old, leaf(0), leaf(1))
+    assert before_of(world.directory) is None
+    assert before_of(tmp_path / "nowhere") is None
+    old.close_for(8, now=world.now)
+    carry = old.carry()
+    identity = replace(IDENTITY, origin_number=8, origin_name="log.example.cn/2")
+    with EmbeddedLog.create(tmp_path / "new", identity, act_keys=Keys(), memory_dir=None, carry=carry) as new:
+        new.begin_shard(now=world.now)
+        before = before_of(tmp_path / "new")
+        assert before is not None
+        assert (before.begins(), before.heads) == (begins_from(carry), new.frozen_heads())
+    world.close()
 
 
 @pytest.fixture
