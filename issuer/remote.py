@@ -4,6 +4,7 @@ Issuing submits to it; lists are drawn from what it serves, followed in `followe
 (fsck, migration, roll-over); that runs where the log is.
 """
 
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -31,7 +32,13 @@ def open_remote(url: str, workspace: Workspace) -> RemoteLog:
     return RemoteLog.at(url, origin_keys(workspace), signers=signers)
 
 
-def open_followed(fetcher: Fetcher, workspace: Workspace, *, close: Callable[[], None]) -> FollowedLog:
+def open_followed(
+    fetcher: Fetcher,
+    workspace: Workspace,
+    *,
+    close: Callable[[], None],
+    pause: Callable[[float], None] = time.sleep,
+) -> FollowedLog:
     """The served log of this workspace as lists need it. `close`: what to let go of at the end.
 
     Raises as `FollowedLog.head`, LogBehindLedgerError.
@@ -44,6 +51,7 @@ def open_followed(fetcher: Fetcher, workspace: Workspace, *, close: Callable[[],
         issuers=frozenset(spec.number for spec in config.issuers),
         state=workspace.root / FOLLOWED / f"{config.origin.number}.state",
         before=before_of(workspace.log_directory()),
+        pause=pause,
     )
     log = FollowedLog(plan, lambda: workspace.issuing_log, close=close)
     try:

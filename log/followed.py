@@ -14,10 +14,10 @@ from typing import ClassVar, Final, Protocol
 from mingzheng.keys.errors import KeysError
 from mingzheng.log.auditfiles import AuditFiles
 from mingzheng.log.auditstate import MAX_BYTES, ProgressError
-from mingzheng.log.book import ActKeys, Book, IssuerBook, StatusClockError
+from mingzheng.log.book import ActKeys, Book, IssuerBook, StatusClockError, StatusIncompleteError
 from mingzheng.log.checkpoint import Checkpoint, open_foreign_checkpoint
 from mingzheng.log.client import CHECKPOINT, Fetcher, LogReader
-from mingzheng.log.collected import Found, OriginKeys, compare_heads
+from mingzheng.log.collected import OriginKeys, compare_heads
 from mingzheng.log.densestates import DenseStates
 from mingzheng.log.durable import make_dirs, publish
 from mingzheng.log.entry import OriginHead
@@ -30,9 +30,8 @@ from mingzheng.log.rounds import Submission
 from mingzheng.log.shard import Before, book_after, parse_carried
 from mingzheng.log.submitclient import AnswerUntrueError
 
-_ROLLBACK: Final = "audit.rollback"
 _BUNDLES: Final = "tile/entries/"
-_CLOCK_WAITS: Final = (1.0, 2.0, 4.0)  # seconds
+_WAITS: Final = (1.0, 2.0, 4.0)  # seconds
 _KEPT_TILES: Final = 1_024  # of 8 KB at most
 _logger = logging.getLogger(__name__)
 
@@ -176,6 +175,8 @@ class FollowedLog:
     def submit(self, submissions: Sequence[Submission], *, now: int) -> tuple[int, ...]:
         """See ListingLog. A server whose clock is behind ours is asked again a little later.
 
+        After `rule.status_incomplete` a second goes by: a cache may show the head before for so long.
+
         Raises as `RemoteLog.submit`.
         """
         indexes = self._submitted(submissions, now)
@@ -183,10 +184,12 @@ class FollowedLog:
         return indexes
 
     def _submitted(self, submissions: Sequence[Submission], now: int) -> tuple[int, ...]:
-        for wait in _CLOCK_WAITS:
+        for wait in _WAITS:
             try:
                 return self._submitter().submit(submissions, now=now)
             except SubmissionError as error:
+                if error.reason == StatusIncompleteError.code:
+                    self._plan.pause(_WAITS[0])
                 if error.reason != StatusClockError.code:
                     raise
             self._plan.pause(wait)
@@ -199,7 +202,7 @@ class FollowedLog:
 
     def _follow(self) -> Followed:
         known, self._known = self._known or self._load(), None  # half-taken entries are never gone on from
-        head = self._reader.refresh()
+        head = self._newest(max([known.size, *(index + 1 for index in self._leaves)]))
         if known.size:
             self._compare(known.note, known.size)
         if known.size < head.size or not known.note:
@@ -211,20 +214,23 @@ class FollowedLog:
         self._known = known
         return known
 
+    def _newest(self, size: int) -> Checkpoint:
+        """The published head. One below `size` was cached somewhere, perhaps: it is asked for again a little later."""
+        for wait in _WAITS:
+            if (head := self._reader.refresh()).size >= size:
+                return head
+            self._plan.pause(wait)
+        return self._reader.refresh()
+
     def _compare(self, note: bytes, size: int) -> None:
         """Raise unless the head that is read goes on from the one that was seen last."""
         found = compare_heads(self._reader, note, self._open(note), "followed")
         if found is None:
             return
-        if found.alarm.code == _ROLLBACK:
+        if found.evidence is None:  # an older head contradicts nothing
             raise HeadNotNewerError(found.alarm.detail)
-        raise HeadForkedError(f"{found.alarm.detail}{self._filed(found)}")
-
-    def _filed(self, found: Found) -> str:
-        if found.evidence is None:
-            return ""
         path = AuditFiles(self._plan.state, self._plan.keys).file(found.evidence)
-        return f"; proof in {path.parent.name}/{path.name}"
+        raise HeadForkedError(f"{found.alarm.detail}; proof in {path.parent.name}/{path.name}")
 
     def _open(self, note: bytes) -> Checkpoint:
         return open_foreign_checkpoint(note, vkeys=[self._plan.keys.vkey], origin=self._plan.keys.name)

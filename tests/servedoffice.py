@@ -50,6 +50,7 @@ class Serving:
     def __init__(self, office: Office, *, own: bool = False) -> None:
         """`own`: with a submit key of the log's own."""
         self.office, self.clock, self.lost, self.asked = office, Clock(seconds=NOW), 0, 0
+        self.waits: list[float] = []
         self.before: Callable[[], None] = lambda: None
         with office.open() as workspace:
             workspace.add_key(Role.SUBMIT, 1)
@@ -101,7 +102,7 @@ class Serving:
         return RemoteLog(self, LogReader(self.files, keys.vkey), keys, signers=signers, patience=patience)
 
     def follow(self, workspace: Workspace) -> FollowedLog:
-        return open_followed(self.files, workspace, close=lambda: None)
+        return open_followed(self.files, workspace, close=lambda: None, pause=self.waits.append)
 
     def open(self) -> Workspace:
         """The workspace of an office whose log is here."""

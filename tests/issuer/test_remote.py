@@ -13,6 +13,7 @@ from mingzheng.issuer.publish import settle
 from mingzheng.issuer.refusals import KeyMissingError
 from mingzheng.issuer.remote import open_remote
 from mingzheng.issuer.schema import CopyState
+from mingzheng.keys.trust import Role
 from mingzheng.log.submitclient import ServerUnreachableError
 
 
@@ -59,6 +60,17 @@ def test_a_server_that_does_not_answer_leaves_copies_that_the_next_run_finishes(
         assert not list(workspace.ledger.unlogged())
     serving.sequencing.stop()
     assert serving.office.fsck().clean
+
+
+def test_what_a_workspace_submits_with(tmp_path: Path) -> None:
+    serving = Serving(Office(tmp_path).build(), own=True)
+    serving.sequencing.stop()
+    with serving.office.open() as workspace, open_remote("http://127.0.0.1:1", workspace) as log:
+        assert set(log._signers) == {0, 1}
+        keys = tuple(key for key in workspace.config.keys if (key.role, key.issuer) != (Role.SUBMIT, 0))
+        workspace.store_config(replace(workspace.config, keys=keys))
+        with open_remote("http://127.0.0.1:1", workspace) as other:
+            assert set(other._signers) == {1}
 
 
 def test_an_issuer_without_submit_key_is_told(tmp_path: Path) -> None:

@@ -27,12 +27,13 @@ from servedoffice import Watched
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.kid import Kid
 from mingzheng.log.acts import ActType
+from mingzheng.log.auditstate import pack_state
 from mingzheng.log.client import DirectoryFetcher, FetchError, TileUntrueError
 from mingzheng.log.entry import KeyEventType, OriginHead, ShardEntry, StatusEntry, parse_entry
 from mingzheng.log.errors import LogError
 from mingzheng.log.evidence import SplitView, parse_evidence
 from mingzheng.log.followed import FollowedLog, FollowPlan, HeadForkedError, HeadNotNewerError
-from mingzheng.log.followstate import CarriedUnknownError, FollowRuleError
+from mingzheng.log.followstate import MAGIC, CarriedUnknownError, FollowRuleError
 from mingzheng.log.hashing import leaf_hash
 from mingzheng.log.landmarkmaker import landmark_body
 from mingzheng.log.receipt import parse_tlog_proof, verify_full_receipt
@@ -65,11 +66,17 @@ class Scene:
         world.submit(self.log, act(0, ActType.SUSPEND, [1, 2]), act(1, ActType.REVOKE, [2, 3]), notice(2))
         world.submit(self.log, act(3, ActType.VOID, [700]), act(4, ActType.SUPERSEDE, [4]), issue(5, issuer=2))
         self.files, self.sending, self.closed = Watched(world.public), Sending(self.log), 0
+        self.waits: list[float] = []
         self.state = world.root / "followed" / "7.state"
 
     def follower(self, **changes: object) -> FollowedLog:
         plan = FollowPlan(
-            fetcher=self.files, keys=ORIGIN_KEYS, act_keys=Keys(), issuers=frozenset({1, 2}), state=self.state
+            fetcher=self.files,
+            keys=ORIGIN_KEYS,
+            act_keys=Keys(),
+            issuers=frozenset({1, 2}),
+            state=self.state,
+            pause=self.waits.append,
         )
         return FollowedLog(replace(plan, **changes), lambda: self.sending, close=self._count)  # type: ignore[arg-type]
 
@@ -343,7 +350,6 @@ def _heads(log: EmbeddedLog) -> tuple[OriginHead, ...]:
 
 @pytest.mark.parametrize("behind", [0, 1, 3, 4])
 def test_a_server_whose_clock_is_a_little_behind_is_asked_again(scene: Scene, behind: int) -> None:
-    waits: list[float] = []
     now, left = scene.world.now, [behind]
 
     class Behind:
@@ -353,11 +359,47 @@ def test_a_server_whose_clock_is_a_little_behind_is_asked_again(scene: Scene, be
 
     scene.world.now += 1
     scene.sending = Behind()  # type: ignore[assignment]
-    followed = scene.follower(pause=waits.append)
+    followed = scene.follower()
     if behind == 4:
         with pytest.raises(SubmissionError) as caught:
             make_status(followed, 1, signer=STATUS, now=now + 1)
         assert caught.value.reason == "rule.status_clock"
     else:
         assert make_status(followed, 1, signer=STATUS, now=now + 1).body.this_update == now + 1
-    assert waits == [1.0, 2.0, 4.0][:behind]
+    assert scene.waits == [1.0, 2.0, 4.0][:behind]
+
+
+@pytest.mark.parametrize("stale", [1, 3, 4])
+def test_a_head_that_a_cache_holds_for_a_moment_is_waited_for(scene: Scene, stale: int) -> None:
+    """A cache before the server shows the head of a second ago; whoever shows it for longer is refused."""
+    followed = scene.follower()
+    followed.head()
+    old, left = scene.log.checkpoint(), [0]
+
+    def cached(path: str, data: bytes) -> bytes:
+        if path != "checkpoint" or left[0] == 0:
+            return data
+        left[0] -= 1
+        return old
+
+    scene.files.change = cached
+    (index,) = followed.submit(keyed([issue(2_000)]), now=scene.world.now)
+    left[0] = stale
+    if stale == 4:
+        with pytest.raises(IndexNotLoggedError):
+            followed.full_receipt(index)
+    else:
+        assert followed.full_receipt(index) == scene.log.full_receipt(index)
+    assert scene.waits == [1.0, 2.0, 4.0][:stale]
+
+
+def test_a_state_of_this_form_that_no_run_wrote_is_not_taken_up(scene: Scene) -> None:
+    scene.state.parent.mkdir()
+    for value in ({}, {"rules": 1, "begins": None, "following": [1, 2], "issuers": [[1]]}):
+        scene.state.write_bytes(pack_state(MAGIC, value))
+        _same(scene.follower(), scene.log)
+
+
+def test_what_is_remembered_of_tiles_has_an_end(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mingzheng.log.followed._KEPT_TILES", 1)
+    _same(scene.follower(), scene.log)
