@@ -373,8 +373,8 @@ def _check(config: WorkspaceConfig) -> None:
     for key in config.keys:
         if "/" in key.file or "\\" in key.file or key.file.startswith("."):
             raise ConfigError("keys.file", "a plain file name expected")
-        fits = key.role in LOG_ROLES if key.issuer == 0 else key.role not in LOG_ROLES
-        if not (fits or (key.role, key.issuer) == (Role.SUBMIT, 0)) or (key.issuer and key.issuer not in numbers):
+        is_log_s = key.role in LOG_ROLES or (key.role, key.issuer) == (Role.SUBMIT, 0)
+        if (key.issuer == 0) != is_log_s or (key.issuer and key.issuer not in numbers):
             raise ConfigError("keys.issuer", f"{key.issuer} does not fit role {key.role}")
     if len({key.kid for key in config.keys}) != len(config.keys):
         raise ConfigError("keys", "one key twice")

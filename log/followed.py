@@ -165,7 +165,8 @@ class FollowedLog:
             known = self._follow()
         if not 0 <= index < known.size:
             raise IndexNotLoggedError(index, known.size)
-        if self._leaves.get(index, leaf := self._reader.leaf(index)) != leaf:
+        leaf = self._reader.leaf(index)
+        if self._leaves.get(index, leaf) != leaf:
             raise AnswerUntrueError(f"entry {index} in the log is not the one that was submitted")
         proof = self._reader.inclusion(index)
         return format_tlog_proof(TlogProof(index=index, hashes=proof.hashes, checkpoint_note=known.note, extra=None))
@@ -204,7 +205,7 @@ class FollowedLog:
         known, self._known = self._known or self._load(), None  # half-taken entries are never gone on from
         head = self._newest(max([known.size, *(index + 1 for index in self._leaves)]))
         if known.size:
-            self._compare(known.note, known.size)
+            self._compare(known.note)
         if known.size < head.size or not known.note:
             for index, data in self._reader.entries(known.size, head.size):
                 known.take(index, data, self._reader.root_at)
@@ -222,7 +223,7 @@ class FollowedLog:
             self._plan.pause(wait)
         return self._reader.refresh()
 
-    def _compare(self, note: bytes, size: int) -> None:
+    def _compare(self, note: bytes) -> None:
         """Raise unless the head that is read goes on from the one that was seen last."""
         found = compare_heads(self._reader, note, self._open(note), "followed")
         if found is None:
