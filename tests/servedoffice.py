@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from office import NOW, ORIGIN, Office
+from office import NOW, Office
 from serverworld import QUICK, Clock
 
 from mingzheng.issuer.issuinglog import IssuingLog
 from mingzheng.issuer.remote import open_followed, origin_keys
-from mingzheng.issuer.workspace import LOG, Workspace
+from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.trust import Role
 from mingzheng.log.client import DirectoryFetcher, LogReader
 from mingzheng.log.followed import FollowedLog
@@ -57,20 +57,20 @@ class Serving:
             if own:
                 workspace.add_log_key(Role.SUBMIT)
             identity, config = workspace.log_identity(), workspace.config
-        directory = office.root / LOG
+            directory, origin = workspace.log_directory(), config.origin
         self.sequencing = Sequencing(
             lambda: EmbeddedLog.open(directory, identity, act_keys=config, memory_dir=office.base / "memory"),
             limits=QUICK,
             clocks=self.clock,
             observer=Metrics(),
         )
-        gate = Gate(origin=ORIGIN.number, name=ORIGIN.name, record=config.record, limits=GateLimits(address=None))
+        gate = Gate(origin=origin.number, name=origin.name, record=config.record, limits=GateLimits(address=None))
         face = Face(
             metrics=Metrics(), monotonic=self.clock.monotonic, gauges=dict, chinese=lambda _code: "", openapi=b""
         )
         self.files = Watched(directory / PUBLIC)
         writing = Writing(
-            origin_name=ORIGIN.name,
+            origin_name=origin.name,
             gate=gate,
             sequencing=self.sequencing,
             clocks=self.clock,

@@ -9,20 +9,21 @@ import pytest
 from click.testing import CliRunner
 from logworld import IDENTITY, Keys, LogWorld, rounded
 from logworld import issue as leaf
-from office import NOW, Office, person
+from office import DAY, NOW, Office, person
 from servedoffice import Serving
 from witnessnet import LoopbackWitness
 
 import mingzheng.verifier.cli as verifier_commands
 from mingzheng.issuer.exporting import export_trust, read_status, refresh_status
 from mingzheng.issuer.issue import Issued, issue
-from mingzheng.issuer.landmarks import kept_landmark
+from mingzheng.issuer.landmarks import kept_landmark, refresh_landmark
 from mingzheng.issuer.ledger import Ledger
 from mingzheng.issuer.lifecycle import find_serial, perform
 from mingzheng.issuer.logplace import before_of
 from mingzheng.issuer.publish import sign_act, token_of
 from mingzheng.issuer.refusals import LogBehindLedgerError, LogSubmitterError
 from mingzheng.issuer.remote import FOLLOWED
+from mingzheng.issuer.rollover import roll_over
 from mingzheng.issuer.rows import NewAct
 from mingzheng.issuer.schema import CopyStatus
 from mingzheng.issuer.witnessing import POLICY, cosign_head, cosigned_head, read_policy
@@ -254,6 +255,33 @@ def test_what_a_log_goes_on_from_is_read_beside_its_writer(tmp_path: Path) -> No
         assert before is not None
         assert (before.begins(), before.heads) == (begins_from(carry), new.frozen_heads())
     world.close()
+
+
+def test_a_log_that_was_rolled_over_is_served_and_exported_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(tmp_path).build()
+    old, bad = office.issue([person(1), person(2)])
+    with office.open() as workspace:
+        perform(workspace, ActType.REVOKE, find_serial(workspace, serial=bad.row.serial, issuer=1), reason="", now=NOW)
+        workspace.add_log_key(Role.SUBMIT)  # of the old log: of no use in the next
+        roll_over(workspace, 2, "test.example/next", days=(DAY, DAY + 400), now=NOW + 1)
+        assert not workspace.config.has_log_submitter
+    serving = Serving(office, own=True)
+    try:
+        serving.clock.seconds = NOW + 5
+        with serving.open() as workspace:
+            request = office.request([person(3)])
+            (new,) = issue(workspace, request, out=office.out, now=NOW + 5)
+            assert workspace.listing_log.frozen_heads() != ()
+        assert _export(serving, NOW + 30) == 1
+        want = {old.path.name: "VALID", bad.path.name: "REVOKED", new.path.name: "VALID"}
+        assert _verdicts(office, monkeypatch, NOW + 60) == want
+        assert (office.root / FOLLOWED / "2.state").is_file()
+        with serving.open() as workspace:
+            assert refresh_landmark(workspace, now=NOW + 30)
+    finally:
+        serving.sequencing.stop()
 
 
 @pytest.fixture
