@@ -33,7 +33,7 @@ from mingzheng.log.serverqueue import Sequencing
 
 KILLS = 1_000 if FULL else 8
 WRITERS = 8
-KILLS_OF_A_LOG = 24
+KILLS_OF_A_LOG = 24 if FULL else 8
 SERVED_SECONDS, CONTENDING_SECONDS = 0.25, 0.5  # the latest moment of a kill; who contends waits for the lock
 FILLED = 240  # entries before the first kill: the writers fill the first tile
 

@@ -1,6 +1,7 @@
 """The HTTP face in this process: what Sanic is given and what it gives back, its own refusals under our codes."""
 
 import asyncio
+import itertools
 import json
 import logging
 import socket
@@ -16,9 +17,11 @@ from sanic.exceptions import ExpectationFailed, RequestTimeout, ServiceUnavailab
 
 import mingzheng.log.server as face
 
+NUMBERS = itertools.count()  # Sanic wants a new name for every application of a process
+
 
 async def _speak(node: Served, requests: list[bytes]) -> list[bytes]:
-    app = face.create_app(node.node, name=f"log-{id(node)}")
+    app = face.create_app(node.node, name=f"log-{next(NUMBERS)}")
     app.config.TOUCHUP = False  # Sanic rewrites its own classes, for one application a process
     sock = socket.create_server(("127.0.0.1", 0))  # Sanic takes port 0 for 8000
     server = await app.create_server(sock=sock, protocol=face.WholeTime, return_asyncio_server=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import socket
 import time
@@ -17,6 +18,8 @@ import mingzheng.log.server as server
 import mingzheng.log.witnessserver as face
 from mingzheng.log.witness import MAX_REQUEST_BYTES
 
+NUMBERS = itertools.count()  # Sanic wants a new name for every application of a process
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[WitnessWorld]:
@@ -27,7 +30,7 @@ def world(tmp_path: Path) -> Iterator[WitnessWorld]:
 
 @contextlib.asynccontextmanager
 async def _running(world: WitnessWorld) -> AsyncIterator[int]:
-    app = face.create_app(world.node, prefix="/w", name=f"witness-{id(world)}")
+    app = face.create_app(world.node, prefix="/w", name=f"witness-{next(NUMBERS)}")
     app.config.TOUCHUP = False  # Sanic rewrites its own classes, for one application a process
     sock = socket.create_server(("127.0.0.1", 0))  # Sanic takes port 0 for 8000
     served = await app.create_server(sock=sock, protocol=face.WholeTime, return_asyncio_server=True)
