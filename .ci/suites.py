@@ -63,29 +63,15 @@ class Runner:
             self.failed.append(name)
 
     def _run(self, command: list[str | Path]) -> "subprocess.CompletedProcess[str]":
-        """Run it from the checkout, both streams together."""
-        return subprocess.run(
-            [str(part) for part in command],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
+        process = self.started(command)
+        return subprocess.CompletedProcess(command, stdout=process.communicate()[0], returncode=process.returncode)
 
-    def command(self, name: str, command: list[str | Path]) -> str:
-        """One suite that is no pytest run: its exit status decides. Returns what it printed."""
-        start = time.monotonic()
-        done = self._run(command)
-        if done.returncode != 0:
-            print(done.stdout[-6000:], flush=True)
-        last = (done.stdout.strip().splitlines() or [""])[-1][:160]
-        self.note(name, done.returncode == 0, last, time.monotonic() - start)
-        return done.stdout
+    def command(self, name: str, command: list[str | Path]) -> None:
+        """One suite that is no pytest run: its exit status decides."""
+        self.ended(name, self.started(command))
 
     def started(self, command: list[str | Path]) -> "subprocess.Popen[str]":
-        """A program that runs beside the suites; `ended` waits for it."""
+        """A program begun from the checkout, both streams together; `ended` waits for it."""
         return subprocess.Popen(
             [str(part) for part in command],
             cwd=ROOT,
