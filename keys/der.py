@@ -9,7 +9,6 @@ read: digests and signatures are over the bytes as they came).
 
 import datetime
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,8 +34,13 @@ SEQUENCE: Final = 0x30
 SET: Final = 0x31
 
 _CONSTRUCTED: Final = 0x20
-_CLASS: Final = 0xC0
 _CONTEXT: Final = 0x80
+_TAGS: Final = frozenset(  # primitive but for SEQUENCE and SET, which never are; context tags either way
+    (
+        *(number | (_CONSTRUCTED if number in (SEQUENCE & 0x1F, SET & 0x1F) else 0) for number in range(1, 0x1F)),
+        *(_CONTEXT | form | number for form in (0, _CONSTRUCTED) for number in range(0x1F)),
+    )
+)
 _UTC_TIME: Final = re.compile(rb"[0-9]{12}Z")
 _GENERALIZED: Final = re.compile(rb"([0-9]{14})(?:\.[0-9]*[1-9])?Z")
 _PRINTABLE: Final = re.compile(rb"[A-Za-z0-9 '()+,\-./:=?]*")
@@ -97,25 +101,27 @@ class _Reader:
             raise DerLimitError(f"offset {start}: over {self._max_depth} levels or {MAX_NODES} values")
         if end - start < 2:
             raise DerTruncatedError(f"offset {start}: a value of at least two bytes expected")
-        tag = self._data[start]
-        _check_tag(tag, start)
-        header, size = self._length(start, end)
+        tag, size, header = self._data[start], self._data[start + 1], start + 2
+        if tag not in _TAGS:
+            raise DerTagError(f"offset {start}: tag {tag:#04x} is not read here, or not DER")
+        if size >= 0x80:
+            header, size = self._length(start, end)
         if size > end - header:
             raise DerTruncatedError(f"offset {start}: {size} bytes announced, {end - header} there")
-        inside = tuple(self._inside(header, header + size, depth + 1)) if tag & _CONSTRUCTED else ()
+        inside = self._inside(header, header + size, depth + 1) if tag & _CONSTRUCTED else ()
         return Node(tag, start, header, header + size, self._data, inside)
 
-    def _inside(self, start: int, end: int, depth: int) -> Iterator[Node]:
+    def _inside(self, start: int, end: int, depth: int) -> tuple[Node, ...]:
+        nodes: list[Node] = []
         while start < end:
             node = self.read(start, end, depth)
-            yield node
+            nodes.append(node)
             start = node.end
+        return tuple(nodes)
 
     def _length(self, start: int, end: int) -> tuple[int, int]:
-        """Where the content begins, and its size (X.690 §8.1.3, §10.1)."""
+        """Where the content begins, and its size, for a first octet of 80 or above (X.690 §8.1.3, §10.1)."""
         first = self._data[start + 1]
-        if first < 0x80:
-            return start + 2, first
         octets = first & 0x7F
         if not 1 <= octets <= 4:
             raise DerTruncatedError(f"offset {start}: indefinite or over-long length")
@@ -126,14 +132,6 @@ class _Reader:
         if size < 0x80 or size < 1 << 8 * (octets - 1):
             raise DerTruncatedError(f"offset {start}: length is not in its shortest form")
         return header, size
-
-
-def _check_tag(tag: int, start: int) -> None:
-    kind, number = tag & _CLASS, tag & 0x1F
-    if number == 0x1F or kind not in (0, _CONTEXT):
-        raise DerTagError(f"offset {start}: tag {tag:#04x} is not read here")
-    if kind == 0 and (number == 0 or bool(tag & _CONSTRUCTED) != (number in (SEQUENCE & 0x1F, SET & 0x1F))):
-        raise DerTagError(f"offset {start}: tag {tag:#04x} is not DER")
 
 
 # readers: each takes a node of its type
