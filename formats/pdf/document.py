@@ -54,11 +54,9 @@ _NAMES: Final[Mapping[str, str]] = {
 }
 # Entries that are names by chance: structure types, page labels and the like are free for an author to choose.
 _FREE: Final = frozenset({"BaseFont", "FontName", "Encoding", "Ordering", "Registry", "CharSet"})
-_SUSPECT: Final = re.compile(
-    rb"/(?:"
-    + b"|".join(sorted(word.encode() for word in {*_KEYS, *_NAMES}))
-    + rb")(?![^\0\t\n\f\r ()<>\[\]{}/%])|/[^\0\t\n\f\r ()<>\[\]{}/%]*#(?!2[Ff])"
-)
+_WORDS: Final = frozenset(word.encode() for word in (*_KEYS, *_NAMES))
+_NAME: Final = re.compile(rb"/([^\0\t\n\f\r ()<>\[\]{}/%]++)")
+_DISGUISE: Final = re.compile(rb"#(?!2[Ff])")
 
 
 class Objects(Protocol):
@@ -101,7 +99,10 @@ class Document:
 
 def is_suspect(text: bytes) -> bool:
     """Whether the text of objects holds a name that `dangers` would look at, or a disguised one. Fast."""
-    return _SUSPECT.search(text) is not None
+    names = _NAME.findall(text)
+    if not _WORDS.isdisjoint(names):
+        return True
+    return _DISGUISE.search(text) is not None and any(_DISGUISE.search(name) for name in names)
 
 
 def fault_of(word: str) -> str | None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
-from mingzheng.formats.pdf.syntax import NotPlainError, Ref, StreamValue, Value, parse_value, read_value
+from mingzheng.formats.pdf.syntax import NotPlainError, Ref, StreamValue, Value, check_value, parse_value, read_value
 
 __all__ = ["Revision", "Skeleton", "Span", "View", "read_skeleton"]
 
@@ -41,14 +41,13 @@ _LENGTH: Final = re.compile(rb"/Length" + _S + rb"++(\d{1,9})(?=" + _S + rb"*+[/
 _STREAM: Final = re.compile(rb"stream\r?\n")
 _STREAM_END: Final = re.compile(rb"(?:\r?\n)?endstream" + _S + rb"++endobj(?:" + _S + rb"++|\Z)")
 _OBJECT_END: Final = re.compile(rb"endobj(?:" + _S + rb"++|\Z)")
+_OPEN: Final = re.compile(_S + rb"*+<<")
 _WHITE: Final = re.compile(_S + rb"*+")
 _PLAIN_END: Final = b"\nendobj\n"
-_TURNS: Final = (b"stream", b"%")  # an object without these words ends at its last line
 _TRAILER_KEYS: Final = frozenset({"Size", "Root", "Info", "ID", "Prev"})
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Where one object lies: its value in start..end, its coded data in data_start..data_end if it is a stream."""
 
     number: int
@@ -74,6 +73,7 @@ class Skeleton:
     data: bytes
     revisions: tuple[Revision, ...]
     _views: dict[int, View] = field(default_factory=dict, repr=False, compare=False)
+    _read: dict[int, Value] = field(default_factory=dict, repr=False, compare=False)  # by the start of the span
 
     def view(self, count: int) -> View:
         """The document after its first `count` revisions; the same one every time, for it keeps what it has read."""
@@ -85,7 +85,14 @@ class Skeleton:
         spans: dict[int, Span] = {}
         for revision in self.revisions[:count]:
             spans.update(revision.spans)
-        return View(self.data, spans, self.revisions[count - 1].trailer)
+        return View(self.data, spans, self.revisions[count - 1].trailer, self._read)
+
+    def check_objects(self) -> None:
+        """Raises NotPlainError if any object ever written, a replaced one too, cannot be read."""
+        for revision in self.revisions:
+            for span in revision.spans.values():
+                if span.start not in self._read:
+                    _check(self.data, span)
 
     def text(self) -> bytes:
         """Every object ever written, replaced ones too, without the data of streams."""
@@ -100,14 +107,16 @@ class View:
     data: bytes
     spans: Mapping[int, Span]
     trailer: Mapping[str, Value]
-    _read: dict[int, Value] = field(default_factory=dict)
+    _read: dict[int, Value]  # shared with the other states
 
     def object(self, number: int) -> Value:
         """The value of an object; None if there is none (§7.3.10)."""
-        if number not in self._read:
-            span = self.spans.get(number)
-            self._read[number] = None if span is None else _value(self.data, span)
-        return self._read[number]
+        span = self.spans.get(number)
+        if span is None:
+            return None
+        if span.start not in self._read:
+            self._read[span.start] = _value(self.data, span)
+        return self._read[span.start]
 
     def resolve(self, value: Value) -> Value:
         """The value itself, or what it refers to."""
@@ -138,9 +147,18 @@ class View:
 def _value(data: bytes, span: Span) -> Value:
     value = parse_value(data, span.start, span.end)
     if span.data_start >= 0:
-        assert isinstance(value, Mapping)
+        if not isinstance(value, Mapping):
+            raise NotPlainError("a stream without a dictionary", offset=span.start)
         return StreamValue(value, span.data_start, span.data_end)
     return value
+
+
+def _check(data: bytes, span: Span) -> None:
+    """Raises what `_value` raises."""
+    if span.data_start >= 0 and _OPEN.match(data, span.start, span.end) is None:
+        _value(data, span)
+    else:
+        check_value(data, span.start, span.end)
 
 
 def read_skeleton(data: bytes) -> Skeleton:
@@ -241,7 +259,8 @@ def _spans(data: bytes, table: _Table, begin: int) -> Mapping[int, Span]:
         if offset != place:
             raise NotPlainError("bytes that belong to no object", offset=place)
         head, body = b"%d 0 obj\n" % number, data[offset:limit]
-        if body.startswith(head) and body.endswith(_PLAIN_END) and not any(word in body for word in _TURNS):
+        plain = body.startswith(head) and body.endswith(_PLAIN_END)
+        if plain and b"stream" not in body and b"%" not in body:  # without these it ends at its last line
             if body.count(b"endobj") != 1:
                 raise NotPlainError("two ends of one object", offset=offset)
             spans[number], place = Span(number, offset + len(head), limit - len(_PLAIN_END)), limit

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mingzheng.formats.pdf.integrity import check_pdf
 from mingzheng.formats.pdf.objects import PdfObjects, array, dictionary, name, ref, stream, text_string
 from mingzheng.formats.pdf.revise import append_revision
 from mingzheng.formats.pdf.skeleton import OBJECTS_MAX, REVISIONS_MAX, Skeleton, read_skeleton
-from mingzheng.formats.pdf.syntax import Name, NotPlainError, Ref, StreamValue, Value, parse_value
+from mingzheng.formats.pdf.syntax import Name, NotPlainError, Ref, StreamValue, Value, check_value, parse_value
 
 
 def read(data: bytes) -> Value:
@@ -76,6 +77,109 @@ def test_reader_of_values_only_refuses(data: bytes) -> None:
         read(data)
 
 
+def is_read(data: bytes) -> bool:
+    try:
+        read(data)
+    except NotPlainError:
+        return False
+    return True
+
+
+def is_checked(data: bytes) -> bool:
+    try:
+        check_value(b"<<" + data + b">>", 2, 2 + len(data))  # what stands around it does not count
+    except NotPlainError:
+        return False
+    return True
+
+
+PIECES = [
+    *(
+        b"<<",
+        b">>",
+        b"<</A",
+        b"/B",
+        b"/A#42",
+        b"/",
+        b"[",
+        b"]",
+        b"1",
+        b"-.5",
+        b"1.",
+        b"+",
+        b"1 0 R",
+        b"1 0 Rx",
+        b"<ab>",
+    ),
+    *(b"<a b>", b"<abc>", b"<>", b"(a)", b"(a(b))", b"(\\n)", b"(\r)", b"(", b"true", b"truex", b"null", b"#", b"{}"),
+    *(b" ", b"\n", b"\0", b"%", b"\x0b", b"9999999999999", b"99999999999 0 R", b"<</A 1>>", b"<</B[1[2]]>>", b"[<<>>]"),
+]
+
+
+FRAMES = [b"%b", b"<<%b>>", b"<</A %b>>", b"<</A[%b]>>", b"<</A<<%b>>>>"]
+
+
+@given(st.sampled_from(FRAMES), st.lists(st.sampled_from(PIECES)), st.sampled_from([b"", b" "]))
+def test_what_is_checked_is_what_is_read(frame: bytes, pieces: list[bytes], between: bytes) -> None:
+    data = frame % between.join(pieces)
+    assert is_checked(data) == is_read(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "good"),
+    [
+        (b"<</A 1/B 2>>", True),
+        (b" \0<< /A 1 /B<</A 2 >> >>\n", True),
+        (b"<<>>", True),
+        (b"<</A/A>>", True),
+        (b"<</A#42 1/AB 2>>", False),  # one key, two spellings
+        (b"<</AB 1/#41B 2>>", False),
+        (b"<</A 1/B 2/A 3>>", False),
+        (b"<</B<</A 1/A 2>>>>", False),
+        (b"<</C<</B<</A 1/A 2>>>>>>", False),
+        (b"<</D<</C<</B<</A 1/A 2>>>>>>>>", False),
+        (b"<</D<</C<</B<</A 1/B 2>>>>>>>>", True),
+        (b"<</E[<</A 1/A 2>>]>>", False),
+        (b"<</A 1 2/B 3>>", False),
+        (b"<</A 1 % comment\n/B 2>>", False),
+        (b"<</A 1>>>", False),
+        (b"<<</A 1>>", False),
+        (b"<</A 1>> 5", False),
+        (b"/A 1", False),
+        (b"<</A 1", False),
+        (b"</A 1>>", False),
+        (b"[[/A 1>>", False),
+        (b"1 /A 1>>", False),
+        (b"<</A 1]]", False),
+        (b"<</A 1 5", False),
+        (b"<</A 1>", False),
+        (b"<</A>>", False),
+        (b"<</A <4>>>", False),
+        (b"<</A 1.2.3>>", False),
+        (b"<</A 1 0 Rx>>", False),
+        (b"<</A truex>>", False),
+        (b"<</A (\r)>>", False),
+        (b"<</A [1 2>>", False),
+        (b"<</A [" + b"1 " * 40_000 + b"]>>", True),  # longer than an expression may be let loose on
+        (b"<</A [" + b"1 " * 40_000 + b">>", False),
+        (b"<<" + b"/A [1 " * 9_000 + b">>", False),
+    ],
+)
+def test_checked_as_it_is_read(data: bytes, *, good: bool) -> None:
+    assert is_read(data) is good
+    assert is_checked(data) is good
+
+
+def test_no_value_is_made_of_what_our_writer_writes(studio: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a check of every object costs as much as reading them all; the catalogue has dictionaries in an array."""
+    skeleton, made = read_skeleton(studio.pdf()), []
+    monkeypatch.setattr(
+        "mingzheng.formats.pdf.syntax.parse_value", lambda data, start, end: made.append(data[start:end])
+    )
+    skeleton.check_objects()
+    assert all(b"/Catalog" in text for text in made)
+
+
 def small(extra: bytes = b"") -> bytes:
     objects = PdfObjects()
     root, tree = objects.reserve(), objects.reserve()
@@ -122,6 +226,25 @@ def test_revisions_replace_objects() -> None:
     assert skeleton.view(2).object(4) == (5,)
     assert skeleton.view(1).object(7) is None
     assert skeleton.revisions[1].end == len(data)
+
+
+def test_states_of_a_file_share_what_was_read() -> None:
+    skeleton = read_skeleton(append_revision(small(), {4: b"[5]"}, size=6, root=1, info=5))
+    assert skeleton.view(1).object(1) is skeleton.view(2).object(1)
+    assert skeleton.view(1).object(4) != skeleton.view(2).object(4)
+
+
+@pytest.mark.parametrize("body", [b"<</A >> ]", b"<</A 1/A 2>>", b"(x", b"", b"[/Length 3 /X]\nstream\nabc\nendstream"])
+def test_every_object_ever_written_is_checked(body: bytes) -> None:
+    good = append_revision(small(), {6: b"<<>>"}, size=7, root=1, info=5)
+    read_skeleton(good).check_objects()
+    broken = append_revision(small(), {6: body}, size=7, root=1, info=5)
+    for data in (broken, append_revision(broken, {6: b"<<>>"}, size=7, root=1, info=5)):
+        with pytest.raises(NotPlainError):
+            read_skeleton(data).check_objects()
+        with pytest.raises(NotPlainError):
+            read_skeleton(data).view(2).object(6)
+        assert check_pdf(data) == ((), (("file.structure", "unusual"),))
 
 
 def _saved(times: int) -> bytes:
