@@ -181,7 +181,7 @@ def _check_signed_data(work: _Work, info: SignedInfo, value: bytes) -> None:
 def _check_ses(package: Package, work: _Work, info: SignedInfo, value: bytes) -> None:
     ses = parse_signature(value)
     work.certificate, work.signed_at = ses.certificate, ses.time
-    work.details = _details(ses.seal)
+    work.details = details = _details(ses.seal)
     try:
         certificate = _signer(ses.certificate)
     except CertError:
@@ -198,7 +198,7 @@ def _check_ses(package: Package, work: _Work, info: SignedInfo, value: bytes) ->
         work.fault("seal.place")
     if info.digest is not None and info.digest(info.raw) != ses.data_hash:
         work.fault("file.signature_xml", info.file)
-    for code in _seal_faults(ses.seal):
+    for code in _seal_faults(ses.seal, details.sha256):
         work.fault(code)
     if not _is_listed(ses):
         work.fault("seal.cert_list")
@@ -291,9 +291,8 @@ def _signer(raw: bytes) -> Certificate:
     return parse_certificate(raw)
 
 
-def _seal_faults(seal: SesSeal) -> tuple[str, ...]:
-    """(f) The seal's own signature, from memory if this very seal was checked before."""
-    key = hashlib.sha256(seal.raw).digest()
+def _seal_faults(seal: SesSeal, key: bytes) -> tuple[str, ...]:
+    """(f) The seal's own signature, from memory if this very seal, of SHA-256 `key`, was checked before."""
     known = _seals.pop(key, None)
     faults = tuple(_check_maker(seal)) if known is None else known
     _seals[key] = faults

@@ -10,13 +10,14 @@ them: folder entries, data descriptors, ZIP64 sizes in a local header, GBK names
 
 from __future__ import annotations
 
+import re
 import struct
 import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mingzheng.formats.ofd.errors import (
     OfdAliasError,
@@ -66,6 +67,7 @@ _EXTRAS: Final = frozenset(  # times and owners; above all no second name (0x707
     {_ZIP64, 0x000A, 0x5455, 0x5855, 0x7855, 0x7875, 0xCAFE}
 )
 _EXTRA_MAX: Final = 256  # bytes of extra fields of one entry: times and owners need 60
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")  # the names that makers give
 _BAD_CHARACTERS: Final = frozenset('\\:*?"<>|')  # §4.4.17.1, and what Windows reads as something else
 
 
@@ -82,8 +84,7 @@ class Package:
         return name if name in self.files else self.folded.get(_fold(name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
+class _Entry(NamedTuple):
     name: str
     raw_name: bytes
     flags: int
@@ -164,7 +165,8 @@ def _central(data: bytes, place: int, end: int) -> tuple[_Entry, int]:
     if at + name_size + extra_size > end:
         raise OfdZipError("the directory ends within an entry", offset=place)
     raw_name = data[at : at + name_size]
-    _read_extras(data[at + name_size : at + name_size + extra_size], at)
+    if extra_size:
+        _read_extras(data[at + name_size : at + name_size + extra_size], at)
     entry = _Entry(
         name=_decoded(raw_name, flags, place),
         raw_name=raw_name,
@@ -244,6 +246,8 @@ def _name_table(entries: list[_Entry], limits: OfdLimits) -> dict[str, str]:
 
 def _check_name(name: str, limits: OfdLimits) -> None:
     bare = name.removesuffix("/")
+    if _PLAIN.fullmatch(bare) and len(bare) <= limits.name_chars and bare.count("/") < limits.name_parts:
+        return  # nothing below finds fault with it
     if name.startswith(("/", "\\")) or bare[1:2] == ":":
         raise OfdPathError("an absolute name")
     segments = bare.split("/")
@@ -259,9 +263,13 @@ def _check_name(name: str, limits: OfdLimits) -> None:
 
 def _check_aliases(entries: list[_Entry], files: Mapping[str, str], folders: set[str]) -> None:
     """No file is a folder too, and no name of unsaid encoding is another's name when read the other way."""
-    parents = {_fold(name) for name in folders}
+    parents: set[str] = set()
     for name in files:
-        parents.update(name[:place] for place, char in enumerate(name) if char == "/")
+        folder = name.rpartition("/")[0]
+        while folder and folder not in parents:  # else those above it are there as well
+            parents.add(folder)
+            folder = folder.rpartition("/")[0]
+    parents.update(map(_fold, folders))
     if not parents.isdisjoint(files):
         raise OfdAliasError("a file and a folder of one name")
     for entry in entries:
@@ -306,7 +314,7 @@ def _check_local(data: bytes, entry: _Entry) -> int:
         raise OfdEncryptedError("an entry is encrypted", offset=at)
     if name != entry.raw_name or flags != entry.flags or method != entry.method:
         raise OfdHeaderError("an entry and the directory disagree", offset=at)
-    large = _read_extras(data[at + _LOCAL.size + name_size : begin], at)
+    large = _read_extras(data[at + _LOCAL.size + name_size : begin], at) if extra_size else None
     if large is not None and packed == size == _LARGE:
         if len(large) != 16:
             raise OfdHeaderError("a damaged ZIP64 field", offset=at)

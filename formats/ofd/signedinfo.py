@@ -10,15 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from mingzheng.formats.errors import FormatError
-from mingzheng.formats.ofd.document import NAMESPACES, parse_box
+from mingzheng.formats.ofd.document import NAMESPACES, name_at, parse_box
 from mingzheng.formats.ofd.ses import SesSeal, parse_seal, parse_signature
-from mingzheng.formats.ofd.xmlread import parse_xml
+from mingzheng.formats.ofd.xmlread import parse_counted
 from mingzheng.formats.page import Rect
 from mingzheng.keys.sm3 import sm3
 
@@ -117,7 +116,7 @@ class SignedInfo:
 def read_signed_info(package: Package, name: str, *, limits: OfdLimits) -> SignedInfo:
     """Read a Signature.xml. Raises OfdSignatureError, OfdXmlError and the limits of XML."""
     raw = package.files[name]
-    root = parse_xml(raw, limits=replace(limits, xml_nodes=_NODES_EACH * limits.references))
+    root, _ = parse_counted(raw, limits=limits, nodes=_NODES_EACH * limits.references)
     if root.tag != "Signature" or root.namespace not in NAMESPACES:
         raise OfdSignatureError("not a Signature.xml")
     info = _only(root, "SignedInfo")
@@ -154,19 +153,19 @@ def seal_of(package: Package, info: SignedInfo) -> SesSeal:
 
 def link_name(base: str, location: str) -> str:
     """The name that a link in file `base` means, without its first slash."""
-    return posixpath.normpath(posixpath.join("/", posixpath.dirname(base), location.strip())).lstrip("/")
+    return name_at(base.rpartition("/")[0], location.strip())
 
 
 def _only(parent: Element, tag: str) -> Element:
     """The one child of this name: two readers must not take two different ones."""
-    found = list(parent.every(tag))
+    found = parent.every(tag)
     if len(found) != 1:
         raise OfdSignatureError(f"{len(found)} elements {tag} where there must be one")
     return found[0]
 
 
 def _within(parent: Element, tag: str, limit: int) -> list[Element]:
-    found = list(parent.every(tag))
+    found = parent.every(tag)
     if len(found) > limit:
         raise OfdSignatureError(f"{len(found)} elements {tag}, at most {limit} are read")
     return found

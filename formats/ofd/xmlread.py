@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from xml.parsers import expat
 
 from mingzheng.formats.ofd.errors import (
@@ -29,20 +29,18 @@ from mingzheng.formats.ofd.errors import (
 if TYPE_CHECKING:
     from mingzheng.formats.limits import OfdLimits
 
-__all__ = ["Element", "count_elements", "parse_xml"]
+__all__ = ["Element", "parse_counted", "parse_xml"]
 
 _SPACE: Final = " "  # between namespace and name; cannot occur in either
 _XINCLUDE: Final = "http://www.w3.org/2001/XInclude"
 _WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"\0<", b"<\0")
 _ENCODING: Final = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'>]*)["']""")
-_NONE: Final[Mapping[str, str]] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Element:
-    """An element; `attributes` by local name, those of a namespace as "namespace name".
+class Element(NamedTuple):
+    """An element; `attributes` by local name, those of a namespace as "namespace name". A tuple: thousands are made.
 
-    `text` is all text directly in it, joined; `line` from 1.
+    `text` is all text directly in it, joined.
     """
 
     tag: str
@@ -50,7 +48,6 @@ class Element:
     attributes: Mapping[str, str]
     children: tuple[Element, ...]
     text: str
-    line: int
 
     def get(self, name: str) -> str | None:
         """The attribute of this name without a namespace."""
@@ -58,11 +55,14 @@ class Element:
 
     def first(self, tag: str) -> Element | None:
         """The first child of this local name."""
-        return next((child for child in self.children if child.tag == tag), None)
+        for child in self.children:
+            if child.tag == tag:
+                return child
+        return None
 
-    def every(self, tag: str) -> Iterator[Element]:
+    def every(self, tag: str) -> list[Element]:
         """The children of this local name."""
-        return (child for child in self.children if child.tag == tag)
+        return [child for child in self.children if child.tag == tag]
 
     def text_of(self, tag: str) -> str | None:
         """The text of the first child of this name without blanks around it."""
@@ -70,27 +70,31 @@ class Element:
         return None if child is None else child.text.strip()
 
 
+_Fields = tuple[str, str, Mapping[str, str], tuple[Element, ...], str]
+_element: Final[Callable[[_Fields], Element]] = partial(tuple.__new__, Element)  # half the cost of Element(…)
+
+
 def parse_xml(data: bytes, *, limits: OfdLimits) -> Element:
     """The root element. Raises OfdXmlError and its kin, and the four limits on XML."""
+    return parse_counted(data, limits=limits, nodes=limits.xml_nodes)[0]
+
+
+def parse_counted(data: bytes, *, limits: OfdLimits, nodes: int) -> tuple[Element, int]:
+    """The same for a file that may have `nodes` elements; the root element and how many elements there are."""
     if len(data) > limits.xml_bytes:
         raise OfdXmlSizeError("bytes of an XML file", limit=limits.xml_bytes, got=len(data))
     _check_encoding(data)
-    builder = _Builder(limits)
+    # the encoding is fixed: a declaration of another one is refused above, never obeyed
+    parser: Any = expat.ParserCreate("utf-8", _SPACE)
+    parser.XmlDeclHandler = _declaration
+    parser.StartDoctypeDeclHandler = _doctype
+    parser.ProcessingInstructionHandler = _instruction
+    grown = _grow(parser, limits, nodes)
     try:
-        builder.parser.Parse(data, True)
+        parser.Parse(data, True)
     except expat.ExpatError as error:
         raise OfdXmlError(f"not well-formed XML ({expat.errors.messages.get(error.code, '?')})") from error
-    assert builder.root is not None  # expat ends well only behind a root element
-    return builder.root
-
-
-def count_elements(root: Element) -> int:
-    """How many elements the tree has."""
-    count, waiting = 0, [root]
-    while waiting:
-        waiting.extend(waiting.pop().children)
-        count += 1
-    return count
+    return grown()
 
 
 def _check_encoding(data: bytes) -> None:
@@ -107,68 +111,59 @@ def _check_encoding(data: bytes) -> None:
         raise OfdXmlEncodingError("bytes that are not UTF-8", offset=error.start) from None
 
 
-# An element whose end has not come: name, attributes, line, children, text.
-_Open: TypeAlias = tuple[str, Mapping[str, str], int, "list[Element]", list[str]]
+def _declaration(version: str, *_: object) -> None:
+    if version != "1.0":
+        raise OfdXmlError("XML of another version than 1.0")
 
 
-class _Builder:
-    """The handlers of one parse; an error raised in one ends the parse at once."""
+def _doctype(*_: object) -> None:
+    raise OfdXmlDoctypeError("XML with a document type declaration")
 
-    def __init__(self, limits: OfdLimits) -> None:
-        self.limits, self.nodes = limits, 0
-        self.root: Element | None = None
-        self.open: list[_Open] = []
-        # the encoding is fixed: a declaration of another one is refused above, never obeyed
-        parser: Any = expat.ParserCreate("utf-8", _SPACE)
-        parser.ordered_attributes = True
-        parser.buffer_text = True
-        parser.XmlDeclHandler = self._declaration
-        parser.StartDoctypeDeclHandler = self._doctype
-        parser.ProcessingInstructionHandler = self._instruction
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text
-        self.parser = parser
 
-    def _declaration(self, version: str, *_: object) -> None:
-        if version != "1.0":
-            raise OfdXmlError("XML of another version than 1.0")
+def _instruction(*_: object) -> None:
+    raise OfdXmlInstructionError("XML with a processing instruction")
 
-    def _doctype(self, *_: object) -> None:
-        raise OfdXmlDoctypeError("XML with a document type declaration")
 
-    def _instruction(self, *_: object) -> None:
-        raise OfdXmlInstructionError("XML with a processing instruction")
+def _grow(parser: Any, limits: OfdLimits, nodes: int) -> Callable[[], tuple[Element, int]]:
+    """Have the parser build a tree; what is returned gives the root and the count when all is parsed.
 
-    def _start(self, name: str, pairs: list[str]) -> None:
-        limits = self.limits
-        self.nodes += 1
-        if self.nodes > limits.xml_nodes:
-            raise OfdXmlNodesError("elements of an XML file", limit=limits.xml_nodes)
-        if len(self.open) >= limits.xml_depth:
-            raise OfdXmlDepthError("depth of an XML file", limit=limits.xml_depth)
-        if len(pairs) > 2 * limits.xml_attributes:
-            raise OfdXmlAttributesError("attributes of an element", limit=limits.xml_attributes, got=len(pairs) // 2)
-        if name.startswith(_XINCLUDE):
-            raise OfdXmlInstructionError("XML that includes other files")
-        attributes = dict(zip(pairs[::2], pairs[1::2], strict=True)) if pairs else _NONE
-        self.open.append((name, attributes, self.parser.CurrentLineNumber, [], []))
+    An error raised in a handler ends the parse at once. No handler holds the parser: it is freed without the collector.
+    """
+    depth_max, attributes_max, count = limits.xml_depth, limits.xml_attributes, 0
+    top: list[Element] = []
+    names: dict[str, tuple[str, str]] = {}  # as expat gives it -> local name, namespace
+    opened: list[tuple[dict[str, str], list[Element], list[str]]] = [({}, top, [])]  # attributes, children, text
 
-    def _end(self, _name: str) -> None:
-        name, attributes, line, children, text = self.open.pop()
-        namespace, _, tag = name.rpartition(_SPACE)
-        element = Element(
-            tag=tag,
-            namespace=namespace,
-            attributes=attributes,
-            children=tuple(children),
-            text="".join(text),
-            line=line,
-        )
-        if self.open:
-            self.open[-1][3].append(element)
-        else:
-            self.root = element
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal count
+        count += 1
+        if count > nodes:
+            raise OfdXmlNodesError("elements of an XML file", limit=nodes)
+        if len(opened) > depth_max:
+            raise OfdXmlDepthError("depth of an XML file", limit=depth_max)
+        if len(attributes) > attributes_max:  # none is there twice: expat refuses that
+            raise OfdXmlAttributesError("attributes of an element", limit=attributes_max, got=len(attributes))
+        if name not in names:
+            names[name] = _split(name)
+        opened.append((attributes, [], []))
 
-    def _text(self, text: str) -> None:
-        self.open[-1][4].append(text)
+    def end(name: str) -> None:
+        attributes, children, text = opened.pop()
+        tag, namespace = names[name]
+        inside = tuple(children) if children else ()
+        opened[-1][1].append(_element((tag, namespace, attributes, inside, "".join(text))))
+
+    def characters(text: str) -> None:
+        opened[-1][2].append(text)
+
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, characters
+    return lambda: (top[0], count)  # expat ends well only behind a root element
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Local name and namespace."""
+    if name.startswith(_XINCLUDE):
+        raise OfdXmlInstructionError("XML that includes other files")
+    namespace, _, tag = name.rpartition(_SPACE)
+    return tag, namespace

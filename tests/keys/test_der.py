@@ -54,6 +54,7 @@ LENGTHS = {
     "padded": "0482000101",
     "padded to three": "04830000ff",
     "indefinite": "30800000",
+    "indefinite, and long enough for 128": "0480" + "00" * 128,
     "length cut": "0482ff",
     "length of five": "04850000000001",
     "content cut": "040201",

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import posixpath
 import time
 
 import pytest
@@ -11,9 +12,9 @@ from ofdforge import LIST, NS, Files, Zipped, document, folder, put, signature_l
 
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.limits import OFD_LIMITS
-from mingzheng.formats.ofd.document import OfdFile, parse_box, read_ofd
+from mingzheng.formats.ofd.document import OfdFile, name_at, parse_box, read_ofd
 from mingzheng.formats.ofd.package import read_package
-from mingzheng.formats.ofd.xmlread import count_elements, parse_xml
+from mingzheng.formats.ofd.xmlread import parse_counted
 from mingzheng.keys.sm2backend import can_sign
 
 PAGE = "Doc_0/Pages/Page_0/Content.xml"
@@ -205,8 +206,10 @@ def test_limits_hold_at_the_cap_and_break_one_above() -> None:
 
 def test_the_limit_of_elements_is_of_the_whole_package() -> None:
     files = document(seals=False)
-    trees = [parse_xml(body, limits=OFD_LIMITS) for name, body in files.items() if name.endswith(".xml")]
-    nodes = sum(map(count_elements, trees)) - 1  # the tags' file is not opened
+    bodies = [body for name, body in files.items() if name.endswith(".xml")]
+    nodes = (
+        sum(parse_counted(body, limits=OFD_LIMITS, nodes=1000)[1] for body in bodies) - 1
+    )  # the tags' file is not opened
     assert read(files, xml_nodes=nodes)
     assert code_of(document(seals=False), xml_nodes=nodes - 1) == "ofd.xml.nodes"
 
@@ -280,3 +283,15 @@ def test_annotations_repeated_are_limited() -> None:
     files["Doc_0/Annots/Page_0/Annotation.xml"] = xml(f"<ofd:PageAnnot {NS}>{notes}</ofd:PageAnnot>")
     assert code_of(files) == "ofd.document.limit"
     assert cpu_seconds(files) < 2
+
+
+@given(st.text("ab./ ", max_size=6), st.text("ab./ \\", max_size=8))
+def test_a_link_means_what_paths_mean(start: str, location: str) -> None:
+    assert name_at(start, location) == posixpath.normpath(posixpath.join("/", start, location)).lstrip("/")
+
+
+@pytest.mark.parametrize("twin", ["qr.png", "Res/qr.png", "Doc_0/qr.png"])
+def test_a_link_that_another_folder_leads_elsewhere_goes_two_ways(twin: str) -> None:
+    files = document(seals=False)
+    assert read(files).two_ways == ()
+    assert read({**files, twin: b"another"}).two_ways == ("Doc_0/Res/qr.png",)

@@ -1,6 +1,7 @@
 """The container: what honest makers write is read, and every trick with names, headers and sizes has its code."""
 
 import dataclasses
+import re
 import struct
 import zipfile
 import zlib
@@ -13,6 +14,7 @@ from ofdforge import Zipped, deflated, zipped
 
 from mingzheng.formats.errors import FormatError, ResourceLimitError
 from mingzheng.formats.limits import OFD_LIMITS
+from mingzheng.formats.ofd import package
 from mingzheng.formats.ofd.package import Package, read_package
 from mingzheng.formats.ofd.zipwrite import write_package
 
@@ -145,10 +147,27 @@ def test_two_of_one_name_are_refused(names: tuple[bytes, ...]) -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [(b"a", b"a/"), (b"a", b"a/b"), (b"A/", b"a"), (b"a/B", b"a/b/c")],
+    [(b"a", b"a/"), (b"a", b"a/b"), (b"A/", b"a"), (b"a/B", b"a/b/c"), (b"a/b/", b"a/b/c", b"a"), (b"a/b/c/d", b"a")],
 )
 def test_a_file_that_is_a_folder_too_is_refused(names: tuple[bytes, ...]) -> None:
     assert code_of(zipped([Zipped(name=name, method=0) for name in names])) == "ofd.zip.alias"
+
+
+@given(st.lists(st.text("aZ0_-. /:\\\n中\u0301", max_size=4), min_size=1, max_size=4).map("/".join))
+def test_a_name_let_through_early_is_one_the_rules_let_through(name: str) -> None:
+    limits = dataclasses.replace(OFD_LIMITS, name_chars=8, name_parts=3)
+
+    def outcome() -> str:
+        try:
+            package._check_name(name, limits)
+        except FormatError as error:
+            return error.code
+        return ""
+
+    early = outcome()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(package, "_PLAIN", re.compile(r"(?!)"))
+        assert outcome() == early
 
 
 def test_a_name_that_is_anothers_in_another_encoding_is_refused() -> None:

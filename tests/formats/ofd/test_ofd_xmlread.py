@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import dataclasses
+import gc
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from mingzheng.formats.errors import FormatError, ResourceLimitError
 from mingzheng.formats.limits import OFD_LIMITS
 from mingzheng.formats.ofd.errors import OfdXmlError
-from mingzheng.formats.ofd.xmlread import count_elements, parse_xml
+from mingzheng.formats.ofd.xmlread import parse_counted, parse_xml
 
 SMALL = dataclasses.replace(OFD_LIMITS, xml_bytes=200, xml_depth=3, xml_attributes=2, xml_nodes=4)
 
@@ -22,26 +23,40 @@ def code_of(data: bytes) -> str:
     return caught.value.code
 
 
-def test_a_tree_with_names_spaces_text_and_lines() -> None:
-    root = parse_xml(
+def test_a_tree_with_names_spaces_and_text() -> None:
+    root, count = parse_counted(
         (
             '<o:A xmlns:o="urn:o" x="1" o:y="2">\n t<o:B/><!-- c --><C xmlns="urn:c"> é&amp;&#x4e2d; </C>'
             "u<![CDATA[<]]></o:A>"
         ).encode(),
         limits=OFD_LIMITS,
+        nodes=3,
     )
-    assert (root.tag, root.namespace, root.line) == ("A", "urn:o", 1)
+    assert (root.tag, root.namespace) == ("A", "urn:o")
     assert root.attributes == {"x": "1", "urn:o y": "2"}
     assert (root.get("x"), root.get("y")) == ("1", None)
     assert root.text == "\n tu<"
-    assert [(child.tag, child.namespace, child.line) for child in root.children] == [
-        ("B", "urn:o", 2),
-        ("C", "urn:c", 2),
-    ]
+    assert [(child.tag, child.namespace) for child in root.children] == [("B", "urn:o"), ("C", "urn:c")]
     assert (root.text_of("C"), root.text_of("B"), root.text_of("D")) == ("é&中", "", None)
     assert root.first("D") is None
     assert [child.tag for child in root.every("B")] == ["B"]
-    assert count_elements(root) == 3
+    assert count == 3
+
+
+def test_the_elements_allowed_are_those_of_the_caller() -> None:
+    with pytest.raises(FormatError) as caught:
+        parse_counted(b"<a><b/><c/></a>", limits=OFD_LIMITS, nodes=2)
+    assert caught.value.code == "ofd.xml.nodes"
+
+
+def test_a_tree_is_freed_without_the_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        parse_xml(b"<a><b x='1'>t</b></a>", limits=OFD_LIMITS)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
