@@ -26,16 +26,17 @@ def static(runner: Runner) -> None:
     runner.command("types", [PYTHON, "-m", "mypy", "-p", "mingzheng"])
 
 
+def soak(runner: Runner) -> None:
+    """A served log under a steady load, beside the stages that follow; `benchmarks` waits for its end."""
+    runner.begin(
+        f"soak of {SOAK_MINUTES} minutes",
+        [PYTHON, "-m", "benchmarks.load_log", "--only-soak", "--soak", str(SOAK_MINUTES)],
+    )
+
+
 def log(runner: Runner) -> None:
-    """The unmarked tests of log and keys at their full counts, while a served log soaks."""
-    soak = runner.started([PYTHON, "-m", "benchmarks.load_log", "--only-soak", "--soak", str(SOAK_MINUTES)])
-    try:
-        _counts(runner, "log", "tests/log", "tests/keys", "tests/faults")
-        runner.ended(f"soak of {SOAK_MINUTES} minutes", soak)
-    finally:
-        if soak.poll() is None:
-            soak.terminate()
-            soak.wait(60)
+    """The unmarked tests of log and keys at their full counts."""
+    _counts(runner, "log", "tests/log", "tests/keys", "tests/faults")
 
 
 def documents(runner: Runner) -> None:
@@ -73,11 +74,13 @@ def coverage(runner: Runner) -> None:
 
 def benchmarks(runner: Runner) -> None:
     """Side by side, at full rounds."""
+    runner.end()
     runner.command("benchmarks", [PYTHON, "-m", "benchmarks"])
 
 
 STAGES: dict[str, Callable[[Runner], None]] = {
     "static": static,
+    "soak": soak,
     "log": log,
     "documents": documents,
     "rest": rest,
@@ -105,6 +108,7 @@ def main() -> int:
     for name, stage in STAGES.items():
         if not named or name in named:
             stage(runner)
+    runner.end()
     keep(
         runner.lines, f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}, commit {commit.stdout.strip()}", before
     )

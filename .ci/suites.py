@@ -1,5 +1,6 @@
 """What .ci/run and .ci/full have in common: install what is needed, run suites, say how many tests each ran."""
 
+import atexit
 import os
 import re
 import shutil
@@ -43,6 +44,7 @@ class Runner:
         self.full = full
         self.lines: list[str] = []
         self.failed: list[str] = []
+        self._beside: tuple[str, subprocess.Popen[str], float] | None = None
         self.environment = {**os.environ, "PYTHONUTF8": "1", "MINGZHENG_FULL": "0"}
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of a thousand processes compiles everything
 
@@ -68,10 +70,22 @@ class Runner:
 
     def command(self, name: str, command: list[str | Path]) -> None:
         """One suite that is no pytest run: its exit status decides."""
-        self.ended(name, self.started(command))
+        self._judge(name, self.started(command), time.monotonic())
+
+    def begin(self, name: str, command: list[str | Path]) -> None:
+        """Likewise, beside what follows, until `end`. It does not outlive this process."""
+        process = self.started(command)
+        atexit.register(process.kill)
+        self._beside = (name, process, time.monotonic())
+
+    def end(self) -> None:
+        """Wait for what `begin` began, if anything."""
+        if self._beside is not None:
+            beside, self._beside = self._beside, None
+            self._judge(*beside)
 
     def started(self, command: list[str | Path]) -> "subprocess.Popen[str]":
-        """A program begun from the checkout, both streams together; `ended` waits for it."""
+        """A program begun from the checkout, both streams together."""
         return subprocess.Popen(
             [str(part) for part in command],
             cwd=ROOT,
@@ -82,9 +96,8 @@ class Runner:
             errors="replace",
         )
 
-    def ended(self, name: str, process: "subprocess.Popen[str]") -> None:
-        """Wait for it; its exit status decides, its last line is the result."""
-        start = time.monotonic()
+    def _judge(self, name: str, process: "subprocess.Popen[str]", start: float) -> None:
+        """Wait for its end; its exit status decides, its last line is the result."""
         printed = process.communicate()[0]
         if process.returncode != 0:
             print(printed[-6000:], flush=True)
