@@ -92,6 +92,7 @@ class Role(StrEnum):
     AUTHORITY = "authority"
     CREDENTIAL = "credential"
     ACT = "act"
+    OPERATOR = "operator"  # as `act`, and one person's
     RECEIPT = "receipt"
     CHECKPOINT = "checkpoint"
     WITNESS = "witness"

@@ -55,6 +55,7 @@ _ROLES_ZH: Final[Mapping[Role, str]] = {
     Role.AUTHORITY: "机构主密钥",
     Role.CREDENTIAL: "凭证签名",
     Role.ACT: "行为签名",
+    Role.OPERATOR: "经办人签名",
     Role.RECEIPT: "回执",
     Role.CHECKPOINT: "树头",
     Role.WITNESS: "见证方",

@@ -52,6 +52,8 @@ def world(make_record: MakeRecord) -> TrustData:
         make_record(11, Role.CHECKPOINT, name="log.example/b", **LOG | {"origins": frozenset({2})}),
         make_record(12, Role.WITNESS, name="w.example", **LOG | {"origins": frozenset({1, 2})}),
         make_record(13, Role.LANDMARK, **LOG),
+        make_record(14, Role.OPERATOR, retired_on=20900),
+        make_record(15, Role.OPERATOR, Alg.ESP256, issuer=2),
     ]
     return TrustData(
         generation=3,
