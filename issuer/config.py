@@ -211,6 +211,10 @@ class WorkspaceConfig:
         """See ActKeys: every issuer of a workspace uses all of its logs."""
         return origin in self.origins
 
+    def needs_two(self, issuer: int, day: int) -> bool:
+        """See ActKeys: from the first day of the issuer's first operator key, whatever became of it."""
+        return any(key.role is Role.OPERATOR and key.issuer == issuer and key.valid_from <= day for key in self.keys)
+
 
 def issuer_roles(spec: IssuerSpec) -> tuple[tuple[Role, Alg], ...]:
     """The keys made for an issuer, and with what each signs."""

@@ -26,6 +26,8 @@ from mingzheng.log.entry import KeyEventEntry, KeyEventType, OriginSize, parse_e
 __all__ = ["ISSUER_ROLES", "add_key", "compromise_key", "lost_copies", "retire_key", "stealable_key"]
 
 ISSUER_ROLES: Final = (Role.AUTHORITY, Role.CREDENTIAL, Role.ACT, Role.STATUS)
+_ENDING_ROLES: Final = (*ISSUER_ROLES, Role.OPERATOR)
+"""Of keys that can be retired or reported stolen; an operator's is made under another passphrase than the office's."""
 
 _logger = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ def retire_key(workspace: Workspace, kid: Kid, *, now: int) -> KeySpec:
     Raises OptionError for a kid that is no issuer's key here, KeyStateError if it was retired or stolen before,
     KeyMissingError if it is the issuer's only authority key.
     """
-    key, today = _find(workspace, kid, (*ISSUER_ROLES, Role.SUBMIT)), day_of_time(now)
+    key, today = _find(workspace, kid, (*_ENDING_ROLES, Role.SUBMIT)), day_of_time(now)
     last = today if key.retired_on is None else key.retired_on
     if key.role is Role.SUBMIT:
         workspace.store_config(_with(workspace.config, replace(key, retired_on=last)))
@@ -95,7 +97,7 @@ def compromise_key(workspace: Workspace, kid: Kid, *, good_size: int, now: int, 
 
 def stealable_key(workspace: Workspace, kid: Kid) -> KeySpec:
     """The key of that kid, if it is one that can be reported stolen. Raises OptionError."""
-    return _find(workspace, kid, (*ISSUER_ROLES, Role.RECEIPT))
+    return _find(workspace, kid, (*_ENDING_ROLES, Role.RECEIPT))
 
 
 def lost_copies(workspace: Workspace, key: KeySpec) -> tuple[int, ...]:

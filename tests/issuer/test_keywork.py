@@ -188,6 +188,18 @@ def test_a_stolen_key_signs_nothing_and_its_last_good_size_goes_out(office: Offi
     assert office.fsck().clean
 
 
+def test_an_operator_key_ends_like_an_act_key_and_goes_on_asking_for_two(office: Office) -> None:
+    with office.open() as workspace:
+        left, stolen = workspace.add_key(Role.OPERATOR, 1), workspace.add_key(Role.OPERATOR, 1)
+        assert retire_key(workspace, left.kid, now=NOW).retired_on == DAY
+        assert compromise_key(workspace, stolen.kid, good_size=0, now=NOW).good_size == 0
+        assert workspace.config.needs_two(1, DAY)
+    assert [event.subject_kid for event in events(office)] == [left.kid, stolen.kid]
+    data = exported(office)
+    assert (data[left.kid].retired_on, data[stolen.kid].compromised) == (DAY, {1: 0})
+    assert data[left.kid].role is Role.OPERATOR
+
+
 def test_only_copies_under_the_stolen_key_are_to_be_issued_again(office: Office) -> None:
     old = key_of(office, Role.CREDENTIAL)
     office.issue([person(1)])
