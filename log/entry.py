@@ -30,8 +30,10 @@ MAX_DAY = 2_932_896  # 9999-12-31
 KID_BYTES = 8
 SIGNATURE_BYTES = 64
 ACT_DOMAIN = "mingzheng/act/v1"
+REQUEST_DOMAIN = "mingzheng/request/v1"
 
 _DEPTH = 3  # entry, list of heads, head
+_WITH_REQUEST = 10  # items of an act or notice of two persons
 
 
 class EntryType(IntEnum):
@@ -55,6 +57,7 @@ class NoticeType(IntEnum):
     BLANKET_EXTENSION = 1
     RETIRED_FORM = 2
     SEAL_CHANGE = 3
+    RETRACTION = 4
 
 
 class KeyEventType(IntEnum):
@@ -81,6 +84,24 @@ class OriginHead(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the first of two persons signed, days before the second did: see `request_message`."""
+
+    kid: Kid  # of the first person's operator key
+    day: int
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What one person asks for and another approves: an act on serials, or a notice's body."""
+
+    issuer: int
+    code: ActType | NoticeType
+    about: tuple[int, ...] | bytes  # serials, strictly rising; or the body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssueEntry:
     """A credential was issued. A function of the credential and its key's issuer number alone."""
 
@@ -94,20 +115,21 @@ class IssueEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActEntry:
-    """An act of the issuer on serials, signed by its act key."""
+    """An act of the issuer on serials, signed by its act key, or by an operator's; with two persons, the second's."""
 
     issuer: int
-    kid: Kid  # of the act key
+    kid: Kid  # of the act or operator key
     act_number: int
     act: ActType
     serials: tuple[int, ...]  # strictly rising
     day: int
     signature: bytes
+    request: Request | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeEntry:
-    """A notice in full, signed by the issuer's act key."""
+    """A notice in full, signed as an act is. `body`: what `noticebody` reads."""
 
     issuer: int
     kid: Kid
@@ -116,6 +138,7 @@ class NoticeEntry:
     day: int
     body: bytes
     signature: bytes
+    request: Request | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,8 +234,28 @@ def issue_entry(claims: IssuedClaims, *, identity: bytes, kid: Kid, issuer: int)
 
 
 def act_message(entry: SignedEntry, origin_name: str) -> bytes:
-    """What the act key (key events: the authority key) signs: domain, origin, entry without its signature."""
+    """What the key of `entry.kid` signs: domain, origin, entry without its signature (a request included)."""
     return cbor.encode((ACT_DOMAIN, origin_name, _fields(entry)[:-1]))
+
+
+def asked_of(entry: ActEntry | NoticeEntry) -> Asked:
+    """What an entry does, as its first person asked for it."""
+    if isinstance(entry, ActEntry):
+        return Asked(issuer=entry.issuer, code=entry.act, about=entry.serials)
+    return Asked(issuer=entry.issuer, code=entry.notice, about=entry.body)
+
+
+def kids_of(entry: IssueEntry | SignedEntry) -> tuple[Kid, ...]:
+    """The keys that an entry rests on: its own, and that of a request in it."""
+    request = entry.request if isinstance(entry, ActEntry | NoticeEntry) else None
+    return (entry.kid,) if request is None else (entry.kid, request.kid)
+
+
+def request_message(asked: Asked, origin_name: str, *, kid: Kid, day: int) -> bytes:
+    """What the first person signs with the operator key `kid` on `day`. No act number: that comes with the second."""
+    kind = EntryType.ACT if isinstance(asked.code, ActType) else EntryType.NOTICE
+    fields = (REQUEST_DOMAIN, origin_name, asked.issuer, int(kind), int(asked.code), asked.about, kid, day)
+    return cbor.encode(fields)
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -244,10 +287,12 @@ def _fields(entry: Entry) -> tuple[cbor.Value, ...]:
             return (VERSION, 1, e.issuer, e.kid, e.kind, e.serial, e.identity, e.issued_day)
         case ActEntry():
             a = entry
-            return (VERSION, 2, a.issuer, a.kid, a.act_number, int(a.act), a.serials, a.day, a.signature)
+            act = (VERSION, 2, a.issuer, a.kid, a.act_number, int(a.act), a.serials, a.day)
+            return (*act, *_asking(a.request), a.signature)
         case NoticeEntry():
             n = entry
-            return (VERSION, 3, n.issuer, n.kid, n.act_number, int(n.notice), n.day, n.body, n.signature)
+            notice = (VERSION, 3, n.issuer, n.kid, n.act_number, int(n.notice), n.day, n.body)
+            return (*notice, *_asking(n.request), n.signature)
         case KeyEventEntry():
             k = entry
             sizes = tuple(tuple(item) for item in k.sizes)
@@ -270,6 +315,10 @@ def _fields(entry: Entry) -> tuple[cbor.Value, ...]:
     assert_never(entry)
 
 
+def _asking(request: Request | None) -> tuple[cbor.Value, ...]:
+    return () if request is None else ((request.kid, request.day, request.signature),)
+
+
 def _plain(heads: Sequence[OriginHead]) -> tuple[tuple[int, int, bytes], ...]:
     return tuple((head.origin, head.size, head.root) for head in heads)
 
@@ -287,9 +336,9 @@ def _parse(value: cbor.Value) -> Entry:
     parser = _PARSERS.get(value[1])
     if parser is None:
         raise EntryTypeError(f"type {value[1]}", field="type")
-    length, parse = parser
-    if len(value) != length:
-        raise EntryError(f"{len(value)} items instead of {length}", field="entry")
+    lengths, parse = parser
+    if len(value) not in lengths:
+        raise EntryError(f"{len(value)} items instead of {' or '.join(map(str, lengths))}", field="entry")
     return parse(value)
 
 
@@ -312,7 +361,8 @@ def _act(v: tuple[cbor.Value, ...]) -> ActEntry:
         act=ActType(read_int(v[5], "act", 1, len(ActType))),
         serials=_read_serials(v[6]),
         day=read_int(v[7], "day", MIN_DAY, MAX_DAY),
-        signature=read_bytes(v[8], "signature", SIGNATURE_BYTES),
+        signature=read_bytes(v[-1], "signature", SIGNATURE_BYTES),
+        request=_request(v),
     )
 
 
@@ -327,7 +377,22 @@ def _notice(v: tuple[cbor.Value, ...]) -> NoticeEntry:
         notice=NoticeType(read_int(v[5], "notice", 1, len(NoticeType))),
         day=read_int(v[6], "day", MIN_DAY, MAX_DAY),
         body=body,
-        signature=read_bytes(v[8], "signature", SIGNATURE_BYTES),
+        signature=read_bytes(v[-1], "signature", SIGNATURE_BYTES),
+        request=_request(v),
+    )
+
+
+def _request(v: tuple[cbor.Value, ...]) -> Request | None:
+    """The item before the signature of an act or notice of ten items."""
+    if len(v) != _WITH_REQUEST:
+        return None
+    item = v[-2]
+    if not isinstance(item, tuple) or len(item) != 3:
+        raise EntryError("not [kid, day, signature]", field="request")
+    return Request(
+        kid=Kid(read_bytes(item[0], "request", KID_BYTES)),
+        day=read_int(item[1], "request", MIN_DAY, MAX_DAY),
+        signature=read_bytes(item[2], "request", SIGNATURE_BYTES),
     )
 
 
@@ -389,17 +454,17 @@ def _close(v: tuple[cbor.Value, ...]) -> CloseEntry:
     return CloseEntry(successor=read_int(v[2], "successor", 1, MAX_NUMBER))
 
 
-_PARSERS: dict[int, tuple[int, Callable[[tuple[cbor.Value, ...]], Entry]]] = {
-    int(EntryType.ISSUE): (8, _issue),
-    int(EntryType.ACT): (9, _act),
-    int(EntryType.NOTICE): (9, _notice),
-    int(EntryType.KEY_EVENT): (10, _key_event),
-    int(EntryType.STATUS): (7, _status),
-    int(EntryType.LANDMARK): (6, _landmark),
-    int(EntryType.TIME): (3, _time),
-    int(EntryType.FILLER): (2, _filler),
-    int(EntryType.SHARD): (4, _shard),
-    int(EntryType.CLOSE): (3, _close),
+_PARSERS: dict[int, tuple[tuple[int, ...], Callable[[tuple[cbor.Value, ...]], Entry]]] = {
+    int(EntryType.ISSUE): ((8,), _issue),
+    int(EntryType.ACT): ((9, _WITH_REQUEST), _act),
+    int(EntryType.NOTICE): ((9, _WITH_REQUEST), _notice),
+    int(EntryType.KEY_EVENT): ((10,), _key_event),
+    int(EntryType.STATUS): ((7,), _status),
+    int(EntryType.LANDMARK): ((6,), _landmark),
+    int(EntryType.TIME): ((3,), _time),
+    int(EntryType.FILLER): ((2,), _filler),
+    int(EntryType.SHARD): ((4,), _shard),
+    int(EntryType.CLOSE): ((3,), _close),
 }
 
 

@@ -124,7 +124,7 @@ class CheckpointOriginError(LogError):
 
 
 class EntryError(MalformedError):
-    """Entry bytes are not one of the eight entries in their one spelling."""
+    """Entry bytes are not one of the ten entries in their one spelling."""
 
     code: ClassVar[str] = "entry.malformed"
 
@@ -145,6 +145,18 @@ class EntryTypeError(EntryError):
     """An entry of a type this program does not know."""
 
     code: ClassVar[str] = "entry.unknown_type"
+
+
+class NoticeBodyError(MalformedError):
+    """A notice's body is not one of the four bodies in their one spelling."""
+
+    code: ClassVar[str] = "notice.malformed"
+
+
+class NoticeVersionError(NoticeBodyError):
+    """A notice's body of a version this program does not know: update the program."""
+
+    code: ClassVar[str] = "notice.unknown_version"
 
 
 class ActOrderError(LogError):

@@ -25,12 +25,15 @@ from mingzheng.log.entry import (
     NoticeType,
     OriginHead,
     OriginSize,
+    Request,
     StatusEntry,
     TimeEntry,
     act_message,
+    asked_of,
     encode_entry,
     issue_entry,
     parse_entry,
+    request_message,
 )
 from mingzheng.log.errors import EntryError, EntryTooLargeError, EntryTypeError, EntryVersionError, LogError
 from mingzheng.log.hashing import Hash, leaf_hash
@@ -63,6 +66,8 @@ SAMPLES: tuple[Entry, ...] = (
     TimeEntry(seconds=1),
     FillerEntry(),
 )
+REQUEST = Request(kid=Kid(b"requests"), day=-3, signature=bytes([7]) * 64)
+OF_TWO = tuple(replace(sample, request=REQUEST) for sample in SAMPLES if isinstance(sample, ActEntry | NoticeEntry))
 
 
 # --- reference bytes
@@ -81,6 +86,14 @@ def test_reference_entry_is_read_and_written_byte_for_byte(name: str) -> None:
         assert message.hex() == case["message"]
         key = parse_public_key(bytes.fromhex(case["spki"]), alg=Alg.ED25519)
         verify(key, signature=entry.signature, message=message)
+    if "request_message" in case:
+        assert isinstance(entry, ActEntry | NoticeEntry)
+        assert entry.request is not None
+        kid, day = entry.request.kid, entry.request.day
+        message = request_message(asked_of(entry), LOG["origin"], kid=kid, day=day)
+        assert message.hex() == case["request_message"]
+        key = parse_public_key(bytes.fromhex(case["request_spki"]), alg=Alg.ED25519)
+        verify(key, signature=entry.request.signature, message=message)
 
 
 def test_reference_entries_cover_all_eight_types() -> None:
@@ -129,7 +142,7 @@ def test_issue_entry_takes_nothing_personal_and_depends_on_each_part() -> None:
     assert len({leaf_hash(encode_entry(entry)) for entry in [base, *others]}) == 7
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("sample", [*SAMPLES, *OF_TWO], ids=lambda s: type(s).__name__)
 def test_round_trip(sample: Entry) -> None:
     assert parse_entry(encode_entry(sample)) == sample
 
@@ -147,10 +160,37 @@ def test_act_message_binds_origin_and_every_field_but_the_signature() -> None:
     assert len(messages) == 7
 
 
+def test_act_message_covers_the_request() -> None:
+    for entry in OF_TWO:
+        message = act_message(entry, "log.example/a")
+        assert cbor2.loads(message)[2][-1] == [REQUEST.kid, REQUEST.day, REQUEST.signature]
+        changed = [replace(REQUEST, kid=KID), replace(REQUEST, day=0), replace(REQUEST, signature=SIGNATURE), None]
+        others = {act_message(replace(entry, request=other), "log.example/a") for other in changed}
+        assert len(others | {message}) == 5
+
+
+def test_request_message_binds_origin_and_everything_that_is_asked_for() -> None:
+    act, notice = OF_TWO
+    asked = asked_of(act)
+    message = request_message(asked, "log.example/a", kid=KID, day=-3)
+    assert cbor2.loads(message) == ["mingzheng/request/v1", "log.example/a", 1, 2, 5, [0, 5], KID, -3]
+    told = request_message(asked_of(notice), "log.example/a", kid=KID, day=-3)
+    assert cbor2.loads(told) == ["mingzheng/request/v1", "log.example/a", 1, 3, 3, b"", KID, -3]
+    others = [
+        request_message(replace(asked, issuer=2), "log.example/a", kid=KID, day=-3),
+        request_message(replace(asked, code=ActType.REVOKE), "log.example/a", kid=KID, day=-3),
+        request_message(replace(asked, about=(0, 6)), "log.example/a", kid=KID, day=-3),
+        request_message(asked, "log.example/b", kid=KID, day=-3),
+        request_message(asked, "log.example/a", kid=REQUEST.kid, day=-3),
+        request_message(asked, "log.example/a", kid=KID, day=-2),
+    ]
+    assert len({message, told, *others, act_message(act, "log.example/a")}) == 9
+
+
 def test_limits_at_the_cap_and_one_beyond() -> None:
     act = SAMPLES[1]
     assert isinstance(act, ActEntry)
-    full = replace(act, serials=tuple(range(2**40 - 4096, 2**40)))
+    full = replace(act, serials=tuple(range(2**40 - 4096, 2**40)), request=REQUEST)
     data = encode_entry(full)
     assert len(data) <= 40_000
     assert parse_entry(data) == full
@@ -175,6 +215,8 @@ def test_limits_at_the_cap_and_one_beyond() -> None:
 ISSUE = [1, 1, 1, KID, 1, 0, HASH, 0]
 ACT = [1, 2, 1, KID, 0, 1, [0], 0, SIGNATURE]
 NOTICE = [1, 3, 1, KID, 0, 1, 0, b"", SIGNATURE]
+ACT_OF_TWO = [*ACT[:-1], [KID, 0, SIGNATURE], SIGNATURE]
+NOTICE_OF_TWO = [*NOTICE[:-1], [KID, 0, SIGNATURE], SIGNATURE]
 EVENT = [1, 4, 1, KID, 0, 1, KID, 0, [], SIGNATURE]
 STATUS = [1, 5, 1, [[1, 0, HASH]], 1, 2, HASH]
 LANDMARK = [1, 6, [[1, 0, HASH]], 1, 2, HASH]
@@ -188,6 +230,8 @@ NOT_SECONDS = (0, -1, 2**40, "1", b"")
 NOT_HEADS = ([], 1, [1], [[1, 0]], [[1, 0, HASH, 0]], [[0, 0, HASH]], [[65_536, 0, HASH]], [[1, -1, HASH]])
 NOT_HEADS += ([[1, 2**63, HASH]], [[1, 0, HASH[:31]]], [[1, 0, HASH], [1, 0, HASH]], [[2, 0, HASH], [1, 0, HASH]], {})
 NOT_SERIALS = ([], 5, [5, 5], [6, 5], [-1], [2**40], ["1"], [[1]], {}, b"\1")
+NOT_REQUEST = (0, b"", SIGNATURE, KID, [], [KID], [KID, 0], [KID, 0, SIGNATURE, 0], [KID[:7], 0, SIGNATURE], {})
+NOT_REQUEST += ([KID, -25_568, SIGNATURE], [KID, "0", SIGNATURE], [KID, 0, SIGNATURE[:63]], [KID, 0, [SIGNATURE]])
 NOT_SIZES = (0, [1], [[1]], [[1, 2, 3]], [[0, 1]], [[1, -1]], [[1, 2**63]], [[1, 1], [1, 1]], [[2, 1], [1, 1]], {})
 
 FAULTS: list[tuple[list[object], int, str, tuple[object, ...]]] = [
@@ -198,8 +242,10 @@ FAULTS: list[tuple[list[object], int, str, tuple[object, ...]]] = [
     (ACT, 5, "act", (0, 6, -1, "1", b"")), (ACT, 6, "serials", NOT_SERIALS), (ACT, 7, "day", NOT_DAY),
     (ACT, 8, "signature", (*NOT_BYTES, bytes(63), bytes(65))),
     (NOTICE, 2, "issuer", NOT_NUMBER), (NOTICE, 3, "kid", NOT_BYTES), (NOTICE, 4, "act_number", NOT_SERIAL),
-    (NOTICE, 5, "notice", (0, 4)), (NOTICE, 6, "day", NOT_DAY), (NOTICE, 7, "body", ("", 1, [], bytes(32_769))),
+    (NOTICE, 5, "notice", (0, 5)), (NOTICE, 6, "day", NOT_DAY), (NOTICE, 7, "body", ("", 1, [], bytes(32_769))),
     (NOTICE, 8, "signature", NOT_BYTES),
+    (ACT_OF_TWO, 8, "request", NOT_REQUEST), (ACT_OF_TWO, 9, "signature", NOT_BYTES),
+    (NOTICE_OF_TWO, 8, "request", NOT_REQUEST), (NOTICE_OF_TWO, 9, "signature", NOT_BYTES),
     (EVENT, 2, "issuer", NOT_NUMBER), (EVENT, 3, "kid", NOT_BYTES), (EVENT, 4, "act_number", NOT_SERIAL),
     (EVENT, 5, "event", (0, 4)), (EVENT, 6, "subject_kid", NOT_BYTES), (EVENT, 7, "day", NOT_DAY),
     (EVENT, 8, "sizes", NOT_SIZES), (EVENT, 9, "signature", NOT_BYTES),
@@ -223,7 +269,7 @@ def test_each_field_outside_its_bounds_is_refused_by_name(
         assert caught.value.field == field, value
 
 
-@pytest.mark.parametrize("good", [ISSUE, ACT, NOTICE, EVENT, STATUS, LANDMARK, TIME, [1, 8]])
+@pytest.mark.parametrize("good", [ISSUE, ACT, NOTICE, ACT_OF_TWO, NOTICE_OF_TWO, EVENT, STATUS, LANDMARK, TIME, [1, 8]])
 def test_every_other_number_of_items_is_refused(good: list[object]) -> None:
     parse_entry(cbor2.dumps(good))
     for changed in ([*good, 0], good[:-1], good[:1], []):
@@ -275,7 +321,16 @@ def test_every_truncation_and_every_trailing_byte_is_refused() -> None:
 
 
 def test_a_flipped_bit_is_refused_or_another_entry_in_its_one_spelling() -> None:
-    for name in ("issue-0", "act-revoke", "keyevent-compromised", "status", "landmark", "time", "filler"):
+    for name in (
+        "issue-0",
+        "act-revoke",
+        "act-revoke-two",
+        "keyevent-compromised",
+        "status",
+        "landmark",
+        "time",
+        "filler",
+    ):
         data = bytes.fromhex(CASES[name]["hex"])
         for at in range(len(data)):
             for bit in range(8):

@@ -34,11 +34,17 @@ def entries() -> dict[str, dict[str, str]]:
 
 def test_log_page() -> None:
     known = entries()
-    want = [known[name]["hex"] for name in ("issue-4", "act-revoke", "time", "filler")]
+    want = [known[name]["hex"] for name in ("issue-4", "act-revoke", "act-revoke-two", "time", "filler")]
     assert [hex_of(body) for body in fences("log.md", "hex")] == want
     assert fences("log.md", "checkpoint") == [load("log/log.json")["checkpoint"]]
     text = (ROOT / "docs" / "spec" / "log.md").read_text(encoding="utf-8")
     assert f"`{known['issue-4']['leaf_hash']}`" in text
+
+
+def test_notices_page() -> None:
+    good = load("notice/bodies.json")["good"]
+    assert isinstance(good, list)
+    assert [hex_of(body) for body in fences("notices.md", "hex")] == [good[0]["hex"]]
 
 
 def test_receipt_page() -> None:

@@ -1,8 +1,8 @@
 """Make the reference vectors of the log by a path of their own: hashlib, cbor2 and cryptography, nothing of ours.
 
-Run `python tests/vectors/make_log_vectors.py` to write log/, proof/roots.json, receipt/ and status/ again; `--check`
-compares instead. The tests demand that the library reproduces every byte. All keys are test keys: their seeds are
-SHA-256 of a public phrase.
+Run `python tests/vectors/make_log_vectors.py` to write log/, notice/, proof/roots.json, receipt/ and status/ again;
+`--check` compares instead. The tests demand that the library reproduces every byte. All keys are test keys: their
+seeds are SHA-256 of a public phrase.
 """
 
 from __future__ import annotations
@@ -121,13 +121,54 @@ ORDER = ["issue-0", "issue-1", "issue-2", "issue-3", "act-suspend", "act-revoke"
 ORDER += ["issue-4", "time", "status", "landmark", "time", "filler"]
 
 
+# Bodies of notices: type of notice, value. Citations and days are made up.
+CITATION = "示例厅〔2026〕1号，第二条"
+BODIES: dict[str, tuple[int, list[object]]] = {
+    "extension": (1, [1, 1, CITATION, [0, 21], [1, 3], DAY, DAY + 10, DAY + 120, DAY + 150, 1, 0]),
+    "extension-least": (1, [1, 65_535, "。", [82], [65_535], -25_567, 0, 0, 1, 2, 1]),
+    "retired-form": (2, [1, 2, CITATION, [0], [1], 4, DAY + 60, 0]),
+    "retired-form-at-once": (2, [1, 3, CITATION, [0], [1], 4, None, 1]),
+    "seal-change": (3, [1, 4, CITATION, [11], [2], DAY + 30, [7, 3]]),
+    "seal-change-named": (3, [1, 5, CITATION, [11], [2], DAY + 30, [0]]),
+    "retraction": (4, [1, 6, CITATION, 5, DAY + 40]),
+}
+BAD_BODIES: dict[str, tuple[int, str, object]] = {
+    "version-2": (4, "notice.unknown_version", [2, 6, CITATION, 5, DAY]),
+    "no-array": (4, "notice.malformed", "text"),
+    "other-type": (3, "notice.malformed", BODIES["retraction"][1]),
+    "number-0": (3, "notice.malformed", [1, 0, CITATION, [11], [2], DAY, [7]]),
+    "citation-empty": (4, "notice.malformed", [1, 6, "", 5, DAY]),
+    "citation-201": (4, "notice.malformed", [1, 6, "条" * 201, 5, DAY]),
+    "jurisdiction-83": (3, "notice.malformed", [1, 1, CITATION, [83], [2], DAY, [7]]),
+    "jurisdictions-falling": (3, "notice.malformed", [1, 1, CITATION, [21, 11], [2], DAY, [7]]),
+    "no-kind": (3, "notice.malformed", [1, 1, CITATION, [11], [], DAY, [7]]),
+    "body-twice": (3, "notice.malformed", [1, 1, CITATION, [11], [2], DAY, [7, 7]]),
+    "five-bodies": (3, "notice.malformed", [1, 1, CITATION, [11], [2], DAY, [1, 2, 3, 4, 5]]),
+    "ends-swapped": (1, "notice.malformed", [1, 1, CITATION, [0], [1], DAY, 20, 10, 30, 1, 0]),
+    "moved-back": (1, "notice.malformed", [1, 1, CITATION, [0], [1], DAY, 10, 20, 19, 1, 0]),
+    "moves-3": (1, "notice.malformed", [1, 1, CITATION, [0], [1], DAY, 10, 20, 30, 3, 0]),
+    "revives-2": (1, "notice.malformed", [1, 1, CITATION, [0], [1], DAY, 10, 20, 30, 1, 2]),
+    "retracts-itself": (4, "notice.malformed", [1, 6, CITATION, 6, DAY]),
+    "null-for-a-day": (4, "notice.malformed", [1, 6, CITATION, 5, None]),
+}
+
+
+def body_vectors() -> dict[str, object]:
+    good = [{"name": name, "notice": kind, "hex": cbor(value).hex()} for name, (kind, value) in BODIES.items()]
+    bad = [
+        {"name": name, "notice": kind, "code": code, "hex": cbor(value).hex()}
+        for name, (kind, code, value) in BAD_BODIES.items()
+    ]
+    return {"good": good, "bad": bad}
+
+
 def entry_vectors() -> tuple[list[dict[str, object]], list[bytes]]:
     credential, act, authority = Key("credential", ED25519), Key("act", ED25519), Key("authority", ED25519)
     listed: list[dict[str, object]] = []
     raw: list[bytes] = []
 
-    def add(name: str, fields: list[object], key: Key | None = None) -> None:
-        case: dict[str, object] = {"name": name}
+    def add(name: str, fields: list[object], key: Key | None = None, **more: object) -> None:
+        case: dict[str, object] = {"name": name, **more}
         if key is not None:
             message = cbor(["mingzheng/act/v1", ORIGIN_NAME, fields])
             case |= {"message": message.hex(), "spki": key.spki.hex()}
@@ -141,7 +182,7 @@ def entry_vectors() -> tuple[list[dict[str, object]], list[bytes]]:
         add(f"issue-{number}", [1, 1, ISSUER, credential.kid, 1, 1000 + number, identity, DAY])
     add("act-suspend", [1, 2, ISSUER, act.kid, 0, 2, [1002], DAY], act)
     add("act-revoke", [1, 2, ISSUER, act.kid, 1, 1, [1001, 1003], DAY], act)
-    add("notice", [1, 3, ISSUER, act.kid, 2, 1, DAY, "本批证书延期至2027年6月30日".encode()], act)
+    add("notice", [1, 3, ISSUER, act.kid, 2, 1, DAY, cbor(BODIES["extension"][1])], act)
     event = [1, 4, ISSUER, authority.kid, 3, 3, credential.kid, DAY, [[ORIGIN_NUMBER, 8]]]
     add("keyevent-compromised", event, authority)
     add("time", [1, 7, NOW])
@@ -153,6 +194,15 @@ def entry_vectors() -> tuple[list[dict[str, object]], list[bytes]]:
     add("filler", [1, 8])
     widest = [1, 1, 65535, b"\xff" * 8, 65535, 2**40 - 1, b"\xff" * 32, 2_932_896]
     add("issue-widest", widest)
+    first, second = Key("operator 1", ED25519), Key("operator 2", ED25519)
+    for name, head, code, about in (
+        ("act-revoke-two", [1, 2, ISSUER, second.kid, 4, 1, [1001, 1003], DAY], 1, [1001, 1003]),
+        ("notice-two", [1, 3, ISSUER, second.kid, 5, 2, DAY, cbor(BODIES["retired-form"][1])], 2, None),
+    ):
+        asked = [ISSUER, head[1], code, head[7] if about is None else about, first.kid, DAY - 2]
+        message = cbor(["mingzheng/request/v1", ORIGIN_NAME, *asked])
+        request = [first.kid, DAY - 2, first.sign(message)]
+        add(name, [*head, request], second, request_message=message.hex(), request_spki=first.spki.hex())
     return listed, raw
 
 
@@ -330,6 +380,7 @@ def made() -> dict[str, dict[str, object]]:
     """Every file and its content."""
     return {
         "log/log.json": log_vectors(),
+        "notice/bodies.json": body_vectors(),
         "proof/roots.json": root_vectors(),
         "receipt/receipts.json": receipt_vectors(),
         "status/status.json": status_vectors(),
