@@ -17,6 +17,10 @@ class Counters(Protocol):
         """The number of its next act."""
 
     @property
+    def next_notice(self) -> int:
+        """The number of its next notice."""
+
+    @property
     def next_serial(self) -> int:
         """Above every serial that the log has seen."""
 

@@ -187,6 +187,10 @@ class _Keys:
         """See ActKeys."""
         return self._now.may_name(issuer, origin)
 
+    def needs_two(self, issuer: int, day: int) -> bool:
+        """See ActKeys."""
+        return self._now.needs_two(issuer, day)
+
 
 def _write_plan(workspace: Path, trust: Path | None, options: dict[str, Any]) -> WritePlan:
     """Read what is needed out of the workspace, and let go of its lock. Raises as `Workspace.log`."""

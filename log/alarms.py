@@ -117,6 +117,24 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "rule.act_number": ("行为号不连续：有重复或缺失。", "Act numbers are not dense: one is repeated or missing."),
     "rule.act_signature": ("行为条目的签名不对。", "The signature of an act is not good."),
+    "rule.one_person": (
+        "撤销或公告只有一人签名，而该机构须由两名经办人签名。",
+        "A revocation or a notice by one person, though its issuer has operators: two of them must sign.",
+    ),
+    "rule.same_person": ("提出和批准的是同一把密钥。", "What was asked for and approved is signed by one key twice."),
+    "rule.request_signature": (
+        "第一人的申请签名不对：他没有申请这件事。",
+        "The first person's signature is not good: this is not what was asked for.",
+    ),
+    "rule.request_day": (
+        "第一人的申请日期早于批准超过七天，或在批准之后。",
+        "The first person asked more than 7 days before the second approved, or after that.",
+    ),
+    "rule.notice_body": ("公告内容不合规定格式。", "A notice's body is not in its form."),
+    "rule.notice_number": (
+        "公告号不连续：有重复或缺失。",
+        "Notice numbers are not dense: one is repeated or missing.",
+    ),
     "rule.wrong_head": ("条目引用的树头不属于本日志。", "An entry names a head that this log never had."),
     "rule.status_time": ("状态清单的时间倒退。", "Status lists go back in time."),
     "rule.status_incomplete": (

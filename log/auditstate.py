@@ -24,7 +24,7 @@ from mingzheng.log.patterns import BurstLimit
 from mingzheng.log.rulecheck import RuleCheck
 
 MAGIC = b"mingzheng/audit-progress/v1\n"
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Raise it with every change to what the auditor finds: what was judged by less is judged again."""
 
 MAX_BYTES = 1 << 28
@@ -184,18 +184,19 @@ def dump_issuer(book: IssuerBook) -> list[Any]:
     packed = base64.b64encode(zlib.compress(dense, 1)).decode()
     return [
         book.next_act, book.next_serial, book.last_index, book.status_index, book.status_time,
-        sorted(book.status_sizes.items()), packed, len(dense), sorted(sparse.items()),
+        sorted(book.status_sizes.items()), packed, len(dense), sorted(sparse.items()), book.next_notice,
     ]  # fmt: skip
 
 
 def load_issuer(row: Sequence[Any]) -> IssuerBook:
     """What `dump_issuer` gave. Raises ValueError, TypeError, zlib.error."""
-    next_act, next_serial, last_index, status_index, status_time, sizes, packed, length, sparse = row
+    next_act, next_serial, last_index, status_index, status_time, sizes, packed, length, sparse, next_notice = row
     dense = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), MAX_PLAIN_BYTES)
     if len(dense) != length:
         raise ValueError("states are cut short")
     return IssuerBook(
         next_act=next_act,
+        next_notice=next_notice,
         next_serial=next_serial,
         states=DenseStates.load(dense, dict(sparse)),
         last_index=last_index,

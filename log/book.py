@@ -5,7 +5,7 @@ and returns every rule it breaks; the sequencer throws its book away on the firs
 `clock_faults` is for the end of a round, when its time is known.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Generator, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
@@ -14,7 +14,7 @@ from mingzheng.keys.alg import verify
 from mingzheng.keys.errors import SignatureInvalidError
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import KeyRecord, Role
-from mingzheng.log.acts import SerialEvent, SerialState, step
+from mingzheng.log.acts import ActType, SerialEvent, SerialState, step
 from mingzheng.log.entry import (
     OWN_ENTRIES,
     ActEntry,
@@ -27,14 +27,18 @@ from mingzheng.log.entry import (
     LandmarkEntry,
     NoticeEntry,
     OriginHead,
+    Request,
     ShardEntry,
     SignedEntry,
     StatusEntry,
     TimeEntry,
     act_message,
+    asked_of,
+    request_message,
 )
-from mingzheng.log.errors import ActOrderError, LogError
+from mingzheng.log.errors import ActOrderError, LogError, NoticeBodyError
 from mingzheng.log.hashing import EMPTY_ROOT, Hash
+from mingzheng.log.noticebody import FIRST_NUMBER, parse_body
 
 MAX_STATUS_LAG = 65_536
 """How far below its own index a status entry's size may lie: the largest round. Other issuers' entries may stand
@@ -47,6 +51,9 @@ MAX_STATUS_SPAN = 86_400
 DAY_TOLERANCE = 1
 """Days between what an entry is dated and its round."""
 
+REQUEST_DAYS = 7
+"""Days that the first of two persons' request may lie before the entry of the second."""
+
 LOG_ITSELF = 0
 """Issuer number under which the book keeps what landmark entries said."""
 
@@ -54,6 +61,11 @@ STATES = tuple(SerialState)
 CODE_OF = {state: code for code, state in enumerate(STATES)}
 _UNKNOWN = CODE_OF[SerialState.UNKNOWN]
 _LIVE = CODE_OF[SerialState.LIVE]
+
+_ISSUES = (Role.CREDENTIAL,)
+_AUTHORISES = (Role.AUTHORITY,)
+_ACTS = (Role.ACT, Role.OPERATOR)
+_PERSONS = (Role.OPERATOR,)
 
 
 class ActKeys(Protocol):
@@ -64,6 +76,10 @@ class ActKeys(Protocol):
 
     def may_name(self, issuer: int, origin: int) -> bool:
         """Whether lists of the issuer (landmarks: issuer 0) may be drawn from that origin too."""
+
+    def needs_two(self, issuer: int, day: int) -> bool:
+        """Whether on that day the issuer revokes and gives notice by two persons: it has had an operator key by then,
+        sound or not."""
 
 
 class RuleError(LogError):
@@ -82,6 +98,10 @@ class KeyRetiredError(RuleError):
     """The kid was retired or declared compromised earlier in the log."""
 
     code: ClassVar[str] = "rule.key_retired"
+
+    def __init__(self, kid: Kid, at: int, what: str = "was retired at") -> None:
+        super().__init__(f"kid {kid.hex()} {what} entry {at}")
+        self.kid, self.at = kid, at
 
 
 class KeyKindError(RuleError):
@@ -128,6 +148,46 @@ class ActSignatureError(RuleError):
     """The act key (key events: the authority key) did not sign this."""
 
     code: ClassVar[str] = "rule.act_signature"
+
+
+class OnePersonError(RuleError):
+    """A revocation or a notice by one person, though its issuer has operator keys."""
+
+    code: ClassVar[str] = "rule.one_person"
+
+
+class SamePersonError(RuleError):
+    """The first and the second of two persons are one key."""
+
+    code: ClassVar[str] = "rule.same_person"
+
+
+class RequestSignatureError(RuleError):
+    """The operator key that a request names did not sign it."""
+
+    code: ClassVar[str] = "rule.request_signature"
+
+
+class RequestDayError(RuleError):
+    """A request is dated more than 7 days before the entry that carries it, or more than a day after it."""
+
+    code: ClassVar[str] = "rule.request_day"
+
+
+class NoticeFormError(RuleError):
+    """A notice's body is none of the four bodies."""
+
+    code: ClassVar[str] = "rule.notice_body"
+
+
+class NoticeNumberError(RuleError):
+    """Notice numbers of an issuer are not dense from 1: one was repeated or left out."""
+
+    code: ClassVar[str] = "rule.notice_number"
+
+    def __init__(self, *, issuer: int, want: int, got: int) -> None:
+        super().__init__(f"issuer {issuer}: notice number {got}, the next is {want}")
+        self.want, self.got = want, got
 
 
 class HeadError(RuleError):
@@ -193,12 +253,25 @@ class IssuerBook:
     """
 
     next_act: int = 0
+    next_notice: int = FIRST_NUMBER
     next_serial: int = 0
     states: MutableMapping[int, int] = field(default_factory=dict)
     last_index: int = -1
     status_index: int | None = None
     status_time: int | None = None
     status_sizes: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signed:
+    """One signature, and whose it should be."""
+
+    issuer: int
+    kid: Kid
+    roles: tuple[Role, ...]  # one of which its key must have
+    day: int
+    signature: bytes
+    forged: RuleError  # what it is if the key did not sign
 
 
 class RootAt(Protocol):
@@ -260,10 +333,10 @@ class Book:
             self.closed = index
         return []
 
-    def _key(self, issuer: int, kid: Kid, role: Role) -> KeyRecord | None:
-        """The issuer's key of that role that may log here."""
+    def _key(self, issuer: int, kid: Kid, roles: tuple[Role, ...]) -> KeyRecord | None:
+        """The issuer's key of one of those roles that may log here."""
         record = None if self.keys is None else self.keys.record(kid)
-        if record is None or (record.role, record.issuer) != (role, issuer) or not record.may_log(self.origin):
+        if record is None or record.issuer != issuer or record.role not in roles or not record.may_log(self.origin):
             return None
         return record
 
@@ -271,7 +344,7 @@ class Book:
         faults: list[RuleError] = []
         issuer, kid, serial = entry.issuer, entry.kid, entry.serial
         if self.keys is not None:
-            key = self._key(issuer, kid, Role.CREDENTIAL)
+            key = self._key(issuer, kid, _ISSUES)
             if key is None:
                 faults.append(UnknownKeyError(f"kid {kid.hex()} may not issue for issuer {issuer} here"))
             else:
@@ -279,7 +352,7 @@ class Book:
                     faults.append(KeyKindError(f"kid {kid.hex()} may not issue kind {entry.kind}"))
                 faults.extend(self._scope(key, entry.issued_day, index))
         if self.retired and (issuer, kid) in self.retired:
-            faults.append(KeyRetiredError(f"kid {kid.hex()} was retired at entry {self.retired[issuer, kid]}"))
+            faults.append(KeyRetiredError(kid, self.retired[issuer, kid]))
         book = self.issuer(issuer)
         book.last_index = index
         if book.states.get(serial, _UNKNOWN) == _UNKNOWN:
@@ -297,40 +370,98 @@ class Book:
             yield KeyCompromisedError(f"kid {key.kid.hex()} is compromised at or below entry {index}")
 
     def _signed(self, entry: SignedEntry, index: int) -> Iterator[RuleError]:
-        issuer, kid = entry.issuer, entry.kid
-        role = Role.AUTHORITY if isinstance(entry, KeyEventEntry) else Role.ACT
-        if self.keys is not None:
-            key = self._key(issuer, kid, role)
-            if key is None:
-                yield UnknownKeyError(f"kid {kid.hex()} is no {role} key of issuer {issuer}")
-            else:
-                yield from self._scope(key, entry.day, index)
-                try:
-                    verify(key.public_key, signature=entry.signature, message=act_message(entry, self.origin_name))
-                except SignatureInvalidError:
-                    yield ActSignatureError(f"issuer {issuer}, act number {entry.act_number}: signature is not good")
-        if (issuer, kid) in self.retired:
-            yield KeyRetiredError(f"kid {kid.hex()} was retired at entry {self.retired[issuer, kid]}")
+        issuer, what = entry.issuer, f"issuer {entry.issuer}, act number {entry.act_number}"
+        request = None if isinstance(entry, KeyEventEntry) else entry.request
+        signed = _Signed(
+            issuer=issuer,
+            kid=entry.kid,
+            roles=_AUTHORISES if isinstance(entry, KeyEventEntry) else _ACTS if request is None else _PERSONS,
+            day=entry.day,
+            signature=entry.signature,
+            forged=ActSignatureError(f"{what}: signature is not good"),
+        )
+        key = yield from self._signature(signed, act_message(entry, self.origin_name), index)
+        if isinstance(entry, ActEntry | NoticeEntry):
+            if request is not None:
+                yield from self._request(entry, request, key, index)
+            elif self._needs_two(entry):
+                yield OnePersonError(f"{what}: the issuer has operators, and one person alone signed this")
         book = self.issuer(issuer)
         if entry.act_number != book.next_act:
             yield ActNumberError(issuer=issuer, want=book.next_act, got=entry.act_number)
         book.next_act = max(book.next_act, entry.act_number + 1)
 
+    def _signature(self, signed: "_Signed", message: bytes, index: int) -> Generator[RuleError, None, KeyRecord | None]:
+        """One signature under a key of its roles that is sound here and on its day; returns the key if it is one."""
+        issuer, kid, key = signed.issuer, signed.kid, None
+        if self.keys is not None:
+            key = self._key(issuer, kid, signed.roles)
+            if key is None:
+                yield UnknownKeyError(f"kid {kid.hex()} is no {' or '.join(signed.roles)} key of issuer {issuer}")
+            else:
+                yield from self._scope(key, signed.day, index)
+                try:
+                    verify(key.public_key, signature=signed.signature, message=message)
+                except SignatureInvalidError:
+                    yield signed.forged
+        if (issuer, kid) in self.retired:
+            yield KeyRetiredError(kid, self.retired[issuer, kid])
+        return key
+
+    def _needs_two(self, entry: ActEntry | NoticeEntry) -> bool:
+        if self.keys is None or (isinstance(entry, ActEntry) and entry.act != ActType.REVOKE):
+            return False
+        return self.keys.needs_two(entry.issuer, entry.day)
+
+    def _request(
+        self, entry: ActEntry | NoticeEntry, request: Request, second: KeyRecord | None, index: int
+    ) -> Iterator[RuleError]:
+        """The first person's: another operator than the second, who asked for just this in the days before."""
+        issuer, kid, what = entry.issuer, request.kid, f"issuer {entry.issuer}, act number {entry.act_number}"
+        signed = _Signed(
+            issuer=issuer,
+            kid=kid,
+            roles=_PERSONS,
+            day=request.day,
+            signature=request.signature,
+            forged=RequestSignatureError(f"{what}: kid {kid.hex()} did not ask for this"),
+        )
+        message = request_message(asked_of(entry), self.origin_name, kid=kid, day=request.day)
+        first = yield from self._signature(signed, message, index)
+        if kid == entry.kid or (first and second and first.public_key.raw() == second.public_key.raw()):
+            yield SamePersonError(f"{what}: asked for and approved by one key, {kid.hex()}")
+        if not -REQUEST_DAYS <= request.day - entry.day <= DAY_TOLERANCE:
+            yield RequestDayError(f"{what}: asked for on day {request.day}, of day {entry.day}")
+
+    def _number(self, entry: NoticeEntry) -> Iterator[RuleError]:
+        """Its body is one, and of the next number."""
+        try:
+            number = parse_body(entry.notice, entry.body).number
+        except NoticeBodyError as error:
+            yield NoticeFormError(f"issuer {entry.issuer}, act number {entry.act_number}: {error}")
+            return
+        book = self.issuer(entry.issuer)
+        if number != book.next_notice:
+            yield NoticeNumberError(issuer=entry.issuer, want=book.next_notice, got=number)
+        book.next_notice = max(book.next_notice, number + 1)
+
     def _effects(self, entry: SignedEntry, index: int) -> Iterator[RuleError]:
         self.issuer(entry.issuer).last_index = index
-        if isinstance(entry, ActEntry):
+        if isinstance(entry, NoticeEntry):
+            yield from self._number(entry)
+        elif isinstance(entry, ActEntry):
             book = self.issuer(entry.issuer)
             event = SerialEvent(entry.act)
             for serial in entry.serials:
                 yield from _step(book, entry.issuer, serial, event)
                 if event == SerialEvent.VOID and serial >= book.next_serial:
                     book.next_serial = serial + 1
-        elif isinstance(entry, KeyEventEntry):
+        else:
             subject = (entry.issuer, entry.subject_kid)
             if entry.event != KeyEventType.ADDED:
                 self.retired.setdefault(subject, index)
             elif subject in self.retired:
-                yield KeyRetiredError(f"kid {entry.subject_kid.hex()} comes back after entry {self.retired[subject]}")
+                yield KeyRetiredError(entry.subject_kid, self.retired[subject], "comes back after")
 
     def _heads(self, issuer: int, origins: tuple[OriginHead, ...], index: int, root_at: RootAt) -> Iterator[RuleError]:
         book = self.issuer(issuer)

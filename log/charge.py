@@ -23,6 +23,7 @@ from mingzheng.log.entry import (
     KeyEventType,
     NoticeEntry,
     TimeEntry,
+    kids_of,
     parse_entry,
 )
 from mingzheng.log.errors import EntryError, LogError, ProofError
@@ -34,7 +35,10 @@ BACKDATED = "audit.backdated"
 TIME_BACKWARDS = "audit.time_backwards"
 COMPROMISED = "audit.compromised_key_used"
 BURST = "audit.burst"
-RULES = frozenset({"rule.unknown_key", "rule.key_kind", "rule.key_day", "rule.act_signature"})
+RULES = frozenset(
+    {"rule.unknown_key", "rule.key_kind", "rule.key_day", "rule.act_signature", "rule.one_person", "rule.same_person"}
+    | {"rule.request_signature", "rule.request_day", "rule.notice_body"}
+)
 ENTRY = "entry."
 
 
@@ -226,8 +230,9 @@ def _check_compromised(entries: _Entries, index: int, setting: _Setting) -> None
     if not isinstance(entry, IssueEntry | ActEntry | NoticeEntry | KeyEventEntry):
         raise ChargeError("an entry of no key")
     others = ((at, entries.entry(at)) for at in entries.placed if at != index)
-    size = setting.good_size(entry.issuer, entry.kid, others)
-    if size is None or index < size:
+    shown = [*others]
+    sizes = [setting.good_size(entry.issuer, kid, shown) for kid in kids_of(entry)]
+    if not any(size is not None and index >= size for size in sizes):
         raise ChargeError("neither trust data nor an event shown calls the key compromised at that place")
 
 

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 from mingzheng.keys.kid import Kid
 from mingzheng.log.hashing import Hash
 from mingzheng.log.instance import Instance
+from mingzheng.log.noticebody import FIRST_NUMBER
 from mingzheng.log.refusal import DiskDisagreesError, LogMissingError, StateUnavailableError
 from mingzheng.log.state import Carry, FrozenHead, HeadRow, IssuerRow, LogRow, RoundRows, Standing
 
-SCHEMA = 3
-_UPGRADED = 2  # the schema before: no shards, no standing
+SCHEMA = 4
+_UPGRADED = (2, 3)  # before: without shards and standing; without notice numbers
 _CHUNK = 500  # parameters per statement; SQLite allows 999 everywhere
 _Item = TypeVar("_Item")
 
@@ -44,17 +45,18 @@ CREATE TABLE retired (issuer INTEGER NOT NULL, kid BLOB NOT NULL, idx INTEGER NO
     WITHOUT ROWID;
 CREATE TABLE issuer (
     issuer INTEGER PRIMARY KEY, next_act INTEGER NOT NULL, next_serial INTEGER NOT NULL,
-    last_index INTEGER NOT NULL, status_index INTEGER, status_time INTEGER, status_sizes TEXT NOT NULL
+    last_index INTEGER NOT NULL, status_index INTEGER, status_time INTEGER, status_sizes TEXT NOT NULL,
+    next_notice INTEGER NOT NULL DEFAULT 1
 );
 CREATE TABLE shard (origin INTEGER PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL);
 CREATE TABLE carried (one INTEGER PRIMARY KEY CHECK (one = 1), data BLOB NOT NULL);
 """
-_UPGRADE = (
+_UPGRADE_FROM_2 = (
     "ALTER TABLE log ADD COLUMN standing TEXT NOT NULL DEFAULT 'open'",
     "CREATE TABLE shard (origin INTEGER PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, root BLOB NOT NULL)",
     "CREATE TABLE carried (one INTEGER PRIMARY KEY CHECK (one = 1), data BLOB NOT NULL)",
-    "UPDATE log SET schema = 3",
 )
+_UPGRADE = ("ALTER TABLE issuer ADD COLUMN next_notice INTEGER NOT NULL DEFAULT 1", "UPDATE log SET schema = 4")
 
 
 class _Rows:
@@ -137,13 +139,14 @@ class Database:
         self._connection.close()
 
     def _upgrade(self) -> None:
-        """Bring a database of the schema before to this one."""
+        """Bring a database of a schema before to this one."""
         run = self._connection.execute
         if not run("SELECT 1 FROM sqlite_master WHERE name = 'log'").fetchone():
             return
-        if run("SELECT schema FROM log").fetchone() == (_UPGRADED,):
+        found = run("SELECT schema FROM log").fetchone()
+        if found is not None and found[0] in _UPGRADED:
             run("BEGIN IMMEDIATE")
-            for statement in _UPGRADE:
+            for statement in (*(_UPGRADE_FROM_2 if found[0] == 2 else ()), *_UPGRADE):
                 run(statement)
             run("COMMIT")
 
@@ -164,7 +167,7 @@ class Database:
         if carry.heads:
             run("INSERT INTO carried VALUES (1, ?)", (carry.blob,))
             many("INSERT INTO shard VALUES (?, ?, ?, ?)", [(x.origin, x.name, x.size, x.root) for x in carry.heads])
-            many("INSERT INTO issuer VALUES (?, ?, ?, ?, ?, ?, ?)", map(_issuer_values, carry.issuers.items()))
+            many("INSERT INTO issuer VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_issuer_values, carry.issuers.items()))
             many("INSERT INTO serial VALUES (?, ?, ?, -1)", carry.serials)
             many("INSERT INTO retired VALUES (?, ?, ?)", [(*key, index) for key, index in carry.retired.items()])
         run("COMMIT")
@@ -186,10 +189,10 @@ class Database:
             if not _names_nothing(error):
                 raise
             raise LogMissingError("the database holds no log: creation was cut short, or it was replaced") from error
-        if found is None or found[0] not in (SCHEMA, _UPGRADED):
+        if found is None or found[0] not in (SCHEMA, *_UPGRADED):
             raise LogMissingError(f"the database holds no log of schema {SCHEMA}")
         standing = "open"
-        if found[0] == SCHEMA:
+        if found[0] > 2:
             (standing,) = self._connection.execute("SELECT standing FROM log").fetchone()
         return LogRow(
             origin=found[1],
@@ -261,7 +264,7 @@ class Database:
                 ((issuer, serial, state, index) for (issuer, serial), (state, index) in rows.serials.items()),
             )
             issuers = map(_issuer_values, rows.issuers.items())
-            many("INSERT OR REPLACE INTO issuer VALUES (?, ?, ?, ?, ?, ?, ?)", issuers)
+            many("INSERT OR REPLACE INTO issuer VALUES (?, ?, ?, ?, ?, ?, ?, ?)", issuers)
             retired = [(issuer, kid, index) for (issuer, kid), index in rows.retired.items()]
             many("INSERT OR IGNORE INTO retired VALUES (?, ?, ?)", retired)
             if rows.closes:
@@ -331,16 +334,13 @@ class Database:
 
     def issuer_row(self, issuer: int) -> IssuerRow:
         """Counters of an issuer; all zero for one that is new here."""
-        query = (
-            "SELECT next_act, next_serial, last_index, status_index, status_time, status_sizes "
-            "FROM issuer WHERE issuer = ?"
-        )
-        found = self._connection.execute(query, (issuer,)).fetchone()
+        found = self._connection.execute("SELECT * FROM issuer WHERE issuer = ?", (issuer,)).fetchone()
         if found is None:
             return IssuerRow()
-        act, serial, last, index, time, sizes = found
+        _issuer, act, serial, last, index, time, sizes, *notice = found
         return IssuerRow(
             next_act=act,
+            next_notice=notice[0] if notice else FIRST_NUMBER,  # a schema before, opened for reading, has none
             next_serial=serial,
             last_index=last,
             status_index=index,
@@ -396,10 +396,11 @@ class Database:
         return [] if found == ["ok"] else found
 
 
-def _issuer_values(item: tuple[int, IssuerRow]) -> tuple[int, int, int, int, int | None, int | None, str]:
+def _issuer_values(item: tuple[int, IssuerRow]) -> tuple[object, ...]:
     number, row = item
     sizes = json.dumps(sorted(row.status_sizes.items()))
-    return number, row.next_act, row.next_serial, row.last_index, row.status_index, row.status_time, sizes
+    status = (row.status_index, row.status_time, sizes)
+    return (number, row.next_act, row.next_serial, row.last_index, *status, row.next_notice)
 
 
 def _chunks(items: list[_Item]) -> Iterable[list[_Item]]:

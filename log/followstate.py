@@ -29,7 +29,7 @@ from mingzheng.log.errors import EntryError, LogError
 from mingzheng.log.fastentry import read_entry
 
 MAGIC: Final = b"mingzheng/followed/v1\n"
-RULES_VERSION: Final = 1
+RULES_VERSION: Final = 2
 """Raise it with every change to what is kept, or to what an entry does."""
 
 _OF_TODAY = (KeyDayError, KeyKindError, KeyCompromisedError, UnknownOriginError)

@@ -12,7 +12,7 @@ from mingzheng.log.alarms import Alarm
 from mingzheng.log.book import DAY_TOLERANCE
 from mingzheng.log.charge import BACKDATED, BURST, COMPROMISED, TIME_BACKWARDS, Charge, can_be_charged
 from mingzheng.log.client import LogReader
-from mingzheng.log.entry import IssueEntry, TimeEntry
+from mingzheng.log.entry import ActEntry, IssueEntry, KeyEventEntry, NoticeEntry, TimeEntry, kids_of
 from mingzheng.log.errors import EntryError, LogError
 from mingzheng.log.fastentry import read_entry
 from mingzheng.log.patterns import parse_burst
@@ -72,10 +72,10 @@ class Gatherer:
 
     def _compromised(self, index: int) -> tuple[Stretch, ...]:
         entry = read_entry(self._reader.entry(index))
-        place = (getattr(entry, "issuer", 0), getattr(entry, "kid", Kid(b"")))
-        event = self._events.get(place)
-        more = () if event is None else (self._stretch(event),)
-        return (*more, self._stretch(index))
+        assert isinstance(entry, IssueEntry | ActEntry | NoticeEntry | KeyEventEntry)  # the alarm is about one
+        places = [(entry.issuer, kid) for kid in kids_of(entry)]
+        events = [self._events[place] for place in places if place in self._events]
+        return (*map(self._stretch, events), self._stretch(index))
 
     def _stretch(self, start: int, end: int | None = None) -> Stretch:
         end = start + 1 if end is None else end

@@ -34,6 +34,7 @@ class IssuerState:
     """What the log expects next of an issuer, at this size."""
 
     next_act: int
+    next_notice: int
     next_serial: int
     size: int
 

@@ -164,8 +164,9 @@ def _all_rows(state: StateRows) -> Iterator[tuple[object, ...]]:
     yield ("carried", state.carried())
     for number in (0, *state.issuers()):
         found = state.issuer_row(number)
-        counters = (found.next_act, found.next_serial, found.last_index, found.status_index, found.status_time)
-        yield ("issuer", number, *counters, *sorted(found.status_sizes.items()))
+        counters = (found.next_act, found.next_notice, found.next_serial, found.last_index)
+        status = (found.status_index, found.status_time)
+        yield ("issuer", number, *counters, *status, *sorted(found.status_sizes.items()))
     for (issuer, kid), index in sorted(state.retired().items()):
         yield ("retired", issuer, kid, index)
     yield from (("staged", *item) for item in state.staged())

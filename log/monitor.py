@@ -29,6 +29,7 @@ from mingzheng.log.entry import (
     NoticeEntry,
     OriginHead,
     encode_entry,
+    kids_of,
 )
 from mingzheng.log.errors import EntryError, LogError
 from mingzheng.log.fastentry import read_entry
@@ -284,10 +285,10 @@ class _Audit:
             start[issuer, kid] = size if kept is None else max(size, self._losses.upto)
             found[issuer, kid, size] = (0, 0) if kept is None else kept
         for index, data in self._reader.entries(min(start.values(), default=self._entries), self._entries):
-            author = _author(data)
-            if author is not None and author in good and index >= start[author]:
-                lost = (*author, good[author])
-                found[lost] = (found[lost][0] + 1, index)
+            for author in _authors(data):
+                if author in good and index >= start[author]:
+                    lost = (*author, good[author])
+                    found[lost] = (found[lost][0] + 1, index)
         self._losses = Losses(upto=self._entries, found=found)
         for (issuer, kid, size), (count, last) in sorted(found.items()):
             if not count:
@@ -350,15 +351,15 @@ class _Audit:
         self._against = self._against or against
 
 
-def _author(data: bytes) -> tuple[int, Kid] | None:
-    """Whose key wrote the entry; None for entries without a key and malformed ones."""
+def _authors(data: bytes) -> tuple[tuple[int, Kid], ...]:
+    """Whose keys wrote the entry; nobody's for entries without a key and malformed ones."""
     try:
         entry = read_entry(data)
     except EntryError:
-        return None
+        return ()
     if isinstance(entry, IssueEntry | ActEntry | NoticeEntry | KeyEventEntry):
-        return entry.issuer, entry.kid
-    return None
+        return tuple((entry.issuer, kid) for kid in dict.fromkeys(kids_of(entry)))
+    return ()
 
 
 __all__ = ["AuditPlan", "AuditReport", "AuditStateError", "Before", "audit"]

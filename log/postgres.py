@@ -33,7 +33,8 @@ from mingzheng.log.refusal import (
 from mingzheng.log.refusal import StateUnavailableError as StateUnavailableError
 from mingzheng.log.state import Carry, FrozenHead, HeadRow, IssuerRow, LogRow, RoundRows, Standing, StateRows
 
-SCHEMA = 1
+SCHEMA = 2
+_UPGRADED = 1  # the schema before: no notice numbers
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 _PAGE = 10_000
 _WAITS = "connect_timeout=10 keepalives=1 keepalives_idle=20 keepalives_interval=5 keepalives_count=3"
@@ -59,10 +60,15 @@ _TABLES: tuple[LiteralString, ...] = (
     "CREATE TABLE {schema}.retired (issuer int, kid bytea, idx bigint NOT NULL, PRIMARY KEY (issuer, kid))",
     """CREATE TABLE {schema}.issuer (
         issuer int PRIMARY KEY, next_act bigint NOT NULL, next_serial bigint NOT NULL, last_index bigint NOT NULL,
-        status_index bigint, status_time bigint, status_sizes text NOT NULL)""",
+        status_index bigint, status_time bigint, status_sizes text NOT NULL, next_notice bigint NOT NULL DEFAULT 1)
+    """,
     """CREATE TABLE {schema}.shard (
         origin int PRIMARY KEY, name text NOT NULL, size bigint NOT NULL, root bytea NOT NULL)""",
     "CREATE TABLE {schema}.carried (one int PRIMARY KEY CHECK (one = 1), data bytea NOT NULL)",
+)
+_UPGRADE: tuple[LiteralString, ...] = (
+    "ALTER TABLE {schema}.issuer ADD COLUMN next_notice bigint NOT NULL DEFAULT 1",
+    "UPDATE {schema}.log SET version = 2",
 )
 
 Row = tuple[Any, ...]
@@ -99,6 +105,7 @@ class PostgresState:
             raise WriterActiveError(f"schema {self._schema}")
         if self._has_tables():
             self._epoch = self._next_epoch()
+            self._upgrade()
 
     @property
     def epoch(self) -> int | None:
@@ -138,6 +145,13 @@ class PostgresState:
 
     def _has_tables(self) -> bool:
         return self._one("SELECT to_regclass(%s) IS NOT NULL", (f"{self._schema}.log",)) == (True,)
+
+    def _upgrade(self) -> None:
+        """Bring the tables of the schema before to this one."""
+        if self._one("SELECT version FROM {schema}.log") == (_UPGRADED,):
+            with self._writing():
+                for statement in _UPGRADE:
+                    self._all(statement)
 
     def _next_epoch(self) -> int:
         found = self._one("UPDATE {schema}.signer SET epoch = epoch + 1 RETURNING epoch")
@@ -360,15 +374,16 @@ class PostgresState:
     def issuer_row(self, issuer: int) -> IssuerRow:
         """See State."""
         query: LiteralString = (
-            "SELECT next_act, next_serial, last_index, status_index, status_time, status_sizes "
+            "SELECT next_act, next_notice, next_serial, last_index, status_index, status_time, status_sizes "
             "FROM {schema}.issuer WHERE issuer = %s"
         )
         found = self._one(query, (issuer,))
         if found is None:
             return IssuerRow()
-        act, serial, last, index, time, sizes = found
+        act, notice, serial, last, index, time, sizes = found
         return IssuerRow(
             next_act=act,
+            next_notice=notice,
             next_serial=serial,
             last_index=last,
             status_index=index,
@@ -465,9 +480,11 @@ class PostgresState:
     def _put_issuers(self, rows: Iterable[tuple[int, IssuerRow]]) -> None:
         for number, row in rows:
             sizes = json.dumps(sorted(row.status_sizes.items()))
-            values = (number, row.next_act, row.next_serial, row.last_index, row.status_index, row.status_time, sizes)
+            status = (row.status_index, row.status_time, sizes)
+            values = (number, row.next_act, row.next_serial, row.last_index, *status, row.next_notice)
             self._all(
-                "INSERT INTO {schema}.issuer VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (issuer) DO UPDATE SET "
+                "INSERT INTO {schema}.issuer VALUES (%s, %s, %s, %s, %s, %s, %s, %s) "
+                "ON CONFLICT (issuer) DO UPDATE SET next_notice = excluded.next_notice, "
                 "next_act = excluded.next_act, next_serial = excluded.next_serial, last_index = excluded.last_index, "
                 "status_index = excluded.status_index, status_time = excluded.status_time, "
                 "status_sizes = excluded.status_sizes",

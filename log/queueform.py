@@ -1,7 +1,7 @@
 """Rows of the queue between front ends and the signer, and answers as bytes (docs/spec/storage.md, "Queue"). Pure.
 
 An answer is deterministic CBOR: [1, [+ [index, receipt]]] appended; [2, position, reason, detail] refused;
-[3, reason] the log does not write; [4, next_act, next_serial, size]; [5, index or null].
+[3, reason] the log does not write; [4, next_act, next_notice, next_serial, size]; [5, index or null].
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -144,7 +144,7 @@ def encode_answer(answer: Answer) -> bytes:
         case LogUnavailableError():
             value = (_UNAVAILABLE, answer.reason)
         case IssuerState():
-            value = (_STATE, answer.next_act, answer.next_serial, answer.size)
+            value = (_STATE, answer.next_act, answer.next_notice, answer.next_serial, answer.size)
         case SerialPlace():
             value = (_PLACE, answer.index)
         case _:
@@ -165,8 +165,9 @@ def decode_answer(data: bytes, row: QueueRow) -> Answer:
             return LogUnavailableError(reason)
         case (1, tuple(items)) if row.bundle is not None and len(items) == row.entries:
             return tuple(_appended(item) for item in items)
-        case (4, int(act), int(serial), int(size)) if row.bundle is None and row.serial is None:
-            return IssuerState(next_act=_count(act), next_serial=_count(serial), size=_count(size))
+        case (4, int(act), int(notice), int(serial), int(size)) if row.bundle is None and row.serial is None:
+            numbers = {"next_act": _count(act), "next_notice": _count(notice), "next_serial": _count(serial)}
+            return IssuerState(**numbers, size=_count(size))
         case (5, int() | None as index) if row.bundle is None and row.serial is not None:
             return SerialPlace(index=None if index is None else _count(index))
     raise QueueRowError("an answer is none to what was asked")

@@ -38,6 +38,7 @@ from mingzheng.log.entry import (
     SignedEntry,
     StatusEntry,
     TimeEntry,
+    kids_of,
 )
 from mingzheng.log.errors import EntryError
 from mingzheng.log.fastentry import read_entry
@@ -104,7 +105,8 @@ class RuleCheck:
         if isinstance(entry, IssueEntry | ActEntry):
             self._after(entry.issuer, before)
         if not isinstance(entry, StatusEntry | LandmarkEntry):
-            self.chain.use(entry.issuer, entry.kid, index)
+            for kid in kids_of(entry):
+                self.chain.use(entry.issuer, kid, index)
         self._count(entry)
         if isinstance(entry, LandmarkEntry):
             self.landmarks.append((index, entry))
@@ -116,7 +118,7 @@ class RuleCheck:
     def _summed_up(self, fault: RuleError, entry: Entry, index: int) -> bool:
         """What a compromised key wrote is counted at the end, with what only a later event shows."""
         if isinstance(fault, KeyRetiredError) and isinstance(entry, IssueEntry | ActEntry | NoticeEntry):
-            return index >= self.good_sizes.get((entry.issuer, entry.kid), index + 1)
+            return index >= self.good_sizes.get((entry.issuer, fault.kid), index + 1)
         return isinstance(fault, KeyCompromisedError)
 
     def _key_event(self, entry: KeyEventEntry, index: int, *, sound: bool) -> Iterator[Alarm]:

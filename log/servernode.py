@@ -283,8 +283,8 @@ def _question(admitted: Admitted, target: str) -> IssuerQuestion:
 async def _told(future: "Future[IssuerAnswer]", issuer: int) -> Reply:
     answer = await asyncio.wrap_future(future)
     if isinstance(answer, IssuerState):
-        row = {"issuer": issuer, "next_act": answer.next_act, "next_serial": answer.next_serial, "size": answer.size}
-        return _answer(_json(row), JSON)
+        numbers = {"next_act": answer.next_act, "next_notice": answer.next_notice, "next_serial": answer.next_serial}
+        return _answer(_json({"issuer": issuer, **numbers, "size": answer.size}), JSON)
     return _answer(_json({"index": answer.index}), JSON)
 
 

@@ -332,7 +332,9 @@ def _issuer_answer(log: Log, question: IssuerQuestion) -> IssuerAnswer:
     if question.serial is not None:
         return SerialPlace(index=log.index_of_serial(question.issuer, question.serial))
     row = log.issuer_row(question.issuer)
-    return IssuerState(next_act=row.next_act, next_serial=row.next_serial, size=log.head()[0])
+    return IssuerState(
+        next_act=row.next_act, next_notice=row.next_notice, next_serial=row.next_serial, size=log.head()[0]
+    )
 
 
 __all__ = ["Appended", "Clocks", "Observer", "QueueLimits", "Sequencing"]

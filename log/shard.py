@@ -27,10 +27,11 @@ from mingzheng.log.entry import (
 )
 from mingzheng.log.errors import EntryError, LogError
 from mingzheng.log.merkle import MAX_SIZE
+from mingzheng.log.noticebody import FIRST_NUMBER
 from mingzheng.log.state import CARRIED, IssuerRow
 
 _Ordered = TypeVar("_Ordered", int, tuple[int, Kid])
-VERSION = 1
+VERSION = 2
 MAX_BYTES = 256 << 20
 MAX_BEFORE_BYTES = MAX_BYTES + (1 << 20)
 _DEPTH = 6  # carried, issuers, issuer, states, state, runs
@@ -48,6 +49,7 @@ class CarriedIssuer:
     """One issuer's part. `runs`: state (position in `book.STATES`) → (first serial, count), rising, apart."""
 
     next_act: int
+    next_notice: int
     next_serial: int
     status_time: int | None
     status_sizes: Mapping[int, int]
@@ -57,6 +59,7 @@ class CarriedIssuer:
         """As a row of the successor: nothing stands there yet."""
         return IssuerRow(
             next_act=self.next_act,
+            next_notice=self.next_notice,
             next_serial=self.next_serial,
             status_time=self.status_time,
             status_sizes=dict(self.status_sizes),
@@ -95,6 +98,7 @@ def carried_issuer(row: IssuerRow, states: Iterable[tuple[int, int]]) -> Carried
         last = (serial, state)
     return CarriedIssuer(
         next_act=row.next_act,
+        next_notice=row.next_notice,
         next_serial=row.next_serial,
         status_time=row.status_time,
         status_sizes=dict(sorted(row.status_sizes.items())),
@@ -109,6 +113,7 @@ def carried_of_book(book: Book) -> Carried:
             number: carried_issuer(
                 IssuerRow(
                     next_act=found.next_act,
+                    next_notice=found.next_notice,
                     next_serial=found.next_serial,
                     status_time=found.status_time,
                     status_sizes=found.status_sizes,
@@ -177,6 +182,7 @@ def book_after(carried: Carried, begins: ShardEntry, empty: Book) -> Book:
         states.update(found.serials())
         book.issuers[number] = IssuerBook(
             next_act=found.next_act,
+            next_notice=found.next_notice,
             next_serial=found.next_serial,
             states=states,
             status_time=found.status_time,
@@ -220,11 +226,11 @@ def _issuer_value(number: int, issuer: CarriedIssuer) -> cbor.Value:
     states = tuple((state, tuple(part for run in issuer.runs[state] for part in run)) for state in sorted(issuer.runs))
     sizes = tuple(sorted(issuer.status_sizes.items()))
     time = _NEVER if issuer.status_time is None else issuer.status_time
-    return (number, issuer.next_act, issuer.next_serial, time, sizes, states)
+    return (number, issuer.next_act, issuer.next_notice, issuer.next_serial, time, sizes, states)
 
 
 def _read_issuer(value: cbor.Value) -> tuple[int, CarriedIssuer]:
-    number, act, serial, time, sizes, states = _array(value, 6)
+    number, act, notice, serial, time, sizes, states = _array(value, 7)
     pairs = [_array(item, 2) for item in _array(sizes, None)]
     found = [(read_int(origin, "origin", 1, MAX_NUMBER), read_int(size, "size", 0, MAX_SIZE)) for origin, size in pairs]
     _rising([origin for origin, _size in found])
@@ -233,6 +239,7 @@ def _read_issuer(value: cbor.Value) -> tuple[int, CarriedIssuer]:
     moment = read_int(time, "status_time", 0, MAX_TIME)
     return read_int(number, "issuer", 0, MAX_NUMBER), CarriedIssuer(
         next_act=read_int(act, "next_act", 0, MAX_SERIAL + 1),
+        next_notice=read_int(notice, "next_notice", FIRST_NUMBER, MAX_NUMBER + 1),
         next_serial=read_int(serial, "next_serial", 0, MAX_SERIAL + 1),
         status_time=None if moment == _NEVER else moment,
         status_sizes=dict(found),

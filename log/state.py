@@ -12,6 +12,7 @@ from typing import Protocol
 from mingzheng.keys.kid import Kid
 from mingzheng.log.book import IssuerBook
 from mingzheng.log.hashing import Hash
+from mingzheng.log.noticebody import FIRST_NUMBER
 from mingzheng.log.refusal import StorageError
 
 CARRIED = -1
@@ -56,6 +57,7 @@ class IssuerRow:
     """What `book.IssuerBook` keeps of an issuer, but for the states of its serials."""
 
     next_act: int = 0
+    next_notice: int = FIRST_NUMBER
     next_serial: int = 0
     last_index: int = -1
     status_index: int | None = None
@@ -214,6 +216,7 @@ def issuer_row_of(found: IssuerBook) -> IssuerRow:
     """The row of an issuer's part of the book."""
     return IssuerRow(
         next_act=found.next_act,
+        next_notice=found.next_notice,
         next_serial=found.next_serial,
         last_index=found.last_index,
         status_index=found.status_index,

@@ -147,6 +147,7 @@ class IssuerCounters:
     """What the log expects next of an issuer."""
 
     next_act: int
+    next_notice: int
     next_serial: int
 
 
@@ -196,8 +197,9 @@ class RemoteLog:
 
     def issuer_row(self, issuer: int) -> IssuerCounters:
         """What the log expects next of the issuer. Raises as `submit`."""
-        told = self._told(issuer, f"/v1/issuers/{issuer}", ("issuer", "next_act", "next_serial", "size"))
-        return IssuerCounters(next_act=_number(told["next_act"]), next_serial=_number(told["next_serial"]))
+        names = ("next_act", "next_notice", "next_serial")
+        told = self._told(issuer, f"/v1/issuers/{issuer}", ("issuer", *names, "size"))
+        return IssuerCounters(**{name: _number(told[name]) for name in names})
 
     def next_act_number(self, issuer: int) -> int:
         """The number of the issuer's next act. Raises as `submit`."""

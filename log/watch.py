@@ -14,7 +14,15 @@ from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import TrustData
 from mingzheng.log.actkeys import TrustActKeys
 from mingzheng.log.acts import SerialEvent, SerialState, step
-from mingzheng.log.book import ActSignatureError, Book, UnknownKeyError
+from mingzheng.log.book import (
+    ActSignatureError,
+    Book,
+    OnePersonError,
+    RequestDayError,
+    RequestSignatureError,
+    SamePersonError,
+    UnknownKeyError,
+)
 from mingzheng.log.client import LogReader
 from mingzheng.log.collected import OriginKeys
 from mingzheng.log.entry import (
@@ -32,13 +40,18 @@ from mingzheng.log.fastentry import read_entry
 from mingzheng.log.hashing import EMPTY_ROOT
 from mingzheng.log.quorum import quorum_of
 
+_UNSIGNED = (
+    *(ActSignatureError, UnknownKeyError),
+    *(OnePersonError, SamePersonError, RequestSignatureError, RequestDayError),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
     """`what`: issue, the name of an act, key_added, key_retired, key_compromised. `logged_at`: the round's time.
 
-    `counts`: False for an act that its issuer's key did not sign or that may not follow, and for the issue of
-    another credential under the same serial.
+    `counts`: False for an act that its issuer's key, or the two persons it takes, did not sign or that may not
+    follow, and for the issue of another credential under the same serial.
     """
 
     index: int
@@ -146,7 +159,7 @@ class _Watcher:
         faults = Book(origin=self._book.origin, origin_name=self._book.origin_name, keys=self._book.keys).apply(
             entry, index, lambda _size: EMPTY_ROOT
         )
-        return not any(isinstance(fault, ActSignatureError | UnknownKeyError) for fault in faults)
+        return not any(isinstance(fault, _UNSIGNED) for fault in faults)
 
     def _step(self, event: SerialEvent) -> bool:
         try:

@@ -468,6 +468,7 @@ class Log:
             row = database.issuer_row(number)
             book.issuers[number] = IssuerBook(
                 next_act=row.next_act,
+                next_notice=row.next_notice,
                 next_serial=row.next_serial,
                 states=database.serials(number, serials),
                 last_index=row.last_index,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import cloudservers
-from logworld import IDENTITY, Keys, LogWorld
+from logworld import IDENTITY, LogWorld
 
 from mingzheng.keys.kid import Kid
 from mingzheng.log.fsck import FsckReport, check_storage, fsck
@@ -351,7 +351,7 @@ class MemoryWorld(LogWorld):
     def _make(self, identity: LogIdentity, *, remember: bool, take_over: bool) -> Log:
         memory = HeadMemory(self.memory, identity.vkey_text()) if remember else None
         state = MemoryState(self.there, take_over=take_over)
-        log = Log(MemoryStore(self.there), state, identity, act_keys=Keys(), memory=memory)
+        log = Log(MemoryStore(self.there), state, identity, act_keys=self.keys, memory=memory)
         self.opened.append(log)
         return log
 
@@ -393,7 +393,7 @@ class CloudWorld(LogWorld):
     def create(self, *, identity: LogIdentity = IDENTITY, carry: Carry = NOTHING_CARRIED) -> Log:
         from mingzheng.log.cloud import CloudLog
 
-        log = CloudLog.create(self.place, identity, act_keys=Keys(), memory_dir=self.memory, carry=carry)
+        log = CloudLog.create(self.place, identity, act_keys=self.keys, memory_dir=self.memory, carry=carry)
         self.opened.append(log)
         return log
 
@@ -401,7 +401,7 @@ class CloudWorld(LogWorld):
         from mingzheng.log.cloud import CloudLog
 
         memory = self.memory if remember else None
-        log = CloudLog.open(self.place, identity, act_keys=Keys(), memory_dir=memory, take_over=take_over)
+        log = CloudLog.open(self.place, identity, act_keys=self.keys, memory_dir=memory, take_over=take_over)
         self.opened.append(log)
         return log
 

@@ -13,8 +13,10 @@ from logworld import (
     NOW,
     RECEIPT,
     STATUS,
+    Keys,
     LogWorld,
     act,
+    by_two,
     issue,
     key_event,
     keyed,
@@ -30,9 +32,11 @@ from mingzheng.log.acts import ActType, SerialState
 from mingzheng.log.block import blocks
 from mingzheng.log.book import CODE_OF
 from mingzheng.log.entry import (
+    ActEntry,
     FillerEntry,
     KeyEventType,
     LandmarkEntry,
+    NoticeEntry,
     OriginHead,
     StatusEntry,
     TimeEntry,
@@ -224,7 +228,7 @@ def test_the_whole_life_of_serials(world: LogWorld) -> None:
     world.submit(log, act(0, ActType.SUSPEND, [0, 1]), act(1, ActType.REINSTATE, [0]), act(2, ActType.REVOKE, [1, 2]))
     world.submit(log, act(3, ActType.SUPERSEDE, [3]), act(4, ActType.VOID, [4, 9]), notice(5))
     assert log.next_act_number(1) == 6
-    assert log.issuer_row(1).next_serial == 10
+    assert (log.issuer_row(1).next_notice, log.issuer_row(1).next_serial) == (2, 10)
     for state, want in ((SerialState.REVOKED, [1, 2]), (SerialState.SUPERSEDED, [3]), (SerialState.VOID, [4, 9])):
         assert log.serials_in_state(1, CODE_OF[state]) == want
     for number, kind in ((6, ActType.SUSPEND), (6, ActType.REVOKE)):
@@ -251,6 +255,47 @@ def test_replayed_act_under_a_new_key_is_refused(world: LogWorld) -> None:
     with pytest.raises(SubmissionError) as caught:
         log.submit([Submission(key=b"replay", entry=act(0, ActType.SUSPEND, [0]))], now=world.now)
     assert caught.value.reason == "rule.act_number"
+
+
+def test_notices_are_numbered_from_one_and_no_number_comes_twice(world: LogWorld) -> None:
+    log = world.create()
+    assert log.issuer_row(1).next_notice == 1
+    world.submit(log, notice(0))
+    log.close()
+    log = world.open()
+    for made, reason in (
+        (notice(1), "rule.notice_number"),
+        (notice(1, 3), "rule.notice_number"),
+        (notice(1, body=b"notice"), "rule.notice_body"),
+    ):
+        with pytest.raises(SubmissionError) as caught:
+            world.submit(log, made)
+        assert caught.value.reason == reason
+    world.submit(log, notice(1, 2), notice(2, 3))
+    assert log.issuer_row(1).next_notice == 4
+
+
+def test_operators_revoke_and_give_notice_by_two(world: LogWorld) -> None:
+    world.keys = Keys(operators=2)
+    log = world.create()
+    world.submit(log, issue(0), issue(1))
+    alone = parse_entry(act(0, ActType.REVOKE, [0])), parse_entry(notice(0))
+    for entry in alone:
+        assert isinstance(entry, ActEntry | NoticeEntry)
+        with pytest.raises(SubmissionError) as caught:
+            world.submit(log, encode_entry(entry))
+        assert caught.value.reason == "rule.one_person"
+    revoke, told = alone
+    assert isinstance(revoke, ActEntry)
+    assert isinstance(told, NoticeEntry)
+    world.submit(log, encode_entry(by_two(revoke)), encode_entry(by_two(replace(told, act_number=1))))
+    world.submit(log, act(2, ActType.SUSPEND, [1]))
+    assert log.serials_in_state(1, CODE_OF[SerialState.REVOKED]) == [0]
+    log.close()
+    log = world.open()
+    with pytest.raises(SubmissionError) as caught:
+        world.submit(log, encode_entry(by_two(replace(revoke, act_number=3))))
+    assert caught.value.reason == "rule.serial_order"
 
 
 def test_a_retired_key_writes_no_more(world: LogWorld) -> None:

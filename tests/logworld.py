@@ -11,6 +11,7 @@ from mingzheng.keys.alg import Alg
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import InMemorySigner
 from mingzheng.keys.trust import IssuerRecord, KeyRecord, OriginRecord, Role, TrustData
+from mingzheng.log.actkeys import two_from
 from mingzheng.log.acts import ActType
 from mingzheng.log.checkpoint import Checkpoint, sign_checkpoint
 from mingzheng.log.collected import OriginKeys
@@ -23,11 +24,15 @@ from mingzheng.log.entry import (
     NoticeEntry,
     NoticeType,
     OriginSize,
+    Request,
     SignedEntry,
     TimeEntry,
     act_message,
+    asked_of,
     encode_entry,
+    request_message,
 )
+from mingzheng.log.noticebody import RetiredFormBody, encode_body
 from mingzheng.log.sequencer import EmbeddedLog, LogIdentity, Submission
 from mingzheng.log.store import PosixStore
 from mingzheng.log.tail import EMPTY_TAIL, append
@@ -45,14 +50,15 @@ def signer(name: str, alg: Alg = Alg.ED25519) -> InMemorySigner:
 
 CREDENTIAL, ACT, AUTHORITY, STATUS = (signer(name) for name in ("credential", "act", "authority", "status"))
 CREDENTIAL_2 = signer("credential 2")
+OPERATORS = (signer("operator 1"), signer("operator 2"), signer("operator 3"))
 CHECKPOINT, RECEIPT = signer("checkpoint"), signer("receipt", Alg.EDDSA)
 
 
 class Keys:
-    """ActKeys: what `trust()` says, and a credential key of issuer 2."""
+    """ActKeys: what `trust()` says, and a credential key of issuer 2. `operators`: so many, from that day on."""
 
-    def __init__(self) -> None:
-        self.of = dict(trust().keys)
+    def __init__(self, operators: int = 0, since: int = DAY - 1000) -> None:
+        self.of = dict(trust(operators, since).keys)
         other = CREDENTIAL_2.public_key
         self.of[other.kid] = replace(self.of[CREDENTIAL.public_key.kid], kid=other.kid, public_key=other, issuer=2)
 
@@ -62,6 +68,10 @@ class Keys:
     def may_name(self, issuer: int, origin: int) -> bool:
         return origin == 7
 
+    def needs_two(self, issuer: int, day: int) -> bool:
+        first = two_from(self.of.values()).get(issuer)
+        return first is not None and first <= day
+
 
 IDENTITY = LogIdentity(
     origin_number=7, origin_name=NAME, block_height=4, checkpoint_signer=CHECKPOINT, receipt_signer=RECEIPT
@@ -69,8 +79,8 @@ IDENTITY = LogIdentity(
 ORIGIN_KEYS = OriginKeys(number=7, name=NAME, block_height=4, vkey=IDENTITY.vkey(), receipt_key=RECEIPT.public_key)
 
 
-def trust() -> TrustData:
-    """Trust data that name this log and issuer 1."""
+def trust(operators: int = 0, since: int = DAY - 1000) -> TrustData:
+    """Trust data that name this log and issuer 1, with so many operators from that day on."""
 
     def record(key: InMemorySigner, role: Role, issuer: int, name: str = "") -> KeyRecord:
         ours = issuer > 0
@@ -94,6 +104,7 @@ def trust() -> TrustData:
         record(STATUS, Role.STATUS, 1),
         record(CHECKPOINT, Role.CHECKPOINT, 0, NAME),
         record(RECEIPT, Role.RECEIPT, 0),
+        *(replace(record(key, Role.OPERATOR, 1), valid_from=since) for key in OPERATORS[:operators]),
     ]
     return TrustData(
         generation=1,
@@ -144,19 +155,50 @@ def act(number: int, kind: ActType, serials: Sequence[int], **changes: object) -
     return signed(entry, **changes)  # type: ignore[arg-type]
 
 
-def notice(number: int, body: bytes = b"notice") -> bytes:
-    """A signed notice of issuer 1."""
+def retired_form(number: int) -> bytes:
+    """The body of a notice: a form that is retired."""
+    return encode_body(
+        RetiredFormBody(
+            number=number,
+            citation="某省厅〔2026〕1号，第二条",
+            jurisdictions=(0,),
+            kinds=(1,),
+            template=1,
+            equal_until=DAY,
+            paper=False,
+        )
+    )
+
+
+def notice(number: int, said: int = 1, *, body: bytes | None = None) -> bytes:
+    """A signed notice of issuer 1; `said`: its own number."""
     return signed(
         NoticeEntry(
             issuer=1,
             kid=ACT.public_key.kid,
             act_number=number,
-            notice=NoticeType.BLANKET_EXTENSION,
+            notice=NoticeType.RETIRED_FORM,
             day=DAY,
-            body=body,
+            body=retired_form(said) if body is None else body,
             signature=bytes(64),
         )
     )
+
+
+def by_two(
+    entry: ActEntry | NoticeEntry,
+    persons: Sequence[InMemorySigner] = OPERATORS[:2],
+    *,
+    asked_on: int = DAY,
+    origin: str = NAME,
+) -> ActEntry | NoticeEntry:
+    """The same as the first person asked for it and the second approved it."""
+    first, second = persons
+    kid = first.public_key.kid
+    signature = first.sign(request_message(asked_of(entry), origin, kid=kid, day=asked_on))
+    request = Request(kid=kid, day=asked_on, signature=signature)
+    entry = replace(entry, kid=second.public_key.kid, request=request)
+    return replace(entry, signature=second.sign(act_message(entry, origin)))
 
 
 def key_event(number: int, event: KeyEventType, subject: Kid, size: int | None = None) -> bytes:
@@ -188,6 +230,7 @@ class LogWorld:
     now: int = NOW
     opened: list[EmbeddedLog] = field(default_factory=list)
     maker: type[EmbeddedLog] = EmbeddedLog
+    keys: Keys = field(default_factory=Keys)
 
     @property
     def directory(self) -> Path:
@@ -202,13 +245,13 @@ class LogWorld:
         return self.root / "memory"
 
     def create(self, *, identity: LogIdentity = IDENTITY) -> EmbeddedLog:
-        log = self.maker.create(self.directory, identity, act_keys=Keys(), memory_dir=self.memory)
+        log = self.maker.create(self.directory, identity, act_keys=self.keys, memory_dir=self.memory)
         self.opened.append(log)
         return log
 
     def open(self, *, identity: LogIdentity = IDENTITY, remember: bool = True) -> EmbeddedLog:
         memory = self.memory if remember else None
-        log = self.maker.open(self.directory, identity, act_keys=Keys(), memory_dir=memory)
+        log = self.maker.open(self.directory, identity, act_keys=self.keys, memory_dir=memory)
         self.opened.append(log)
         return log
 

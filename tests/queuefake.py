@@ -169,7 +169,9 @@ class Sink:
     def ask_issuer(self, question: IssuerQuestion) -> "Future[IssuerAnswer]":
         future: Future[IssuerAnswer] = Future()
         if question.serial is None:
-            future.set_result(IssuerState(next_act=question.issuer, next_serial=9, size=len(self.entries)))
+            future.set_result(
+                IssuerState(next_act=question.issuer, next_notice=1, next_serial=9, size=len(self.entries))
+            )
         else:
             future.set_result(SerialPlace(index=question.serial if question.serial < 100 else None))
         return future

@@ -67,9 +67,10 @@ def test_progress_reads_back() -> None:
 
 def test_an_issuer_of_notices_alone_is_kept() -> None:
     check = _check()
-    check.book.issuers[5] = IssuerBook(states={3: 2})
+    check.book.issuers[5] = IssuerBook(states={3: 2}, next_notice=7)
     again = _check()
     load_check(again, dump_check(check))
+    assert again.book.issuers[5].next_notice == 7
     assert dict(again.book.issuers[5].states) == {3: 2}
 
 

@@ -1,11 +1,15 @@
 """SQLite's errors are typed: a disk that is full or fails is never taken for a log that is not there."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from logworld import LogWorld, issue
+from logworld import IDENTITY, NAME, LogWorld, act, issue, notice
 
-from mingzheng.log.database import Database
+from mingzheng.log.acts import ActType
+from mingzheng.log.database import SCHEMA, Database
+from mingzheng.log.fsck import fsck
 from mingzheng.log.refusal import LogMissingError, StateUnavailableError
 
 
@@ -57,3 +61,43 @@ def test_rows_that_cannot_be_written_and_a_transaction_that_sqlite_ended_itself(
     database._connection.execute("BEGIN")
     database._connection.rollback()
     assert not database._connection._raw.in_transaction
+
+
+BEFORE = {
+    2: ("DROP TABLE shard", "DROP TABLE carried", "ALTER TABLE log DROP COLUMN standing"),
+    3: (),
+}
+
+
+@pytest.mark.parametrize("schema", BEFORE)
+def test_a_database_of_a_schema_before_is_read_and_brought_to_this_one(world: LogWorld, schema: int) -> None:
+    log = world.create()
+    world.submit(log, issue(0), act(0, ActType.SUSPEND, [0]))
+    log.close()
+    path = world.directory / "log.sqlite"
+    with closing(sqlite3.connect(path)) as raw, raw:
+        for statement in (*BEFORE[schema], "ALTER TABLE issuer DROP COLUMN next_notice"):
+            raw.execute(statement)
+        raw.execute("UPDATE log SET schema = ?", (schema,))
+    older = Database(path, read_only=True)
+    row = older.issuer_row(1)
+    assert (row.next_act, row.next_notice, row.next_serial, row.last_index) == (1, 1, 1, 1)
+    assert (older.log_row().name, older.frozen_heads()) == (NAME, ())
+    older.close()
+    assert fsck(world.directory, vkey=IDENTITY.vkey()).clean
+    log = world.open()
+    assert log.issuer_row(1) == row
+    world.submit(log, notice(1), act(2, ActType.REINSTATE, [0]))
+    assert log.issuer_row(1).next_notice == 2
+    log.close()
+    assert fsck(world.directory, vkey=IDENTITY.vkey()).clean
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("SELECT schema FROM log").fetchone() == (SCHEMA,)
+
+
+def test_a_database_of_a_later_schema_is_refused(world: LogWorld) -> None:
+    world.create().close()
+    with closing(sqlite3.connect(world.directory / "log.sqlite")) as raw, raw:
+        raw.execute("UPDATE log SET schema = ?", (SCHEMA + 1,))
+    with pytest.raises(LogMissingError):
+        world.open()

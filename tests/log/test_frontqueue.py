@@ -113,7 +113,7 @@ def test_questions_go_the_same_way() -> None:
     asked = [front.ask_issuer(IssuerQuestion(issuer=3, serial=serial)) for serial in (None, 5, 500)]
     parts.pass_on(front)
     assert [future.result(0) for future in asked] == [
-        IssuerState(next_act=3, next_serial=9, size=0),
+        IssuerState(next_act=3, next_notice=1, next_serial=9, size=0),
         SerialPlace(index=5),
         SerialPlace(index=None),
     ]
@@ -522,7 +522,7 @@ def _row(answer: Answer) -> QueueRow:
 @given(
     st.one_of(
         APPENDED.map(tuple),
-        st.builds(IssuerState, next_act=NUMBERS, next_serial=NUMBERS, size=NUMBERS),
+        st.builds(IssuerState, next_act=NUMBERS, next_notice=NUMBERS, next_serial=NUMBERS, size=NUMBERS),
         st.builds(SerialPlace, index=st.none() | NUMBERS),
     ),
     st.integers(0, 1 << 30),

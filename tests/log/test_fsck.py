@@ -133,6 +133,7 @@ ROWS: dict[str, str] = {
     "serial made up": "INSERT INTO serial VALUES (1, 999, 3, 0)",
     "serial of an issuer made up": "INSERT INTO serial VALUES (9, 999, 3, 0)",
     "act number": "UPDATE issuer SET next_act = 2 WHERE issuer = 1",
+    "notice number": "UPDATE issuer SET next_notice = 2 WHERE issuer = 1",
     "next serial": "UPDATE issuer SET next_serial = 5 WHERE issuer = 1",
     "issuer gone": "DELETE FROM issuer WHERE issuer = 2",
     "status time": "UPDATE issuer SET status_time = 1 WHERE issuer = 1",

@@ -302,6 +302,12 @@ def test_what_reads_back_otherwise_is_not_switched(tmp_path: Path, monkeypatch: 
         patch.setattr(MemoryState, "all_submissions", lambda state: list(real_rows(state))[1:])
         with pytest.raises(MigrationDiffersError, match="row"):
             made.move()
+    real_row = MemoryState.issuer_row
+    for number in ("next_act", "next_notice", "next_serial", "last_index", "status_index", "status_time"):
+        with monkeypatch.context() as patch:
+            patch.setattr(MemoryState, "issuer_row", lambda *a, at=number: replace(real_row(*a), **{at: 77}))
+            with pytest.raises(MigrationDiffersError, match=r"row \('issuer', "):
+                made.move()
     assert isinstance(made.open_both()[0], Log)
     made.move()
     assert isinstance(made.open_both()[0], LogMovedError)

@@ -199,6 +199,7 @@ def _after_nonce(headers: dict[str, str]) -> str:
     ("changes", "code"),
     [
         ({"role": Role.ACT}, "submit.unknown_key"),
+        ({"role": Role.OPERATOR}, "submit.unknown_key"),
         ({"compromised": {7: 10**9}}, "submit.not_allowed"),
         ({"retired_on": DAY - 1}, "submit.not_allowed"),
         ({"valid_from": DAY + 1}, "submit.not_allowed"),
@@ -260,6 +261,7 @@ def test_what_the_log_says_of_an_issuer(filled: Served) -> None:
     assert said(filled.ask(signed_request("GET", "/v1/issuers/1"))) == {
         "issuer": 1,
         "next_act": 0,
+        "next_notice": 1,
         "next_serial": 257,
         "size": 260,
     }

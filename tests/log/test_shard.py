@@ -25,6 +25,8 @@ from logworld import (
     issue,
     key_event,
     keyed,
+    notice,
+    signed,
     signer,
     trust,
     write_log,
@@ -263,6 +265,21 @@ def test_order_of_acts_and_serials_goes_on(shards: Shards) -> None:
     assert shards.check() == ()
 
 
+def test_notice_numbers_go_on_and_no_notice_is_announced_twice(shards: Shards) -> None:
+    world = shards.world
+    log = world.create()
+    world.submit(log, issue(0), notice(0), notice(1, 2))
+    new = shards.roll(log)
+    assert new.issuer_row(1).next_notice == 3
+    for said in (1, 2, 4):
+        with pytest.raises(SubmissionError) as caught:
+            world.submit(new, signed(parse_entry(notice(2, said)), origin=NAME_8))  # type: ignore[arg-type]
+        assert caught.value.reason == "rule.notice_number"
+    world.submit(new, signed(parse_entry(notice(2, 3)), origin=NAME_8))  # type: ignore[arg-type]
+    new.close()
+    assert shards.check() == ()
+
+
 def test_a_retired_key_stays_retired(shards: Shards) -> None:
     world = shards.world
     log = world.create()
@@ -435,11 +452,11 @@ def test_what_the_audit_of_a_closed_log_leaves_serves_the_next(tmp_path: Path) -
 BAD_BEFORE = [
     b"",
     b"\x80",
-    cbor.encode((1, (), b"")),
-    cbor.encode((2, ((7, 0, bytes(32)),), encode_carried(Carried(issuers={}, retired=frozenset())))),
-    cbor.encode((1, ((7, 0, bytes(32)),), 7)),
-    cbor.encode((1, ((7, 0, bytes(31)),), encode_carried(Carried(issuers={}, retired=frozenset())))),
-    cbor.encode((1, ((7, 0, bytes(32)),), b"\x80")),
+    cbor.encode((2, (), b"")),
+    cbor.encode((1, ((7, 0, bytes(32)),), encode_carried(Carried(issuers={}, retired=frozenset())))),
+    cbor.encode((2, ((7, 0, bytes(32)),), 7)),
+    cbor.encode((2, ((7, 0, bytes(31)),), encode_carried(Carried(issuers={}, retired=frozenset())))),
+    cbor.encode((2, ((7, 0, bytes(32)),), b"\x80")),
 ]
 
 
@@ -609,6 +626,7 @@ def carried_states(draw: st.DrawFn) -> Carried:
         issuers[number] = replace(
             found,
             next_act=draw(st.integers(0, 2**40)),
+            next_notice=draw(st.integers(1, 65_536)),
             next_serial=draw(st.integers(0, 2**40)),
             status_time=draw(st.none() | st.integers(1, 2**40 - 1)),
             status_sizes=draw(st.dictionaries(st.integers(1, 65_535), st.integers(0, 2**63 - 1), max_size=3)),
@@ -628,29 +646,31 @@ def test_carried_states_survive_their_encoding(carried: Carried) -> None:
         )
 
 
-GOOD = [1, [[1, 0, 9, 0, [[7, 4]], [[1, [0, 3, 5, 1]], [2, [3, 1]]]]], [[1, bytes(8)]]]
+GOOD = [2, [[1, 0, 1, 9, 0, [[7, 4]], [[1, [0, 3, 5, 1]], [2, [3, 1]]]]], [[1, bytes(8)]]]
 BAD = {
     "no array": 7,
-    "too short": [1, []],
-    "version 2": [2, [], []],
-    "version as text": ["1", [], []],
-    "issuers twice": [1, [GOOD[1][0], GOOD[1][0]], []],  # type: ignore[index]
-    "issuer of five items": [1, [[1, 0, 9, 0, []]], []],
-    "issuer too high": [1, [[65_536, 0, 9, 0, [], []]], []],
-    "negative act": [1, [[1, -1, 9, 0, [], []]], []],
-    "sizes not rising": [1, [[1, 0, 9, 0, [[7, 4], [7, 5]], []]], []],
-    "size of a list of one": [1, [[1, 0, 9, 0, [[7]], []]], []],
-    "state 0": [1, [[1, 0, 9, 0, [], [[0, [1, 1]]]]], []],
-    "state 6": [1, [[1, 0, 9, 0, [], [[len(STATES), [1, 1]]]]], []],
-    "states not rising": [1, [[1, 0, 9, 0, [], [[2, [1, 1]], [1, [3, 1]]]]], []],
-    "no run": [1, [[1, 0, 9, 0, [], [[1, []]]]], []],
-    "half a run": [1, [[1, 0, 9, 0, [], [[1, [1]]]]], []],
-    "empty run": [1, [[1, 0, 9, 0, [], [[1, [1, 0]]]]], []],
-    "runs that touch": [1, [[1, 0, 9, 0, [], [[1, [1, 2, 3, 1]]]]], []],
-    "run over the end": [1, [[1, 0, 9, 0, [], [[1, [2**40 - 1, 2]]]]], []],
-    "kid of seven bytes": [1, [], [[1, bytes(7)]]],
-    "retired not rising": [1, [], [[2, bytes(8)], [1, bytes(8)]]],
-    "retired of issuer 0": [1, [], [[0, bytes(8)]]],
+    "too short": [2, []],
+    "version 1": [1, [], []],
+    "version as text": ["2", [], []],
+    "issuers twice": [2, [GOOD[1][0], GOOD[1][0]], []],  # type: ignore[index]
+    "issuer of six items": [2, [[1, 0, 1, 9, 0, []]], []],
+    "issuer too high": [2, [[65_536, 0, 1, 9, 0, [], []]], []],
+    "negative act": [2, [[1, -1, 1, 9, 0, [], []]], []],
+    "notice number 0": [2, [[1, 0, 0, 9, 0, [], []]], []],
+    "notice number too high": [2, [[1, 0, 65_537, 9, 0, [], []]], []],
+    "sizes not rising": [2, [[1, 0, 1, 9, 0, [[7, 4], [7, 5]], []]], []],
+    "size of a list of one": [2, [[1, 0, 1, 9, 0, [[7]], []]], []],
+    "state 0": [2, [[1, 0, 1, 9, 0, [], [[0, [1, 1]]]]], []],
+    "state 6": [2, [[1, 0, 1, 9, 0, [], [[len(STATES), [1, 1]]]]], []],
+    "states not rising": [2, [[1, 0, 1, 9, 0, [], [[2, [1, 1]], [1, [3, 1]]]]], []],
+    "no run": [2, [[1, 0, 1, 9, 0, [], [[1, []]]]], []],
+    "half a run": [2, [[1, 0, 1, 9, 0, [], [[1, [1]]]]], []],
+    "empty run": [2, [[1, 0, 1, 9, 0, [], [[1, [1, 0]]]]], []],
+    "runs that touch": [2, [[1, 0, 1, 9, 0, [], [[1, [1, 2, 3, 1]]]]], []],
+    "run over the end": [2, [[1, 0, 1, 9, 0, [], [[1, [2**40 - 1, 2]]]]], []],
+    "kid of seven bytes": [2, [], [[1, bytes(7)]]],
+    "retired not rising": [2, [], [[2, bytes(8)], [1, bytes(8)]]],
+    "retired of issuer 0": [2, [], [[0, bytes(8)]]],
 }
 
 
@@ -662,7 +682,7 @@ def test_other_carried_states_are_refused(case: str) -> None:
 
 
 def test_carried_states_that_could_not_be_read_back_are_not_written() -> None:
-    lone = CarriedIssuer(next_act=-1, next_serial=0, status_time=None, status_sizes={}, runs={})
+    lone = CarriedIssuer(next_act=-1, next_notice=1, next_serial=0, status_time=None, status_sizes={}, runs={})
     with pytest.raises(CarriedError):
         encode_carried(Carried(issuers={1: lone}, retired=frozenset()))
     with pytest.raises(CarriedError):

@@ -208,6 +208,7 @@ def test_counters_must_be_what_they_say(node: Served) -> None:
             lambda value: {},
             lambda value: value.update(next_act="1"),
             lambda value: value.update(next_act=True),
+            lambda value: value.update(next_notice=None),
             lambda value: value.update(next_serial=-1),
             lambda value: value.update(next_serial=2**63),
             lambda value: value.update(more=1),

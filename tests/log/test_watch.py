@@ -13,11 +13,14 @@ from logworld import (
     CREDENTIAL,
     DAY,
     IDENTITY,
+    NAME,
     NOW,
+    OPERATORS,
     ORIGIN_KEYS,
     STATUS,
     LogWorld,
     act,
+    by_two,
     issue,
     key_event,
     rounded,
@@ -39,7 +42,15 @@ from mingzheng.keys.vkey import format_vkey
 from mingzheng.log.acts import ActType, SerialState
 from mingzheng.log.cli import log_group
 from mingzheng.log.client import DirectoryFetcher, FetchError, LogReader
-from mingzheng.log.entry import CloseEntry, KeyEventType, encode_entry, issue_entry
+from mingzheng.log.entry import (
+    ActEntry,
+    CloseEntry,
+    KeyEventType,
+    act_message,
+    encode_entry,
+    issue_entry,
+    parse_entry,
+)
 from mingzheng.log.repair import LogBehindError
 from mingzheng.log.watch import Course, watch
 
@@ -75,9 +86,9 @@ MINE = parse_credential(DATA)
 ENTRY = encode_entry(issue_entry(_claims(5), identity=MINE.identity, kid=MINE.kid, issuer=1))
 
 
-def _watch(root: Path, entries: list[bytes], credential: UnverifiedCredential = MINE) -> Course:
+def _watch(root: Path, entries: list[bytes], credential: UnverifiedCredential = MINE, *, operators: int = 0) -> Course:
     write_log(root, entries)
-    course = watch(LogReader(DirectoryFetcher(root), ORIGIN_KEYS.vkey), credential, trust(), ORIGIN_KEYS)
+    course = watch(LogReader(DirectoryFetcher(root), ORIGIN_KEYS.vkey), credential, trust(operators), ORIGIN_KEYS)
     assert course is not None
     return course
 
@@ -116,6 +127,25 @@ def test_acts_that_are_forged_or_may_not_follow_do_not_count(tmp_path: Path) -> 
     course = _watch(tmp_path / "log", entries)
     assert _whats(course) == [(0, "issue", True), (2, "revoke", False), (3, "reinstate", False)]
     assert course.live
+
+
+def test_a_revocation_counts_only_with_the_persons_it_takes(tmp_path: Path) -> None:
+    alone = parse_entry(act(0, ActType.REVOKE, [5]))
+    assert isinstance(alone, ActEntry)
+    two = by_two(alone)
+    assert two.request is not None
+    forged = replace(two, request=replace(two.request, signature=bytes(64)))
+    cases = {
+        "one person": alone,
+        "one person twice": by_two(alone, (OPERATORS[0], OPERATORS[0])),
+        "asked for long ago": by_two(alone, asked_on=DAY - 8),
+        "not asked for": replace(forged, signature=OPERATORS[1].sign(act_message(forged, NAME))),
+    }
+    for name, entry in cases.items():
+        course = _watch(tmp_path / name, rounded([ENTRY], [encode_entry(entry)]), operators=2)
+        assert (_whats(course), course.live) == ([(0, "issue", True), (2, "revoke", False)], True), name
+    course = _watch(tmp_path / "two persons", rounded([ENTRY], [encode_entry(two)]), operators=2)
+    assert (_whats(course), course.live) == ([(0, "issue", True), (2, "revoke", True)], False)
 
 
 def test_a_copy_that_was_never_logged_is_not_live(tmp_path: Path) -> None:
