@@ -16,15 +16,17 @@ import click
 
 import mingzheng.issuer.lifecycle as lifecycle
 import mingzheng.issuer.show as show
+import mingzheng.issuer.showdesk as showdesk
 from mingzheng.formats.civil import day_of_time, parse_day
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.library import load_shipped_profiles
-from mingzheng.issuer.config import CREDENTIAL_ALGS, IssuerSpec
+from mingzheng.issuer.act_cli import find_target, reinstate, revoke, suspend, void
+from mingzheng.issuer.approvalerrors import TwoOperatorsError
+from mingzheng.issuer.config import CREDENTIAL_ALGS, IssuerSpec, WorkspaceConfig
 from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_status, refresh_status
 from mingzheng.issuer.issue import Issued, Request, prepare
 from mingzheng.issuer.issue import issue as issue_records
 from mingzheng.issuer.landmarks import kept_landmark, refresh_landmark
-from mingzheng.issuer.lifecycle import Target
 from mingzheng.issuer.logplace import check_log
 from mingzheng.issuer.options import (
     AS_OF,
@@ -34,6 +36,7 @@ from mingzheng.issuer.options import (
     ISSUER_NUMBER,
     JSON,
     LANG,
+    OPERATORS,
     ORIGIN,
     REASON,
     SCOPE,
@@ -45,8 +48,8 @@ from mingzheng.issuer.options import (
     access_of,
     check_passphrase,
     confirm,
+    new_operators,
     open_workspace,
-    options_of,
     print_lines,
     read_day,
     time_of,
@@ -65,7 +68,6 @@ from mingzheng.issuer.workspace import Foundation, Workspace, log_vkey
 from mingzheng.keys.cli import show_command, trust_group
 from mingzheng.keys.trust import OriginRecord
 from mingzheng.keys.vkey import parse_vkey
-from mingzheng.log.acts import ActType
 from mingzheng.log.cli import fsck_json, fsck_text, log_group
 
 __all__ = [
@@ -108,19 +110,23 @@ MAX_RECORDS_BYTES: Final = 32 * 1024 * 1024
 )
 @click.option("--demo", is_flag=True, help="A demo: dates may be moved; the origin begins with demo. or test. 演示。")
 @SCOPE
+@OPERATORS
 @SECRET
 @LANG
 def init(workspace: Path, *, name: str, origin: str, demo: bool, lang: show.Lang, **options: Any) -> None:
     """Make a workspace: keys, empty ledger, empty log. 建立签发工作区。
 
-    Without --kind the issuer may issue every shipped kind; without --jurisdiction, nationally only.
+    Without --kind the issuer may issue every shipped kind; without --jurisdiction, nationally only. Revocations and
+    notices take two operators, each with a passphrase of their own; --one-person does without.
+    撤销和公告须两名经办人，各用自己的口令；--one-person 则不设。
 
     \b
     mingzheng init --workspace W --issuer 示范省住房和城乡建设厅 --origin log.example/2026 \\
-        --kind cn.constructor.2 --jurisdiction sh
+        --kind cn.constructor.2 --jurisdiction sh --operator 张三 --operator 李四
     mingzheng init --workspace W --issuer 演示机构 --origin demo.example/log --demo --passphrase-file pass.txt
     """
     spec, (first, last) = _issuer_spec(1, name, options), _key_days(options, demo=demo)
+    _check_persons(options, demo=demo)
     number, height = options["origin_number"], options["block_height"]
     foundation = Foundation(
         demo=demo,
@@ -128,10 +134,12 @@ def init(workspace: Path, *, name: str, origin: str, demo: bool, lang: show.Lang
         issuers=(spec,),
         valid_from=first,
         valid_until=last,
+        operators=new_operators(options["operators"], options),
     )
     secret = Secret(file=options["passphrase_file"], fd=options["passphrase_fd"], confirm=True)
     config = Workspace.create(workspace, foundation, access_of(secret))
     _say_scope(spec, (first, last), lang)
+    _say_persons(config, spec.number, first)
     click.echo(log_vkey(config))
 
 
@@ -145,6 +153,7 @@ def issuer_group() -> None:
 @click.option("--name", required=True, help="Name. 名称。")
 @click.option("--number", required=True, type=click.IntRange(1, 65535), help="Number, never used again. 编号。")
 @SCOPE
+@OPERATORS
 @SECRET
 @LANG
 def issuer_add(workspace: Path, *, name: str, number: int, lang: show.Lang, **options: Any) -> None:
@@ -152,13 +161,16 @@ def issuer_add(workspace: Path, *, name: str, number: int, lang: show.Lang, **op
 
     \b
     mingzheng issuer add --workspace W --number 2 --name 注册建筑师管理委员会 \\
-        --kind cn.architect.1 --body 1=注册建筑师管理委员会
+        --kind cn.architect.1 --body 1=注册建筑师管理委员会 --operator 王五 --operator 赵六
     """
     spec = _issuer_spec(number, name, options)
     with open_workspace(workspace, options) as opened:
+        _check_persons(options, demo=opened.config.demo)
         days = _key_days(options, demo=opened.config.demo)
-        opened.add_issuer(spec, valid_from=days[0], valid_until=days[1])
+        persons = new_operators(options["operators"], options)
+        config = opened.add_issuer(spec, valid_from=days[0], valid_until=days[1], operators=persons)
     _say_scope(spec, days, lang)
+    _say_persons(config, number, days[0])
 
 
 @issuer_group.command("list")
@@ -264,7 +276,7 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
     """
     with open_workspace(options["workspace"], options) as opened:
         now = time_of(opened, options["as_of"])
-        target = _target(opened, options)
+        target = find_target(opened, options)
         wanted = None
         if copy is not None:
             kind = Copy.USAGE if copy == "usage" else Copy.APPROVAL
@@ -280,59 +292,6 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
         issued = lifecycle.reissue(opened, target, wanted=wanted, reason=reason, now=now, out=outbox)
         print_lines([show.issued_json(issued)], [show.issued_text(issued, lang)], as_json)
         _say_unsealed([issued], lang)
-
-
-def _act_command(act: ActType, name: str, text: str, *, by_registration: bool) -> click.Command:
-    def command(*, reason: str, as_json: bool, lang: show.Lang, **options: Any) -> None:
-        with open_workspace(options["workspace"], options) as opened:
-            now = time_of(opened, options["as_of"])
-            target = _target(opened, {"registration": None, "kind": None} | options)
-            plan = lifecycle.plan_act(opened, act, target)
-            if not options["dry_run"] and not plan.is_done:
-                click.echo(show.act_text(plan, lang, done=False), err=True)
-                check_passphrase(opened, options["yes"])
-                confirm(options["yes"])
-            if not options["dry_run"]:
-                plan = lifecycle.perform(opened, act, target, reason=reason, now=now)
-        done = not options["dry_run"]
-        print_lines([show.act_json(plan, done=done)], [show.act_text(plan, lang, done=done)], as_json)
-
-    command.__doc__ = text
-    by_serial = options_of(click.option("--serial", type=int, required=True, help="Serial. 序号。"), ISSUER_NUMBER)
-    chosen = TARGET if by_registration else by_serial
-    return click.command(name)(options_of(chosen, REASON, COMMON, DRY_RUN, YES)(command))
-
-
-_EXAMPLE: Final = (
-    "\n\n\b\nmingzheng {name} --workspace W --registration 京1112006200712345 --kind cn.constructor.1 --reason ……\n"
-    "mingzheng {name} --workspace W --serial 17 --reason …… --dry-run\n"
-)
-revoke = _act_command(
-    ActType.REVOKE,
-    "revoke",
-    "Revoke for good: a registration with all its live copies, or one copy. 撤销，不可恢复。"
-    + _EXAMPLE.format(name="revoke"),
-    by_registration=True,
-)
-suspend = _act_command(
-    ActType.SUSPEND,
-    "suspend",
-    "Suspend until reinstated; nothing is issued meanwhile. 暂停，可恢复。" + _EXAMPLE.format(name="suspend"),
-    by_registration=True,
-)
-reinstate = _act_command(
-    ActType.REINSTATE,
-    "reinstate",
-    "End a suspension. 恢复。" + _EXAMPLE.format(name="reinstate"),
-    by_registration=True,
-)
-void = _act_command(
-    ActType.VOID,
-    "void",
-    "Void one serial: issued by mistake, or burnt. 作废一个序号。"
-    "\n\n\b\nmingzheng void --workspace W --serial 17 --reason ……\n",
-    by_registration=False,
-)
 
 
 trust_group.add_command(show_command(claimed_this_update, lambda *what: name_number(load_shipped_profiles(), *what)))
@@ -502,16 +461,18 @@ def _begun(workspace: Workspace, origin: int | None) -> int:
     return config.origin.number if origin is None else config.begun[config.shard_of(origin)].number
 
 
-def _target(workspace: Workspace, options: dict[str, Any]) -> Target:
-    registration, kind, serial = options["registration"], options["kind"], options["serial"]
-    if (serial is None) == (registration is None) or (kind is None) != (registration is None):
-        raise click.UsageError("给出 --registration 与 --kind，或 --serial (--registration with --kind, or --serial)")
-    if serial is not None:
-        return lifecycle.find_serial(workspace, serial=serial, issuer=options["issuer"])
-    code = workspace.profiles().code_of(kind)
-    if code is None:
-        raise click.UsageError("--kind: 未知的种类 (unknown kind)")
-    return lifecycle.find_registration(workspace, kind=code, registration_no=registration, issuer=options["issuer"])
+def _check_persons(options: dict[str, Any], *, demo: bool) -> None:
+    """Two persons, or said plainly that there is one."""
+    count = len(set(options["operators"]))
+    if (count and options["one_person"]) or (count < 2 and not options["one_person"] and (count or not demo)):
+        raise TwoOperatorsError
+
+
+def _say_persons(config: WorkspaceConfig, issuer: int, day: int) -> None:
+    """That one person can act alone, in both languages, whatever the language of the rest."""
+    if not config.needs_two(issuer, day):
+        for line in showdesk.ONE_PERSON:
+            click.echo(line.format(issuer), err=True)
 
 
 def _issuer_spec(number: int, name: str, options: dict[str, Any]) -> IssuerSpec:

@@ -22,6 +22,7 @@ from mingzheng.keys.trust import LOG_ROLES, IssuerRecord, KeyRecord, OriginRecor
 
 __all__ = [
     "CREDENTIAL_ALGS",
+    "MAX_OPERATOR",
     "ORIGIN_ROLES",
     "ClosedOrigin",
     "IssuerSpec",
@@ -36,6 +37,7 @@ VERSION: Final = 1
 MAX_BYTES: Final = 1_048_576
 MAX_NUMBER: Final = 65_535
 MAX_SIZE: Final = 2**62 - 1  # of a log
+MAX_OPERATOR: Final = 40  # characters of a person's name
 
 # What an issuer may sign its credentials with: `credential_alg` of [[issuers]], docs/adr/0014 on SM2.
 CREDENTIAL_ALGS: Final[Mapping[str, Alg]] = {"ed25519": Alg.ED25519, "p256": Alg.ESP256, "sm2": Alg.SM2}
@@ -72,6 +74,7 @@ class KeySpec:
     good_size: int | None = None  # compromised: how many entries of `good_origin` still count
     origin: int = 0  # a key of the log: its origin's number; 0: the workspace's first
     good_origin: int = 0  # the log that was written to when the key was stolen; 0: the workspace's first
+    operator: str = ""  # an operator key: the person who holds it; said nowhere else
 
     @property
     def kid(self) -> Kid:
@@ -210,6 +213,12 @@ class WorkspaceConfig:
     def may_name(self, issuer: int, origin: int) -> bool:
         """See ActKeys: every issuer of a workspace uses all of its logs."""
         return origin in self.origins
+
+    def operators(self, issuer: int, day: int) -> tuple[KeySpec, ...]:
+        """The operator keys that may sign for the issuer on `day`."""
+        return tuple(
+            key for key in self.keys if (key.role, key.issuer) == (Role.OPERATOR, issuer) and key.may_sign(day)
+        )
 
     def needs_two(self, issuer: int, day: int) -> bool:
         """See ActKeys: from the first day of the issuer's first operator key, whatever became of it."""
@@ -357,6 +366,7 @@ def _key(item: Reader) -> KeySpec:
             good_size=item.integer("good_size", 0, MAX_SIZE) if item.has("good_size") else None,
             origin=item.integer("origin", 1, MAX_NUMBER) if item.has("origin") else 0,
             good_origin=item.integer("good_origin", 1, MAX_NUMBER) if item.has("good_origin") else 0,
+            operator=item.text("operator") if item.has("operator") else "",
         )
     except (ValueError, KeysError) as error:
         raise ConfigError(item.place("spki"), f"no {role} key of algorithm {number}") from error
@@ -380,6 +390,8 @@ def _check(config: WorkspaceConfig) -> None:
         is_log_s = key.role in LOG_ROLES or (key.role, key.issuer) == (Role.SUBMIT, 0)
         if (key.issuer == 0) != is_log_s or (key.issuer and key.issuer not in numbers):
             raise ConfigError("keys.issuer", f"{key.issuer} does not fit role {key.role}")
+        if bool(key.operator) != (key.role is Role.OPERATOR) or len(key.operator) > MAX_OPERATOR:
+            raise ConfigError("keys.operator", f"an operator key names its person in at most {MAX_OPERATOR} characters")
     if len({key.kid for key in config.keys}) != len(config.keys):
         raise ConfigError("keys", "one key twice")
     _check_sealing(config)
@@ -442,4 +454,5 @@ def _key_lines(key: KeySpec) -> list[str]:
         *([] if key.retired_on is None else [f"retired_on = {quote(format_day(key.retired_on))}"]),
         *([] if key.good_size is None else [f"good_size = {key.good_size}"]),
         *([f"good_origin = {key.good_origin}"] if key.good_origin else []),
+        *([f"operator = {quote(key.operator)}"] if key.operator else []),
     ]

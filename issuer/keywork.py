@@ -23,7 +23,7 @@ from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import Role
 from mingzheng.log.entry import KeyEventEntry, KeyEventType, OriginSize, parse_entry
 
-__all__ = ["ISSUER_ROLES", "add_key", "compromise_key", "lost_copies", "retire_key", "stealable_key"]
+__all__ = ["ISSUER_ROLES", "add_key", "compromise_key", "lost_copies", "retire_key", "stealable_key", "tell_added"]
 
 ISSUER_ROLES: Final = (Role.AUTHORITY, Role.CREDENTIAL, Role.ACT, Role.STATUS)
 _ENDING_ROLES: Final = (*ISSUER_ROLES, Role.OPERATOR)
@@ -48,8 +48,13 @@ def add_key(workspace: Workspace, role: Role, issuer: int, *, days: tuple[int, i
     settle(workspace, now=now)
     made = workspace.add_key(role, issuer, alg=dict(issuer_roles(spec))[role], days=days)
     if authority is not None:
-        _tell(workspace, _event(made, KeyEventType.ADDED, today, by=authority), now=now)
+        tell_added(workspace, made, by=authority, now=now)
     return made
+
+
+def tell_added(workspace: Workspace, made: KeySpec, *, by: KeySpec, now: int) -> None:
+    """Tell the log of a new key, under that authority key."""
+    _tell(workspace, _event(made, KeyEventType.ADDED, day_of_time(now), by=by), now=now)
 
 
 def retire_key(workspace: Workspace, kid: Kid, *, now: int) -> KeySpec:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+from mingzheng.issuer.deskbook import DeskBook, packed
+from mingzheng.issuer.journal import deed_name
 from mingzheng.issuer.refusals import (
     ClockBehindError,
     LedgerCorruptError,
@@ -26,7 +28,19 @@ from mingzheng.issuer.refusals import (
     RegistrationLockedError,
     SerialUnknownError,
 )
-from mingzheng.issuer.rows import ActRow, CopyRow, Decision, FileRow, Logged, NewAct, Order, Registration, StatusRow
+from mingzheng.issuer.rows import (
+    DESK,
+    ActRow,
+    By,
+    CopyRow,
+    Decision,
+    FileRow,
+    Logged,
+    NewAct,
+    Order,
+    Registration,
+    StatusRow,
+)
 from mingzheng.issuer.schema import (
     APPLICATION_ID,
     MIGRATIONS,
@@ -83,6 +97,7 @@ class Ledger:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self.desk = DeskBook(connection, self._transaction)
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -249,16 +264,22 @@ class Ledger:
         *,
         sign: Callable[[NewAct, int], bytes],
         decision: Decision | None = None,
+        by: By = DESK,
     ) -> tuple[ActRow, ...]:
         """Number, sign and store acts and what they make of their copies, and a decision about a registration.
 
-        One transaction for all. Raises RegistrationLockedError if a copy of that registration, or one that an act
-        names, is still on its way to the log.
+        One transaction for all, the rows of the journal and the end of a request with them. Raises
+        RegistrationLockedError if a copy of that registration, or one that an act names, is still on its way to the
+        log, RequestDoneError for a request that is not open.
         """
         rows = []
         with self._transaction():
-            if decision is not None:
-                self._decide(decision)
+            if by.request:
+                self.desk.finish(by.request)
+            decided = 0 if decision is None else self._decide(decision)
+            if decision is not None and not acts:
+                what, issuer = f"registration-{decision.state}", decision.registration.issuer
+                self.desk.enter(what, issuer, (), by=by, reason=decision.reason, act=None, decision=decided)
             for act in acts:
                 self._check_unlocked(act)
                 number = self._counters(act.issuer)[1]
@@ -266,9 +287,11 @@ class Ledger:
                 self._db.execute("UPDATE counter SET next_act = next_act + 1 WHERE issuer = ?", (act.issuer,))
                 self._db.execute(
                     "INSERT INTO act (issuer, number, act, serials, day, reason, entry) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (act.issuer, number, act.act, _pack(act.serials), act.day, act.reason, entry),
+                    (act.issuer, number, act.act, packed(act.serials), act.day, act.reason, entry),
                 )
                 self._apply(act)
+                what = deed_name(act.act)
+                self.desk.enter(what, act.issuer, act.serials, by=by, reason=act.reason, act=number, decision=decided)
                 rows.append(
                     ActRow(
                         issuer=act.issuer,
@@ -290,11 +313,14 @@ class Ledger:
         """Every act, by issuer and number."""
         return tuple(self._acts("1"))
 
-    def store_acts_redated(self, acts: Iterable[ActRow]) -> None:
-        """Store the new day and entry of acts that the log has not confirmed."""
-        items = [(act.issuer, act.number, act.day, act.entry) for act in acts]
-        where = "WHERE issuer = ?1 AND number = ?2 AND leaf_index IS NULL"
-        self._update(f"UPDATE act SET day = ?3, entry = ?4 {where}", items)  # noqa: S608 (constants)
+    def store_acts_redated(self, acts: Sequence[tuple[ActRow, By]]) -> None:
+        """Store the new day and entry of acts that the log has not confirmed, and who signed them again."""
+        statement = "UPDATE act SET day = ? , entry = ? WHERE issuer = ? AND number = ? AND leaf_index IS NULL"
+        with self._transaction():
+            for act, by in acts:
+                self._db.execute(statement, (act.day, act.entry, act.issuer, act.number))
+                what = f"{deed_name(act.act)}-again"
+                self.desk.enter(what, act.issuer, (), by=by, reason=f"act {act.number}", act=None)
 
     def store_acts_logged(self, items: Iterable[tuple[int, int, int]], *, shard: int = 0) -> None:
         """Store (issuer, act number, leaf index) of what that log took."""
@@ -467,6 +493,7 @@ class Ledger:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', 'live')",
             rows,
         )
+        self.desk.enter("issue", issuer, range(first, first + len(orders)), by=DESK, reason="", act=None)
 
     def _counters(self, issuer: int) -> tuple[int, int]:
         self._db.execute("INSERT OR IGNORE INTO counter (issuer, next_serial, next_act) VALUES (?, 0, 0)", (issuer,))
@@ -478,7 +505,8 @@ class Ledger:
             if self.copy(act.issuer, serial).is_unlogged and act.status is not CopyStatus.VOID:
                 raise RegistrationLockedError(act.issuer, serial)
 
-    def _decide(self, decision: Decision) -> None:
+    def _decide(self, decision: Decision) -> int:
+        """Store it; the number of its row."""
         named = decision.registration
         for row in self.copies_of(named):
             if row.is_unlogged:
@@ -488,10 +516,11 @@ class Ledger:
             "UPDATE registration SET state = ? WHERE issuer = ? AND kind = ? AND registration_no = ?",
             (str(decision.state), *place),
         )
-        self._db.execute(
+        made = self._db.execute(
             "INSERT INTO decision (issuer, kind, registration_no, state, day, reason) VALUES (?, ?, ?, ?, ?, ?)",
             (*place, str(decision.state), decision.day, decision.reason),
         )
+        return made.lastrowid or 0
 
     def _apply(self, act: NewAct) -> None:
         self._db.executemany(
@@ -543,8 +572,3 @@ def _migrate(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {step}")
         connection.execute("COMMIT")
-
-
-def _pack(serials: Sequence[int]) -> bytes:
-    """Serials as 8-byte big-endian numbers."""
-    return b"".join(serial.to_bytes(8, "big") for serial in serials)

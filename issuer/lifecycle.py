@@ -1,5 +1,8 @@
 """What happens to copies after they are issued: revoke, suspend, reinstate, void, and re-issue (换领).
 
+Where the issuer has operators, an act is a person's, and a revocation two persons': `propose` and `effect_of` are its
+two halves, between which `approval` stands.
+
 Source: docs/life-of-a-certificate.md ("Acts"), docs/spec/log.md ("Order of acts"). `plan_act` says what would happen
 and changes nothing; `perform` stores the signed act, then submits it. Both first see everything on its way into the
 log, so an act never overtakes a copy. Doing the same again finds nothing left to do. Reasons stay in the ledger.
@@ -10,25 +13,50 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from mingzheng.formats import cbor
 from mingzheng.formats.civil import day_of_time
 from mingzheng.formats.claims import Copy, parse_claims
+from mingzheng.formats.errors import FormatError
+from mingzheng.issuer.approval import Effect, Proposal
+from mingzheng.issuer.approvalerrors import (
+    OperatorNeededError,
+    OtherIssuerError,
+    RequestChangedError,
+    RequestForgedError,
+    TwoPersonsError,
+)
 from mingzheng.issuer.issue import Issued, Job, deliver_jobs, job_for
 from mingzheng.issuer.kept import parse_kept
+from mingzheng.issuer.operators import Operator
 from mingzheng.issuer.plan import CopyOrder
 from mingzheng.issuer.publish import MAX_SERIALS, settle, sign_act
 from mingzheng.issuer.refusals import (
     ActRefusedError,
+    RefusalError,
     RegistrationClosedError,
     RegistrationUnknownError,
     UnknownIssuerError,
 )
 from mingzheng.issuer.render import Outbox
-from mingzheng.issuer.rows import CopyRow, Decision, NewAct, Registration
+from mingzheng.issuer.rows import DESK, By, CopyRow, Decision, NewAct, Registration, RequestRow
 from mingzheng.issuer.schema import CopyState, CopyStatus, RegistrationState
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.acts import ActType
 
-__all__ = ["ActPlan", "Target", "find_registration", "find_serial", "perform", "plan_act", "plan_reissue", "reissue"]
+__all__ = [
+    "ActPlan",
+    "Target",
+    "decode_target",
+    "effect_of",
+    "encode_target",
+    "find_registration",
+    "find_serial",
+    "perform",
+    "plan_act",
+    "plan_reissue",
+    "propose",
+    "reissue",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,28 +141,107 @@ def plan_act(workspace: Workspace, act: ActType, target: Target) -> ActPlan:
     return ActPlan(act=act, target=target, serials=serials, state=None if state is _STATE[act] else _STATE[act])
 
 
-def perform(workspace: Workspace, act: ActType, target: Target, *, reason: str, now: int) -> ActPlan:
-    """Carry the act out; returns what it did. Killed anywhere and run again, it is done once."""
+def perform(
+    workspace: Workspace, act: ActType, target: Target, *, reason: str, now: int, operator: Operator | None = None
+) -> ActPlan:
+    """Carry the act out; returns what it did. Killed anywhere and run again, it is done once.
+
+    `operator`: who does it, where the issuer has operators. Raises TwoPersonsError for a revocation there (`propose`),
+    OperatorNeededError, OtherIssuerError.
+    """
+    issuer, today = target.registration.issuer, day_of_time(now)
+    if workspace.config.needs_two(issuer, today):
+        if act is ActType.REVOKE:
+            raise TwoPersonsError(issuer)
+        if operator is None:
+            raise OperatorNeededError(issuer)
+    if operator is not None and operator.key.issuer != issuer:
+        raise OtherIssuerError(issuer)
     settle(workspace, now=now)
-    plan, today = plan_act(workspace, act, target), day_of_time(now)
-    acts = [
+    plan = plan_act(workspace, act, target)
+    signer = None if operator is None else operator.signer
+    if not plan.is_done:
+        effect = _effect(plan, reason=reason, today=today)
+        workspace.ledger.store_acts(
+            effect.acts,
+            sign=lambda new, number: sign_act(workspace, new, number, by=signer),
+            decision=effect.decision,
+            by=DESK if operator is None else By(operators=(operator.name,)),
+        )
+        settle(workspace, now=now)
+    return plan
+
+
+def propose(workspace: Workspace, target: Target, *, reason: str, now: int) -> Proposal | None:
+    """The revocation that one operator would ask another to approve; None if nothing is left to revoke.
+
+    Brings what is on its way into the log first. Raises ActRefusedError.
+    """
+    settle(workspace, now=now)
+    plan = plan_act(workspace, ActType.REVOKE, target)
+    if plan.is_done:
+        return None
+    return Proposal(
+        issuer=target.registration.issuer,
+        code=ActType.REVOKE,
+        abouts=_effect(plan, reason=reason, today=day_of_time(now)).abouts,
+        target=encode_target(target),
+        reason=reason,
+    )
+
+
+def effect_of(workspace: Workspace, row: RequestRow, today: int) -> Effect:
+    """What a requested revocation would do now. Raises RequestChangedError if nothing, or if it may not follow."""
+    try:
+        plan = plan_act(workspace, ActType.REVOKE, decode_target(row))
+    except RefusalError as error:
+        raise RequestChangedError(row.id.hex()) from error
+    if plan.is_done:
+        raise RequestChangedError(row.id.hex())
+    return _effect(plan, reason=row.reason, today=today)
+
+
+def encode_target(target: Target) -> bytes:
+    """A target as a request keeps it: [kind, registration number, ? serial]."""
+    registration = target.registration
+    head = (registration.kind, registration.registration_no.encode())
+    return cbor.encode(head if target.serial is None else (*head, target.serial))
+
+
+def decode_target(row: RequestRow) -> Target:
+    """The target of a request. Raises RequestForgedError for what `encode_target` does not write."""
+    try:
+        match cbor.decode(row.target, max_bytes=1_024, max_depth=1):
+            case (int(kind), bytes(number)):
+                serial = None
+            case (int(kind), bytes(number), int(serial)):
+                pass
+            case _:
+                raise RequestForgedError(row.id.hex())
+        registration = Registration(issuer=row.issuer, kind=kind, registration_no=number.decode())
+    except (FormatError, UnicodeDecodeError) as error:
+        raise RequestForgedError(row.id.hex()) from error
+    return Target(registration=registration, serial=serial)
+
+
+def _effect(plan: ActPlan, *, reason: str, today: int) -> Effect:
+    """The acts of a plan, at most 4,096 serials each, and the decision."""
+    issuer = plan.target.registration.issuer
+    acts = tuple(
         NewAct(
-            issuer=target.registration.issuer,
-            act=int(act),
+            issuer=issuer,
+            act=int(plan.act),
             serials=plan.serials[start : start + MAX_SERIALS],
             day=today,
             reason=reason,
-            status=_TO[act],
+            status=_TO[plan.act],
         )
         for start in range(0, len(plan.serials), MAX_SERIALS)
-    ]
+    )
     decision = None
     if plan.state is not None:
-        decision = Decision(registration=target.registration, state=plan.state, day=today, reason=reason)
-    if not plan.is_done:
-        workspace.ledger.store_acts(acts, sign=lambda new, number: sign_act(workspace, new, number), decision=decision)
-        settle(workspace, now=now)
-    return plan
+        decision = Decision(registration=plan.target.registration, state=plan.state, day=today, reason=reason)
+    return Effect(abouts=tuple(act.serials for act in acts), acts=acts, decision=decision)
 
 
 def plan_reissue(workspace: Workspace, target: Target, *, wanted: CopyOrder | None, reason: str, now: int) -> Job:

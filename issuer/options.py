@@ -21,8 +21,10 @@ from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.issuer.cells import CellError, read_jurisdiction
 from mingzheng.issuer.config import CREDENTIAL_ALGS
 from mingzheng.issuer.issuinglog import IssuingLog
+from mingzheng.issuer.operators import check_new_names
+from mingzheng.issuer.refusals import OptionError
 from mingzheng.issuer.sealconfig import FORMATS, TokenSpec
-from mingzheng.issuer.workspace import Access, FileVault, Workspace
+from mingzheng.issuer.workspace import Access, FileVault, NewOperator, Workspace
 from mingzheng.keys.custody import read_passphrase
 from mingzheng.keys.errors import PassphraseError, SealTokenError
 from mingzheng.log.instance import default_memory_dir
@@ -46,6 +48,41 @@ class Secret:
         if self.file is None and self.fd is None:
             return read_passphrase(prompt="工作区口令 workspace passphrase: ", confirm=self.confirm)
         return read_passphrase(file=self.file, fd=self.fd)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonSecret:
+    """Where an operator's own passphrase comes from."""
+
+    file: Path | None
+    fd: int | None
+    confirm: bool = False
+
+    def read(self, name: str) -> bytes:
+        """Read it; asks that person at the terminal if neither file nor descriptor is given."""
+        if self.file is None and self.fd is None:
+            return read_passphrase(prompt=f"{name} 的口令 passphrase of {name}: ", confirm=self.confirm)
+        return read_passphrase(file=self.file, fd=self.fd)
+
+
+def person_secret(options: dict[str, Any], at: int = 0, *, confirm: bool = False) -> PersonSecret:
+    """The passphrase of the `at`-th operator of a command: files and descriptors come in the order of the names."""
+    files, fds = options["operator_files"], options["operator_fds"]
+    file = files[at] if at < len(files) else None
+    fd = fds[at] if file is None and at < len(fds) else None
+    return PersonSecret(file=file, fd=fd, confirm=confirm)
+
+
+def new_operators(names: tuple[str, ...], options: dict[str, Any]) -> tuple[NewOperator, ...]:
+    """Persons who get a key now, each asked for a passphrase of their own. Raises OptionError for a shared one."""
+    check_new_names(names)
+    found = tuple(
+        NewOperator(name=name, passphrase=person_secret(options, at, confirm=True).read(name))
+        for at, name in enumerate(names)
+    )
+    if len({person.passphrase for person in found}) != len(found):
+        raise OptionError("每名经办人须用自己的口令", "each operator takes a passphrase of their own")
+    return found
 
 
 def options_of(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
@@ -129,6 +166,44 @@ ORIGIN = click.option(
     help="Number of the log, by default the one that is written to. 日志编号，默认是正在写入的日志。",
 )
 REASON = click.option("--reason", required=True, help="Why; kept in the ledger only. 事由（仅存台账）。")
+PERSON_SECRET = options_of(
+    click.option(
+        "--operator-passphrase-file",
+        "operator_files",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="File (0600) with the operator's own passphrase; one for each. 经办人口令文件。",
+    ),
+    click.option(
+        "--operator-passphrase-fd",
+        "operator_fds",
+        multiple=True,
+        type=int,
+        help="Descriptor to read it from. 经办人口令描述符。",
+    ),
+)
+OPERATOR = options_of(
+    click.option("--operator", help="Who you are, where the issuer has operators. 经办人（机构设有经办人时必填）。"),
+    PERSON_SECRET,
+)
+OPERATOR_NEEDED = options_of(
+    click.option("--operator", required=True, help="Who you are. 经办人。"),
+    PERSON_SECRET,
+)
+OPERATORS = options_of(
+    click.option(
+        "--operator",
+        "operators",
+        multiple=True,
+        help="A person whose key signs acts; two are needed to revoke. 经办人，至少两名。",
+    ),
+    PERSON_SECRET,
+    click.option(
+        "--one-person",
+        is_flag=True,
+        help="No operators: whoever has the passphrase revokes alone. 不设经办人：持口令者一人即可撤销。",
+    ),
+)
 YES = click.option("--yes", is_flag=True, help="Do not ask. 不再询问。")
 TARGET = options_of(
     click.option("--registration", help="Registration number. 注册编号。"),

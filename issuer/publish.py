@@ -16,14 +16,30 @@ from typing import Final
 from mingzheng.formats.civil import day_of_time
 from mingzheng.formats.claims import parse_claims
 from mingzheng.formats.credential import CredentialBytes, attach_receipt, parse_credential, sign_credential
+from mingzheng.issuer.approvalerrors import PersonNeededError, TwoPersonsError
 from mingzheng.issuer.refusals import LedgerBehindLogError
-from mingzheng.issuer.rows import ActRow, CopyRow, Logged, NewAct, Registration
+from mingzheng.issuer.rows import NOTICE_ACT, ActRow, By, CopyRow, Logged, NewAct, Registration
 from mingzheng.issuer.schema import CopyState, CopyStatus
 from mingzheng.issuer.workspace import Workspace
+from mingzheng.keys.kid import Kid
+from mingzheng.keys.signer import Signer
 from mingzheng.keys.trust import Role
 from mingzheng.log.acts import ActType
-from mingzheng.log.book import DAY_TOLERANCE
-from mingzheng.log.entry import ActEntry, KeyEventEntry, act_message, encode_entry, issue_entry, parse_entry
+from mingzheng.log.book import DAY_TOLERANCE, REQUEST_DAYS
+from mingzheng.log.entry import (
+    ActEntry,
+    KeyEventEntry,
+    NoticeEntry,
+    NoticeType,
+    Request,
+    act_message,
+    asked_of,
+    encode_entry,
+    issue_entry,
+    kids_of,
+    parse_entry,
+    request_message,
+)
 from mingzheng.log.sequencer import Submission
 
 __all__ = [
@@ -33,6 +49,7 @@ __all__ = [
     "entry_of",
     "settle",
     "sign_act",
+    "sign_approved",
     "sign_key_event",
     "token_of",
 ]
@@ -99,20 +116,51 @@ def check_agreement(workspace: Workspace) -> None:
             raise LedgerBehindLogError(issuer.number, "act", act, in_log.next_act)
 
 
-def sign_act(workspace: Workspace, act: NewAct, number: int) -> bytes:
-    """The log entry of an act under the issuer's act key."""
-    signer = workspace.signer(Role.ACT, act.issuer, act.day)
-    entry = ActEntry(
+def sign_act(workspace: Workspace, act: NewAct, number: int, *, by: Signer | None = None) -> bytes:
+    """The log entry of an act, under the issuer's act key or that of the operator who does it.
+
+    Raises TwoPersonsError for a revocation that takes two.
+    """
+    if act.act == ActType.REVOKE and workspace.config.needs_two(act.issuer, act.day):
+        raise TwoPersonsError(act.issuer)
+    signer = workspace.signer(Role.ACT, act.issuer, act.day) if by is None else by
+    return _signed(workspace, _entry(act, number, act.serials), signer)
+
+
+def sign_approved(
+    workspace: Workspace, act: NewAct, number: int, *, by: Signer, request: Request, about: tuple[int, ...] | bytes
+) -> bytes:
+    """The log entry of an act or notice that one operator asked for (`request`) and another, `by`, approves."""
+    return _signed(workspace, replace(_entry(act, number, about), request=request), by)
+
+
+def _entry(act: NewAct, number: int, about: tuple[int, ...] | bytes) -> ActEntry | NoticeEntry:
+    """Key and signature come with `_signed`."""
+    kid, unsigned = Kid(bytes(8)), bytes(64)
+    if isinstance(about, bytes):
+        return NoticeEntry(
+            issuer=act.issuer,
+            kid=kid,
+            act_number=number,
+            notice=NoticeType(act.act - NOTICE_ACT),
+            day=act.day,
+            body=about,
+            signature=unsigned,
+        )
+    return ActEntry(
         issuer=act.issuer,
-        kid=signer.public_key.kid,
+        kid=kid,
         act_number=number,
         act=ActType(act.act),
-        serials=act.serials,
+        serials=about,
         day=act.day,
-        signature=bytes(64),
+        signature=unsigned,
     )
-    signature = signer.sign(act_message(entry, workspace.config.origin.name))
-    return encode_entry(replace(entry, signature=signature))
+
+
+def _signed(workspace: Workspace, entry: ActEntry | NoticeEntry, signer: Signer) -> bytes:
+    entry = replace(entry, kid=signer.public_key.kid)
+    return encode_entry(replace(entry, signature=signer.sign(act_message(entry, workspace.config.origin.name))))
 
 
 def sign_key_event(workspace: Workspace, event: KeyEventEntry) -> bytes:
@@ -205,19 +253,67 @@ def _redate(workspace: Workspace, today: int) -> None:
         if abs(act.day - today) > DAY_TOLERANCE and act.number >= workspace.issuing_log.next_act_number(act.issuer)
     ]
     if stale:
-        workspace.ledger.store_acts_redated(stale)
+        workspace.ledger.store_acts_redated([(act, _signers(workspace, act)) for act in stale])
         _logger.info("redated acts=%d", len(stale))
+
+
+def _signers(workspace: Workspace, act: ActRow) -> By:
+    """The persons who signed it, in the order in which they did."""
+    entry = parse_entry(act.entry)
+    assert isinstance(entry, ActEntry | NoticeEntry | KeyEventEntry)
+    names = (_name(workspace, kid) for kid in reversed(kids_of(entry)))
+    return By(operators=tuple(name for name in names if name))
 
 
 def _sign_again(workspace: Workspace, act: ActRow, day: int) -> bytes:
     entry = parse_entry(act.entry)
     if isinstance(entry, KeyEventEntry):
         return sign_key_event(workspace, replace(entry, day=day))
-    assert isinstance(entry, ActEntry)  # `sign_act` made it
-    again = NewAct(
-        issuer=act.issuer, act=act.act, serials=entry.serials, day=day, reason=act.reason, status=CopyStatus.VOID
-    )
-    return sign_act(workspace, again, act.number)
+    assert isinstance(entry, ActEntry | NoticeEntry)  # `sign_act` or `sign_approved` made it
+    if not _name(workspace, entry.kid):
+        signer = workspace.signer(Role.ACT, entry.issuer, day)
+        return _signed(workspace, replace(entry, day=day), signer)
+    return _by_persons(workspace, entry, day)
+
+
+def _by_persons(workspace: Workspace, entry: ActEntry | NoticeEntry, day: int) -> bytes:
+    """Sign again what a person signed: with that person's key, if somebody has opened it, and never with another's.
+
+    A request that is too old by now is signed again, too. For a key that has gone out since, another operator who is
+    here stands in.
+    """
+    first = entry.request
+    second = _person(workspace, entry, entry.kid, day, others=() if first is None else (first.kid,))
+    if first is not None and (day - first.day > REQUEST_DAYS or _is_out(workspace, first.kid, day)):
+        signer = _person(workspace, entry, first.kid, day, others=(second.public_key.kid,))
+        kid = signer.public_key.kid
+        message = request_message(asked_of(entry), workspace.config.origin.name, kid=kid, day=day)
+        entry = replace(entry, request=Request(kid=kid, day=day, signature=signer.sign(message)))
+    return _signed(workspace, replace(entry, day=day), second)
+
+
+def _person(
+    workspace: Workspace, entry: ActEntry | NoticeEntry, kid: Kid, day: int, *, others: Sequence[Kid]
+) -> Signer:
+    """The opened key of that kid; if it may sign no more, of an operator who is none of the others."""
+    if not _is_out(workspace, kid, day):
+        if kid in workspace.persons:
+            return workspace.persons[kid]
+        raise PersonNeededError(entry.issuer, entry.act_number, _name(workspace, kid))
+    taken = {_name(workspace, other) for other in others}
+    for key in workspace.config.operators(entry.issuer, day):
+        if key.kid in workspace.persons and key.operator not in taken:
+            return workspace.persons[key.kid]
+    raise PersonNeededError(entry.issuer, entry.act_number, "…")
+
+
+def _is_out(workspace: Workspace, kid: Kid, day: int) -> bool:
+    return not any(key.kid == kid and key.may_sign(day) for key in workspace.config.keys)
+
+
+def _name(workspace: Workspace, kid: Kid) -> str:
+    """Whose operator key it is; empty for a key of the office's."""
+    return next((key.operator for key in workspace.config.keys if key.kid == kid), "")
 
 
 def _submit_copies(workspace: Workspace, rows: Sequence[CopyRow], now: int) -> None:

@@ -4,10 +4,28 @@ Source: docs/life-of-a-certificate.md. Pure; `ledger` reads and writes them.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
-from mingzheng.issuer.schema import CopyState, CopyStatus, FileForm, RegistrationState
+from mingzheng.issuer.schema import CopyState, CopyStatus, FileForm, RegistrationState, RequestState
 
-__all__ = ["ActRow", "CopyRow", "Decision", "FileRow", "Logged", "NewAct", "Order", "Registration", "StatusRow"]
+__all__ = [
+    "DESK",
+    "NOTICE_ACT",
+    "ActRow",
+    "By",
+    "CopyRow",
+    "Decision",
+    "FileRow",
+    "JournalRow",
+    "Logged",
+    "NewAct",
+    "Order",
+    "Registration",
+    "RequestRow",
+    "StatusRow",
+]
+
+NOTICE_ACT: Final = 100  # plus the type of the notice: an `act` in the ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +132,47 @@ class NewAct:
     """An act to be numbered, signed and stored. `status` is what it makes of the serials."""
 
     issuer: int
-    act: int  # the log's act type; of a key event its type, negative
-    serials: tuple[int, ...]  # strictly rising; none only for a key event
+    act: int  # the log's act type; of a key event its type, negative; of a notice NOTICE_ACT and its type
+    serials: tuple[int, ...]  # strictly rising; none only for a key event or a notice
     day: int
     reason: str
     status: CopyStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class By:
+    """Who does it: nobody (the desk by itself), one operator, or who asked and then who approved, and the request."""
+
+    operators: tuple[str, ...] = ()
+    request: bytes = b""
+
+
+DESK: Final = By()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRow:
+    """A request as the ledger has it. `body`: what `requestform` reads; `target`: what it is about, CBOR."""
+
+    id: bytes
+    issuer: int
+    body: bytes
+    target: bytes
+    reason: str
+    operator: str
+    seal: bytes
+    state: RequestState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalRow:
+    """A row of the journal as it is stored; `reason` and `salt` None where the reason was erased."""
+
+    number: int
+    body: bytes
+    digest: bytes
+    salt: bytes | None
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

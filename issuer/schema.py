@@ -8,10 +8,19 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "SCHEMA_VERSION", "CopyState", "CopyStatus", "FileForm", "RegistrationState"]
+__all__ = [
+    "APPLICATION_ID",
+    "MIGRATIONS",
+    "SCHEMA_VERSION",
+    "CopyState",
+    "CopyStatus",
+    "FileForm",
+    "RegistrationState",
+    "RequestState",
+]
 
 APPLICATION_ID: Final = 0x6D7A6C67  # "mzlg": tells a ledger from any other SQLite file
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 
 class CopyState(StrEnum):
@@ -47,6 +56,15 @@ class RegistrationState(StrEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
     REVOKED = "revoked"
+
+
+class RequestState(StrEnum):
+    """Where a request stands; whatever is not open is final."""
+
+    OPEN = "open"
+    DONE = "done"  # approved, and what it asked for stored
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
 
 
 _VERSION_1: Final = (
@@ -145,5 +163,35 @@ _VERSION_3: Final = (
     "ALTER TABLE act ADD COLUMN shard INTEGER NOT NULL DEFAULT 0",
 )
 
+# What one operator asks for and another approves (body: `requestform`; target, reason: what it is about and why; seal:
+# the first person's signature over all of it), and the journal: rows that name the digest of the row before. Reasons
+# are apart, under a salted digest, so that one can be erased and the chain still holds.
+_VERSION_4: Final = (
+    """CREATE TABLE request (
+        id BLOB PRIMARY KEY, issuer INTEGER NOT NULL, body BLOB NOT NULL, target BLOB NOT NULL, reason TEXT NOT NULL,
+        operator TEXT NOT NULL, seal BLOB NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('open', 'done', 'withdrawn', 'expired'))) STRICT, WITHOUT ROWID""",
+    """CREATE TRIGGER request_kept BEFORE UPDATE ON request
+        WHEN (OLD.id, OLD.issuer, OLD.body, OLD.operator, OLD.seal)
+            IS NOT (NEW.id, NEW.issuer, NEW.body, NEW.operator, NEW.seal)
+            OR (OLD.state <> 'open' AND NEW.state <> OLD.state)
+        BEGIN SELECT RAISE(ABORT, 'a request only ends, once'); END""",
+    """CREATE TRIGGER request_stays BEFORE DELETE ON request
+        BEGIN SELECT RAISE(ABORT, 'a request stays'); END""",
+    "CREATE TABLE journal (number INTEGER PRIMARY KEY, body BLOB NOT NULL, digest BLOB NOT NULL) STRICT",
+    """CREATE TABLE journal_reason (
+        number INTEGER PRIMARY KEY REFERENCES journal (number), salt BLOB NOT NULL, reason TEXT NOT NULL) STRICT""",
+    """CREATE TRIGGER journal_grows BEFORE INSERT ON journal
+        WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM journal)
+        BEGIN SELECT RAISE(ABORT, 'the journal only grows'); END""",
+    """CREATE TRIGGER journal_kept BEFORE UPDATE ON journal
+        BEGIN SELECT RAISE(ABORT, 'a row of the journal stays as it is'); END""",
+    """CREATE TRIGGER journal_stays BEFORE DELETE ON journal
+        BEGIN SELECT RAISE(ABORT, 'a row of the journal stays'); END""",
+    # from which act number on the journal must name every act
+    "CREATE TABLE journal_start (issuer INTEGER PRIMARY KEY, next_act INTEGER NOT NULL) STRICT",
+    "INSERT INTO journal_start SELECT issuer, next_act FROM counter",
+)
+
 # version reached -> statements that lead to it from the version before
-MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3}
+MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4}

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.library import read_shipped_profiles
@@ -49,10 +49,10 @@ from mingzheng.issuer.refusals import (
 )
 from mingzheng.issuer.sealconfig import TokenSpec
 from mingzheng.issuer.sealstore import FileSealVault, SealStore, SealVault, no_pin
-from mingzheng.keys import custody
+from mingzheng.issuer.vault import FileVault, KeyPlace, Vault, make_keys
 from mingzheng.keys.alg import Alg
 from mingzheng.keys.kid import Kid
-from mingzheng.keys.signer import InMemorySigner, Signer
+from mingzheng.keys.signer import Signer
 from mingzheng.keys.trust import KeyRecord, OriginRecord, Role
 from mingzheng.keys.vkey import format_vkey, vkey_for
 from mingzheng.log.durable import fsync_dir, publish, write_file
@@ -68,6 +68,7 @@ __all__ = [
     "Access",
     "FileVault",
     "Foundation",
+    "NewOperator",
     "Vault",
     "Workspace",
     "check_demo_name",
@@ -87,35 +88,6 @@ DEMO_PREFIXES: Final = ("demo.", "test.")
 _PRIVATE_DIR: Final = 0o700
 
 
-class Vault(Protocol):
-    """Makes, keeps and gives back private keys."""
-
-    def generate(self, alg: Alg) -> InMemorySigner:
-        """A new key."""
-
-    def save(self, path: Path, signer: InMemorySigner, passphrase: bytes) -> None:
-        """Keep a key at `path`, which must not exist."""
-
-    def load(self, path: Path, alg: Alg, passphrase: bytes) -> Signer:
-        """The key kept at `path`."""
-
-
-class FileVault:
-    """Encrypted PKCS#8 files (`keys.custody`)."""
-
-    def generate(self, alg: Alg) -> InMemorySigner:
-        """See Vault."""
-        return custody.generate(alg)
-
-    def save(self, path: Path, signer: InMemorySigner, passphrase: bytes) -> None:
-        """See Vault."""
-        custody.save_private_key(path, signer, passphrase)
-
-    def load(self, path: Path, alg: Alg, passphrase: bytes) -> Signer:
-        """See Vault."""
-        return custody.load_signer(path, alg, passphrase)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """How to get at the keys, and where this machine remembers the heads it signed (None: nowhere)."""
@@ -130,6 +102,14 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewOperator:
+    """A person who is to have a key, and the passphrase that opens it: theirs, not the office's."""
+
+    name: str
+    passphrase: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Foundation:
     """What a new workspace begins with. Days are inclusive and limit every key made now."""
 
@@ -138,6 +118,7 @@ class Foundation:
     issuers: tuple[IssuerSpec, ...]
     valid_from: int
     valid_until: int
+    operators: tuple[NewOperator, ...] = ()  # of the first issuer
 
 
 class Workspace:
@@ -156,6 +137,7 @@ class Workspace:
         self._access = access
         self._passphrase: bytes | None = None
         self._signers: dict[bytes, Signer] = {}
+        self.persons: dict[Kid, Signer] = {}  # operators' keys that somebody opened in this command
         self.seals = SealStore(root, access.seal_vault, self._secret, access.pin)
         self._log: Log | None = None
         self._remote: IssuingLog | None = None
@@ -199,6 +181,7 @@ class Workspace:
         self._close_log()
         self.ledger.close()
         self._signers.clear()
+        self.persons.clear()
         self.seals.forget()
         self._passphrase = None
         self._lock.release()
@@ -225,6 +208,12 @@ class Workspace:
         place = (Role.AUTHORITY, issuer, kid)
         named = [key for key in self.config.keys if (key.role, key.issuer, key.kid) == place and key.may_sign(day)]
         return self._signer_of(named[0]) if named else self.signer(Role.AUTHORITY, issuer, day)
+
+    def person(self, key: KeySpec, passphrase: bytes) -> Signer:
+        """Open an operator's key with that person's passphrase; it stays open until the workspace is closed."""
+        if key.kid not in self.persons:
+            self.persons[key.kid] = self._load(key, passphrase)
+        return self.persons[key.kid]
 
     def check_passphrase(self) -> None:
         """Open one key, whichever; raises what a wrong passphrase raises."""
@@ -352,13 +341,16 @@ class Workspace:
             "没有机构可以签发该种类和地区", "no issuer of this workspace may issue that kind and jurisdiction"
         )
 
-    def add_issuer(self, spec: IssuerSpec, *, valid_from: int, valid_until: int) -> WorkspaceConfig:
+    def add_issuer(
+        self, spec: IssuerSpec, *, valid_from: int, valid_until: int, operators: Sequence[NewOperator] = ()
+    ) -> WorkspaceConfig:
         """Make keys for another issuer, then name both in mingzheng.toml. A kill in between leaves unused key files."""
         if self.config.issuer(spec.number) is not None:
             raise OptionError(f"机构编号 {spec.number} 已存在", f"there is an issuer {spec.number} already")
         days = (valid_from, valid_until)
-        place = _KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
-        keys = [key for key, _ in _make_keys(place, issuer_roles(spec), spec.number)]
+        place = KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
+        keys = [key for key, _ in make_keys(place, issuer_roles(spec), spec.number)]
+        keys += _operator_keys(place, spec.number, operators)
         issuers = tuple(sorted((*self.config.issuers, spec), key=lambda item: item.number))
         self.store_config(replace(self.config, issuers=issuers, keys=(*self.config.keys, *keys)))
         return self.config
@@ -380,8 +372,8 @@ class Workspace:
         self.store_config(replace(self.config, following=following, keys=(*self.config.keys, *keys)))
 
     def _log_keys(self, roles: Sequence[tuple[Role, Alg]], days: tuple[int, int], *, origin: int) -> list[KeySpec]:
-        place = _KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
-        return [replace(key, origin=origin) for key, _ in _make_keys(place, roles, 0)]
+        place = KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
+        return [replace(key, origin=origin) for key, _ in make_keys(place, roles, 0)]
 
     def add_key(
         self, role: Role, issuer: int, *, alg: Alg = Alg.ED25519, days: tuple[int, int] | None = None
@@ -390,10 +382,17 @@ class Workspace:
         if days is None:
             own = max((key for key in self.config.keys if (key.role, key.issuer) == (Role.ACT, issuer)), key=_last_day)
             days = (own.valid_from, own.valid_until)
-        place = _KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
-        ((spec, _signer),) = _make_keys(place, [(role, alg)], issuer)
+        place = KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
+        ((spec, _signer),) = make_keys(place, [(role, alg)], issuer)
         self.store_config(replace(self.config, keys=(*self.config.keys, spec)))
         return spec
+
+    def add_operator(self, issuer: int, person: NewOperator, *, days: tuple[int, int]) -> KeySpec:
+        """Make that person's key for those days, and name it in mingzheng.toml."""
+        place = KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=b"", days=days)
+        (key,) = _operator_keys(place, issuer, [person])
+        self.store_config(replace(self.config, keys=(*self.config.keys, key)))
+        return key
 
     def store_config(self, config: WorkspaceConfig) -> None:
         """Replace mingzheng.toml, durable on return. Raises ConfigError for what could not be read again."""
@@ -468,8 +467,9 @@ class Workspace:
             self._signers[spec.kid] = self._load(spec)
         return self._signers[spec.kid]
 
-    def _load(self, spec: KeySpec) -> Signer:
-        signer = self._access.vault.load(self.root / KEYS / spec.file, spec.public_key.alg, self._secret())
+    def _load(self, spec: KeySpec, passphrase: bytes | None = None) -> Signer:
+        secret = self._secret() if passphrase is None else passphrase
+        signer = self._access.vault.load(self.root / KEYS / spec.file, spec.public_key.alg, secret)
         if signer.public_key.spki != spec.public_key.spki:
             raise KeyMismatchError(spec.file)
         return signer
@@ -540,21 +540,22 @@ def _build(build: Path, foundation: Foundation, access: Access) -> WorkspaceConf
     """Everything of a new workspace, in `build`; mingzheng.toml last."""
     for name in (KEYS, IMAGES):
         (build / name).mkdir(mode=_PRIVATE_DIR)
-    place = _KeyPlace(
+    place = KeyPlace(
         directory=build / KEYS,
         vault=access.vault,
         passphrase=access.passphrase(),
         days=(foundation.valid_from, foundation.valid_until),
     )
-    made = _make_keys(place, ORIGIN_ROLES, 0)
+    made = make_keys(place, ORIGIN_ROLES, 0)
     signers = {spec.role: signer for spec, signer in made}
     for issuer in foundation.issuers:
-        made += _make_keys(place, issuer_roles(issuer), issuer.number)
+        made += make_keys(place, issuer_roles(issuer), issuer.number)
+    operators = _operator_keys(place, foundation.issuers[0].number, foundation.operators)
     config = WorkspaceConfig(
         demo=foundation.demo,
         origin=foundation.origin,
         issuers=foundation.issuers,
-        keys=tuple(spec for spec, _ in made),
+        keys=(*(spec for spec, _ in made), *operators),
         defaults={},
     )
     data = format_config(config)
@@ -566,32 +567,10 @@ def _build(build: Path, foundation: Foundation, access: Access) -> WorkspaceConf
     return config
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _KeyPlace:
-    """Where new keys go, and under what."""
-
-    directory: Path
-    vault: Vault
-    passphrase: bytes
-    days: tuple[int, int]
-
-
-def _make_keys(
-    place: _KeyPlace, roles: Sequence[tuple[Role, Alg]], issuer: int
-) -> list[tuple[KeySpec, InMemorySigner]]:
+def _operator_keys(place: KeyPlace, issuer: int, persons: Sequence[NewOperator]) -> list[KeySpec]:
+    """A key for each person, under their own passphrase."""
     found = []
-    for role, alg in roles:
-        signer = place.vault.generate(alg)
-        owner = f"issuer{issuer}" if issuer else "log"
-        file = f"{owner}-{role}-{signer.public_key.kid.hex()}.pem"
-        place.vault.save(place.directory / file, signer, place.passphrase)
-        spec = KeySpec(
-            role=role,
-            issuer=issuer,
-            public_key=signer.public_key,
-            file=file,
-            valid_from=place.days[0],
-            valid_until=place.days[1],
-        )
-        found.append((spec, signer))
+    for person in persons:
+        own = replace(place, passphrase=person.passphrase, operator=person.name)
+        found += [key for key, _ in make_keys(own, [(Role.OPERATOR, Alg.ED25519)], issuer)]
     return found

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from mingzheng import __version__
+from mingzheng.formats.civil import day_of_time
 
 MIN_FREE_MIB = 200
 EARLIEST_YEAR = 2026
@@ -140,16 +141,37 @@ def _font() -> Check:
     )
 
 
+def persons(workspace: Path, day: int) -> list[Check]:
+    """For each issuer of a workspace: whether one person can revoke alone."""
+    from mingzheng.issuer.config import parse_config  # only where a workspace is named
+    from mingzheng.issuer.showdesk import persons_lines
+
+    config = parse_config((workspace / "mingzheng.toml").read_bytes())
+    lines = list(zip(persons_lines(config, day, "zh"), persons_lines(config, day, "en"), strict=True))
+    if not lines:
+        return [Check(name="operators", level="ok", found="two or more", zh="撤销须两人", en="two persons revoke")]
+    return [Check(name="operators", level="optional", found="fewer than two", zh=zh, en=en) for zh, en in lines]
+
+
 @click.command()
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Also look at it. 一并查看工作区。",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line. 每行一个 JSON。")
-def doctor(as_json: bool) -> None:
+def doctor(as_json: bool, workspace: Path | None) -> None:
     """Say what is installed and what is missing. 检查运行环境，说明缺什么。
 
     \b
     mingzheng doctor
     mingzheng doctor --json
+    mingzheng doctor --workspace W
     """
-    rows = checks(datetime.datetime.now(datetime.UTC), Path.cwd())
+    now = datetime.datetime.now(datetime.UTC)
+    rows = checks(now, Path.cwd())
+    if workspace is not None and (workspace / "mingzheng.toml").is_file():
+        rows += persons(workspace, day_of_time(int(now.timestamp())))
     if as_json:
         for row in rows:
             click.echo(json.dumps(asdict(row), ensure_ascii=False))

@@ -72,6 +72,7 @@ def test_init_takes_scope_bodies_and_days() -> None:
         *("--issuer", "示范厅", "--origin", "log.example/1", "--kind", "cn.constructor.2", "--jurisdiction", "sh"),
         *("--body", "1=甲机关", "--body", "2=乙机关", "--valid-from", "2026-01-01", "--valid-until", "2027-01-01"),
         *("--prefix", "https://zs.example.cn/v#", "--name-en", "Department", "--lang", "en"),
+        "--one-person",
     )
     assert "(cn.constructor.2); regions Shanghai; keys valid 2026-01-01 – 2027-01-01" in result.stderr
     (item,) = lines(run(commands.issuer_group, "list", "--json"))
@@ -92,7 +93,7 @@ def test_init_takes_scope_bodies_and_days() -> None:
     ],
 )
 def test_init_refuses_options_it_cannot_read(arguments: tuple[str, ...]) -> None:
-    result = run(commands.init, "--issuer", "示范厅", "--origin", "log.example/1", *arguments)
+    result = run(commands.init, "--issuer", "示范厅", "--origin", "log.example/1", "--one-person", *arguments)
     assert result.exit_code == 2
     assert not Path("W").exists()
 
@@ -100,7 +101,7 @@ def test_init_refuses_options_it_cannot_read(arguments: tuple[str, ...]) -> None
 def test_only_demo_names_go_with_demo() -> None:
     for origin, flags in (("demo.example", ()), ("log.example", ("--demo",))):
         with pytest.raises(DemoNameError):
-            run(commands.init, "--issuer", "示范厅", "--origin", origin, *flags)
+            run(commands.init, "--issuer", "示范厅", "--origin", origin, "--one-person", *flags)
 
 
 def test_issuers_are_added() -> None:
@@ -166,7 +167,7 @@ def test_dates_move_in_demo_workspaces_only() -> None:
     make()
     assert lines(issue("--json", "--as-of", "2026-05-30"))[0]["issued_on"] == "2026-05-30"
     Path("W").rename("demo")
-    run(commands.init, "--issuer", "示范厅", "--origin", "log.example/1")
+    run(commands.init, "--issuer", "示范厅", "--origin", "log.example/1", "--one-person")
     with pytest.raises(DemoOnlyError):
         issue("--as-of", "2026-05-30")
     assert issue("--as-of", "yesterday").exit_code == 2

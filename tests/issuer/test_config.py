@@ -182,8 +182,8 @@ def test_answers_the_log_about_its_keys() -> None:
 
 
 def test_tells_the_log_from_which_day_on_it_takes_two_persons() -> None:
-    out = replace(key(7, Role.OPERATOR, first=150), retired_on=160, good_size=0)
-    config = replace(CONFIG, keys=(*CONFIG.keys, out, key(8, Role.OPERATOR, first=200)))
+    out = replace(key(7, Role.OPERATOR, first=150), retired_on=160, good_size=0, operator="甲")
+    config = replace(CONFIG, keys=(*CONFIG.keys, out, replace(key(8, Role.OPERATOR, first=200), operator="乙")))
     assert parse_config(format_config(config)) == config
     assert [config.needs_two(1, day) for day in (149, 150, 161, 10_000)] == [False, True, True, True]
     assert not config.needs_two(2, 200)

@@ -18,7 +18,7 @@ from mingzheng.issuer.keywork import add_key, compromise_key, lost_copies, retir
 from mingzheng.issuer.lifecycle import find_serial, perform
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
-from mingzheng.issuer.workspace import LOG, Access, Workspace
+from mingzheng.issuer.workspace import LOG, Access, NewOperator, Workspace
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.snapshot import load_store
 from mingzheng.keys.trust import KeyRecord, Role
@@ -190,7 +190,8 @@ def test_a_stolen_key_signs_nothing_and_its_last_good_size_goes_out(office: Offi
 
 def test_an_operator_key_ends_like_an_act_key_and_goes_on_asking_for_two(office: Office) -> None:
     with office.open() as workspace:
-        left, stolen = workspace.add_key(Role.OPERATOR, 1), workspace.add_key(Role.OPERATOR, 1)
+        persons = (NewOperator(name=name, passphrase=b"own passphrase") for name in ("甲", "乙"))
+        left, stolen = (workspace.add_operator(1, person, days=(DAY, DAY + 9)) for person in persons)
         assert retire_key(workspace, left.kid, now=NOW).retired_on == DAY
         assert compromise_key(workspace, stolen.kid, good_size=0, now=NOW).good_size == 0
         assert workspace.config.needs_two(1, DAY)

@@ -1,0 +1,153 @@
+"""Operators: the persons of an office, each with a key under a passphrase of their own.
+
+Source: docs/workspace.md, Operators; docs/spec/log.md, Two persons. From the first day of an issuer's first operator
+on its acts are signed by persons, and revocations and notices by two. Whose key is whose mingzheng.toml alone says.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mingzheng.formats.civil import day_of_time, format_day
+from mingzheng.issuer.approvalerrors import (
+    OperatorExistsError,
+    OperatorNeededError,
+    OperatorOutError,
+    OperatorUnknownError,
+)
+from mingzheng.issuer.config import MAX_OPERATOR, KeySpec, WorkspaceConfig
+from mingzheng.issuer.keywork import retire_key, tell_added
+from mingzheng.issuer.publish import settle
+from mingzheng.issuer.refusals import KeyMissingError, OptionError
+from mingzheng.issuer.rows import NOTICE_ACT
+from mingzheng.issuer.workspace import NewOperator, Workspace
+from mingzheng.keys.kid import Kid
+from mingzheng.keys.signer import Signer
+from mingzheng.keys.trust import Role
+from mingzheng.log.acts import ActType
+
+__all__ = [
+    "Operator",
+    "add_operator",
+    "check_new_names",
+    "check_operator",
+    "find_key",
+    "first_day",
+    "name_of",
+    "retire_operator",
+    "sign_again",
+    "unlock",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """A person who is here: the key has been opened with that person's passphrase."""
+
+    name: str
+    key: KeySpec
+    signer: Signer
+
+
+def find_key(config: WorkspaceConfig, issuer: int, name: str, day: int) -> KeySpec:
+    """That person's newest key that may sign on `day`. Raises OperatorUnknownError, OperatorOutError."""
+    if not any((key.issuer, key.operator) == (issuer, name) for key in config.keys):
+        raise OperatorUnknownError(name, issuer)
+    usable = [key for key in config.operators(issuer, day) if key.operator == name]
+    if not usable:
+        raise OperatorOutError(name)
+    return max(usable, key=lambda key: (key.valid_from, key.kid))
+
+
+def unlock(workspace: Workspace, issuer: int, name: str, *, passphrase: Callable[[str], bytes], now: int) -> Operator:
+    """Open that person's key: the passphrase is asked for by name. Raises as `find_key`, and for a wrong passphrase."""
+    key = find_key(workspace.config, issuer, name, day_of_time(now))
+    return Operator(name=name, key=key, signer=workspace.person(key, passphrase(name)))
+
+
+def name_of(config: WorkspaceConfig, kid: Kid) -> str:
+    """Whose operator key that is, empty for none."""
+    return next((key.operator for key in config.keys if key.kid == kid), "")
+
+
+def check_operator(workspace: Workspace, issuer: int, name: str | None, *, now: int) -> None:
+    """Refuse an act without a name where the issuer has operators, and with one where it has none.
+
+    Raises OperatorNeededError, OptionError, or what `find_key` raises.
+    """
+    if not workspace.config.needs_two(issuer, day_of_time(now)):
+        if name is not None:
+            raise OptionError(
+                f"机构 {issuer} 没有经办人，不用 --operator", f"issuer {issuer} has no operators: leave --operator out"
+            )
+        return
+    if name is None:
+        raise OperatorNeededError(issuer)
+    find_key(workspace.config, issuer, name, day_of_time(now))
+
+
+def check_new_names(names: tuple[str, ...]) -> None:
+    """Refuse names that mingzheng.toml could not hold, or one twice. Raises OptionError."""
+    for name in names:
+        if not name or name != name.strip() or not name.isprintable() or len(name) > MAX_OPERATOR:
+            raise OptionError(
+                f"经办人名称须为 1 至 {MAX_OPERATOR} 个可见字符",
+                f"an operator's name has 1 to {MAX_OPERATOR} characters",
+            )
+    if len(set(names)) != len(names):
+        raise OptionError("同一经办人写了两次", "one operator is named twice")
+
+
+def first_day(workspace: Workspace, issuer: int, *, now: int) -> int:
+    """From which day on a new operator may sign: today, unless one person revoked or gave notice today.
+
+    From the issuer's first operator's first day on every such act takes two; what was done before must stay good.
+    """
+    today = day_of_time(now)
+    if workspace.config.needs_two(issuer, today):
+        return today
+    acts = [act for act in workspace.ledger.all_acts() if act.issuer == issuer]
+    alone = (act.day + 1 for act in acts if act.act == ActType.REVOKE or act.act >= NOTICE_ACT)
+    return max(today, *alone, 0)
+
+
+def add_operator(
+    workspace: Workspace, issuer: int, person: NewOperator, *, days: tuple[int | None, int], now: int
+) -> KeySpec:
+    """Make a key for that person and tell the log. `days`: first (None: as soon as may be) and last.
+
+    Raises OptionError, OperatorExistsError, KeyMissingError without an authority key.
+    """
+    check_new_names((person.name,))
+    if workspace.config.issuer(issuer) is None:
+        raise OptionError(f"没有编号为 {issuer} 的机构", f"there is no issuer {issuer}")
+    today = day_of_time(now)
+    theirs = [key for key in workspace.config.keys if (key.issuer, key.operator) == (issuer, person.name)]
+    if any(not key.is_out and key.valid_until >= today for key in theirs):
+        raise OperatorExistsError(person.name)
+    authority = workspace.config.key_for(Role.AUTHORITY, issuer, today)
+    if authority is None:
+        raise KeyMissingError(str(Role.AUTHORITY), issuer, format_day(today))
+    settle(workspace, now=now)
+    least = first_day(workspace, issuer, now=now)
+    first = least if days[0] is None else days[0]
+    if not least <= first <= days[1]:
+        raise OptionError(
+            f"起用日须在 {format_day(least)} 至截止日之间",
+            f"the first day lies between {format_day(least)} and the last day",
+        )
+    made = workspace.add_operator(issuer, person, days=(first, days[1]))
+    tell_added(workspace, made, by=authority, now=now)
+    return made
+
+
+def retire_operator(workspace: Workspace, issuer: int, name: str, *, now: int) -> KeySpec:
+    """Let that person's key sign nothing more. Raises as `find_key` and `retire_key`."""
+    return retire_key(workspace, find_key(workspace.config, issuer, name, day_of_time(now)).kid, now=now)
+
+
+def sign_again(workspace: Workspace, *, now: int) -> int:
+    """Bring what waits for the persons who are here (`unlock`) into the log; how many acts that were.
+
+    Raises PersonNeededError if others are needed.
+    """
+    return settle(workspace, now=now).acts
