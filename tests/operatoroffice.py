@@ -1,0 +1,66 @@
+"""An office with operators: two of issuer 1, each with a passphrase of their own, and a copy to revoke."""
+
+from pathlib import Path
+
+from office import CONSTRUCTORS, DAY, NOW, ORIGIN, Office, person
+
+from mingzheng.issuer.approval import Review, approve, ask, review
+from mingzheng.issuer.lifecycle import Target, effect_of, find_registration, propose
+from mingzheng.issuer.operators import Operator, unlock
+from mingzheng.issuer.rows import RequestRow
+from mingzheng.issuer.workspace import Foundation, NewOperator, Workspace
+
+NUMBER = person(1)["registration_no"]
+NAMES = ("张三", "李四")
+
+
+def passphrase(name: str) -> bytes:
+    return f"passphrase of {name}".encode()
+
+
+class OperatorOffice(Office):
+    """`Office` whose first issuer has two operators."""
+
+    def build(self) -> "OperatorOffice":
+        Workspace.create(
+            self.root,
+            Foundation(
+                demo=True,
+                origin=ORIGIN,
+                issuers=self.issuers,
+                valid_from=DAY - 400,
+                valid_until=DAY + 1_000,
+                operators=tuple(NewOperator(name=name, passphrase=passphrase(name)) for name in NAMES),
+            ),
+            self.access,
+        )
+        return self
+
+
+def operator_office(base: Path) -> OperatorOffice:
+    """With two persons who have a copy each."""
+    office = OperatorOffice(base, issuers=(CONSTRUCTORS,)).build()
+    office.issue([person(1), person(2)])
+    return office
+
+
+def present(workspace: Workspace, name: str, now: int = NOW) -> Operator:
+    return unlock(workspace, 1, name, passphrase=passphrase, now=now)
+
+
+def target_of(workspace: Workspace, number: int = 1) -> Target:
+    return find_registration(workspace, kind=1, registration_no=person(number)["registration_no"], issuer=1)
+
+
+def asked(workspace: Workspace, name: str = NAMES[0], *, number: int = 1, now: int = NOW) -> RequestRow:
+    proposal = propose(workspace, target_of(workspace, number), reason="why", now=now)
+    assert proposal is not None
+    return ask(workspace, proposal, present(workspace, name, now), now=now)
+
+
+def approved(workspace: Workspace, row: RequestRow, name: str = NAMES[1], *, now: int = NOW) -> None:
+    approve(workspace, row.id, present(workspace, name, now), effects=effect_of, now=now)
+
+
+def looked_at(workspace: Workspace, row: RequestRow, *, now: int = NOW) -> Review:
+    return review(workspace, row.id, effects=effect_of, now=now)
