@@ -96,7 +96,7 @@ def _ask(
     if proposal is None:  # settling has just done it
         raise click.exceptions.Exit(0)
     row = approval.ask(opened, proposal, operator, now=now)
-    path = approval.request_path(opened, row)
+    path = str(approval.request_path(opened, row))
     print_lines([showdesk.request_json(row, path)], [showdesk.waiting_text(row, path, talk[1])], talk[0])
     raise click.exceptions.Exit(EXIT_WAITING)
 

@@ -8,7 +8,7 @@ import click
 import mingzheng.issuer.approval as approval
 import mingzheng.issuer.show as show
 import mingzheng.issuer.showdesk as showdesk
-from mingzheng.formats.civil import day_of_time
+from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.issuer.approval import Effects, Review
 from mingzheng.issuer.approvalerrors import RequestForgedError
 from mingzheng.issuer.lifecycle import ActPlan, decode_target, effect_of
@@ -55,7 +55,7 @@ def _effects_of(workspace: Workspace, identity: bytes) -> Effects:
 def _preview(workspace: Workspace, found: Review, lang: show.Lang) -> list[str]:
     """What would be done, as the ledger is now."""
     row, form = found.row, found.form
-    asked = f"{row.operator} {showdesk.request_json(row, approval.request_path(workspace, row))['day']}"
+    asked = f"{row.operator} {format_day(form.day)}"
     lines = [f"  申请人 {asked}；事由：{row.reason}" if lang == "zh" else f"  asked by {asked}; reason: {row.reason}"]
     if form.code is ActType.REVOKE:
         decision = found.effect.decision
@@ -94,7 +94,7 @@ def approve(request: str, *, operator: str, as_json: bool, lang: show.Lang, **op
         find_key(opened.config, issuer, operator, day_of_time(now))
         text = _preview(opened, found, lang)
         if options["dry_run"]:
-            path = approval.request_path(opened, found.row)
+            path = str(approval.request_path(opened, found.row))
             print_lines([showdesk.request_json(found.row, path)], ["\n".join(text)], as_json)
             return
         click.echo("\n".join(text), err=True)
@@ -131,7 +131,7 @@ def requests(*, as_json: bool, lang: show.Lang, **options: Any) -> None:
     """
     with open_workspace(options["workspace"], options) as opened:
         rows: tuple[RequestRow, ...] = approval.open_requests(opened, now=time_of(opened, options["as_of"]))
-        items = [showdesk.request_json(row, approval.request_path(opened, row)) for row in rows]
+        items = [showdesk.request_json(row, str(approval.request_path(opened, row))) for row in rows]
     print_lines(items, (showdesk.request_text(row, lang) for row in rows), as_json)
 
 

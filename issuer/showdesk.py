@@ -16,8 +16,6 @@ from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import JournalRow, RequestRow
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mingzheng.issuer.config import KeySpec, WorkspaceConfig
     from mingzheng.issuer.lifecycle import ActPlan
     from mingzheng.issuer.show import Json, Lang
@@ -72,7 +70,7 @@ def preview(workspace: Workspace, plan: ActPlan, two: bool, lang: Lang) -> list[
     return [*lines, *(f"  {'依据：' if zh else 'rule: '}{rule[0 if zh else 1]}" for rule in rules)]
 
 
-def request_json(row: RequestRow, path: Path) -> Json:
+def request_json(row: RequestRow, file: str) -> Json:
     """A request."""
     form = parse_form(row.body)
     return {
@@ -84,16 +82,16 @@ def request_json(row: RequestRow, path: Path) -> Json:
         "serials": list(form.serials),
         "operator": row.operator,
         "day": format_day(form.day),
-        "file": str(path),
+        "file": file,
     }
 
 
-def waiting_text(row: RequestRow, path: Path, lang: Lang) -> str:
+def waiting_text(row: RequestRow, file: str, lang: Lang) -> str:
     """How it goes on after a request."""
     name = row.id.hex()
     if lang == "zh":
-        return f"尚未办理，等待另一名经办人批准：mingzheng approve {name} --operator …（申请文件 {path}）"
-    return f"not done: waiting for a second person: mingzheng approve {name} --operator … (request file {path})"
+        return f"尚未办理，等待另一名经办人批准：mingzheng approve {name} --operator …（申请文件 {file}）"
+    return f"not done: waiting for a second person: mingzheng approve {name} --operator … (request file {file})"
 
 
 def request_text(row: RequestRow, lang: Lang) -> str:
