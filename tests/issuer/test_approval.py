@@ -139,6 +139,11 @@ def test_the_same_person_does_not_approve(office: OperatorOffice) -> None:
         disguised = Operator(name="王五", key=me.key, signer=me.signer)  # the same key under another name
         with pytest.raises(SamePersonError):
             approve(workspace, row.id, disguised, effects=effect_of, now=NOW)
+        workspace.add_operator(1, NewOperator(name=NAMES[0], passphrase=passphrase(NAMES[0])), days=(DAY, DAY + 99))
+        newest = present(workspace, NAMES[0])  # one person with two keys is one person
+        assert newest.key.kid != me.key.kid
+        with pytest.raises(SamePersonError):
+            approve(workspace, row.id, newest, effects=effect_of, now=NOW)
         elsewhere = replace(present(workspace, NAMES[1]), key=replace(present(workspace, NAMES[1]).key, issuer=2))
         with pytest.raises(OtherIssuerError):
             approve(workspace, row.id, elsewhere, effects=effect_of, now=NOW)
