@@ -25,6 +25,7 @@ from mingzheng.issuer.errors import NoProfileError, WindowRefusedError
 from mingzheng.issuer.record import records_template
 from mingzheng.issuer.rules_args import day_option, days_option, kind_code, place_option
 from mingzheng.issuer.rules_ask_cli import COMMANDS
+from mingzheng.issuer.rules_show import Json, citation_json, head_json
 from mingzheng.issuer.show import rule_name
 
 __all__ = ["rules_group"]
@@ -49,12 +50,14 @@ def rules_group() -> None:
 @place_option
 @click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="语言。")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object. 输出 JSON。")
+@click.option("--trace", is_flag=True, help="JSON with every rule and its source. JSON 附各条规则及出处。")
 def window(
     kind: str,
     download: int,
     jurisdiction: int,
     lang: str,
     as_json: bool,
+    trace: bool,
     **facts: int | tuple[int, ...] | None,
 ) -> None:
     """Compute the usage window of a copy and say which rule sets its end. 计算使用时限并说明依据。
@@ -72,8 +75,9 @@ def window(
         raise click.UsageError(f"{kind} 需要 {option} (is needed for this kind)") from error
     except WindowClosedError as error:
         raise WindowRefusedError(error.window.binding, error.last_day) from error
-    if as_json:
-        click.echo(json.dumps(window_json(found)))
+    if as_json or trace:
+        more = trace_json(profile, jurisdiction, found) if trace else {}
+        click.echo(json.dumps(window_json(found) | more, ensure_ascii=False))
         return
     for line in window_lines(profile, found, lang):
         click.echo(line)
@@ -91,10 +95,29 @@ def template(kind: str) -> None:
     click.echo(records_template(kind), nl=False)
 
 
-def window_json(found: Window) -> dict[str, object]:
+def window_json(found: Window) -> Json:
     """Return the object of rules-window.schema.json."""
     until = found.usage_until
     return {"usage_until": None if until is None else format_day(until), "binding": list(found.binding)}
+
+
+def trace_json(profile: Profile, jurisdiction: int, found: Window) -> Json:
+    """Return what `--trace` adds: the profile that answers, every candidate, the source of there being no window."""
+    return {
+        **head_json("window", profile, jurisdiction),
+        "first_day": format_day(found.first_day),
+        "trace": [
+            {
+                "rule": step.rule,
+                "day": format_day(step.day),
+                "word": None,
+                "binding": step.binding,
+                **citation_json(step.citation),
+            }
+            for step in found.trace
+        ],
+        "no_window": None if found.no_window is None else citation_json(found.no_window),
+    }
 
 
 def window_lines(profile: Profile, found: Window, lang: str) -> Sequence[str]:
