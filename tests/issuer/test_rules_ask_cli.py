@@ -282,3 +282,10 @@ def test_there_is_a_sentence_for_every_answer() -> None:
     ):
         assert set(ANSWERS[name]) == set(answers)
     assert all(zh and en for zh, en in STEPS.values())
+
+
+def test_the_example_of_the_page_is_what_the_command_says() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs/profiles.md").read_text("utf-8")
+    block = next(text for text in page.split("```") if "$ mingzheng rules change" in text).strip()
+    asked, _, said = block.partition("\n")
+    assert run(*shlex.split(asked)[3:]).stdout.strip() == said
