@@ -317,6 +317,12 @@ def test_too_many_extensions() -> None:
         moved_end([PLAIN] * 1_001, facts(15, 10))
 
 
+def test_one_extension_that_does_not_revive_is_enough() -> None:
+    first, then = replace(PLAIN, revives_copies=True), replace(PLAIN, first_end=30, last_end=35, new_end=40)
+    assert moved_end([first, then], facts(15, 10)).apply_again
+    assert not moved_end([first, replace(then, revives_copies=True)], facts(15, 10)).apply_again
+
+
 def test_a_long_chain_is_followed() -> None:
     chain = [replace(PLAIN, first_end=n, last_end=n, new_end=n + 1) for n in range(1_000)]
     assert moved_end(chain, facts(0, 10)).end == 1_000
