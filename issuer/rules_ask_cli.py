@@ -1,4 +1,4 @@
-"""The dated questions of `mingzheng rules`: renewal, change, reissue, seal, form, extension, handwriting, lock.
+"""The dated questions of `mingzheng rules`: ends, renewal, change, reissue, seal, form, extension, handwriting, lock.
 
 Spec: docs/profiles.md; output: rules-<command>.schema.json. Parse, call, print.
 """
@@ -13,6 +13,7 @@ from mingzheng.formats.civil import format_day, parse_day
 from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.formats.profile import Citation, Profile, ProfileSet
 from mingzheng.formats.rules_change import ChangeFacts, change_application
+from mingzheng.formats.rules_ends import EndsFacts, ends_on
 from mingzheng.formats.rules_extend import EndFacts, extended_end
 from mingzheng.formats.rules_extension import BlanketExtension, ExtensionError
 from mingzheng.formats.rules_forms import FormFacts, form_standing, which_holds
@@ -123,6 +124,36 @@ def change(kind: str, jurisdiction: int, lang: str, as_json: bool, until: int, o
         _print(head_json("change", profile, jurisdiction) | outcome_json(found, closes=day_json(found.closes)))
         return
     _show(profile, lang, outcome_lines("change", found, lang, **_days(closes=found.closes)))
+
+
+@click.command("ends")
+@_asked
+@day_option("--on", "Day asked for. 查询日。", required=True)
+@day_option("--registered-until", "End of the registration. 注册有效期截止日。", required=True)
+@days_option("--specialty-until", "End of a specialty; repeat. 专业截止日，可重复。")
+def ends(
+    kind: str,
+    jurisdiction: int,
+    lang: str,
+    as_json: bool,
+    on: int,
+    registered_until: int,
+    **facts: tuple[int, ...],
+) -> None:
+    """Tell what of a registration is in force on a day. 查询注册与各专业是否在有效期内。
+
+    \b
+    mingzheng rules ends --kind cn.constructor.1 --jurisdiction sh --on 2023-06-01 \\
+        --registered-until 2025-01-01 --specialty-until 2023-05-31 --specialty-until 2025-01-01
+    """
+    profile = _profile(kind, jurisdiction, on)
+    asked = EndsFacts(on=on, registered_until=registered_until, specialty_untils=facts["specialty_until"])
+    found = _needing(lambda: ends_on(profile, asked))
+    ended = [format_day(end) for end in found.ended]
+    if as_json:
+        _print(head_json("ends", profile, jurisdiction) | outcome_json(found, ended=ended))
+        return
+    _show(profile, lang, outcome_lines("ends", found, lang, ended=("、" if lang == "zh" else ", ").join(ended)))
 
 
 @click.command("reissue")
@@ -273,7 +304,7 @@ def lock(kind: str, jurisdiction: int, lang: str, as_json: bool, locked_on: int,
     _show(profile, lang, outcome_lines("lock", found, lang))
 
 
-COMMANDS: tuple[click.Command, ...] = (renewal, change, reissue, seal, form, extension, handwriting, lock)
+COMMANDS: tuple[click.Command, ...] = (ends, renewal, change, reissue, seal, form, extension, handwriting, lock)
 
 
 def _profile(kind: str, jurisdiction: int, day: int, pick: Pick = ProfileSet.select) -> Profile:

@@ -6,6 +6,12 @@ from typing import Final
 Words = tuple[str, str]
 
 ANSWERS: Final[Mapping[str, Mapping[str, Words]]] = {
+    "ends": {
+        "IN_FORCE": ("注册及各专业均在有效期内", "the registration and every specialty are in force"),
+        "SOME_ENDED": ("部分专业已届满：{ended}；其余仍有效", "ended: {ended}; the others are in force"),
+        "ALL_ENDED": ("各专业均已届满：{ended}", "every specialty has ended: {ended}"),
+        "REGISTRATION_ENDED": ("注册有效期已届满", "the registration has ended"),
+    },
     "renewal": {
         "OPEN": (
             "{until} 届满：可以申请延续注册（{opens} 至 {closes}）",
@@ -128,6 +134,8 @@ ANSWERS: Final[Mapping[str, Mapping[str, Words]]] = {
 }
 
 STEPS: Final[Mapping[str, Words]] = {
+    "REGISTRATION": ("注册有效期截止", "end of the registration"),
+    "SPECIALTY": ("第 {n} 个专业有效期截止", "end of specialty {n}"),
     "RENEW_OPENS": ("开始受理延续的第一日", "first day to apply"),
     "RENEW_CLOSES": ("受理延续的最后一日", "last day to apply"),
     "UNRENEWED": ("届满未延续", "end without a renewal:"),

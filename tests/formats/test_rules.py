@@ -15,6 +15,7 @@ from mingzheng.formats.civil import format_day, parse_day
 from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.formats.profile import Citation, Profile, WindowFacts, usage_window
 from mingzheng.formats.rules_change import ChangeAnswer, ChangeFacts, change_application
+from mingzheng.formats.rules_ends import EndsAnswer, EndsFacts, ends_on
 from mingzheng.formats.rules_extend import EndFacts, extended_end
 from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.formats.rules_forms import FormAnswer, FormFacts, form_standing, which_holds
@@ -134,6 +135,16 @@ def ask_extension(profile: Profile, facts: Facts) -> tuple[Outcome[Any], Facts]:
     }
 
 
+def ask_ends(profile: Profile, facts: Facts) -> tuple[Outcome[Any], Facts]:
+    asked = EndsFacts(
+        on=some(day(facts, "--on")),
+        registered_until=some(day(facts, "--registered-until")),
+        specialty_untils=tuple(map(parse_day, facts.get("--specialty-until", []))),
+    )
+    found = ends_on(profile, asked)
+    return found, {"ended": [format_day(end) for end in found.ended]}
+
+
 def ask_ink(profile: Profile, facts: Facts) -> tuple[Outcome[Any], Facts]:
     found = judge_ink(profile, ink=Ink(facts["--ink"]), policy=PolicyName(facts["--policy"]))
     return found, {"severity": found.severity}
@@ -155,6 +166,7 @@ def ask_lock(profile: Profile, facts: Facts) -> tuple[Outcome[Any], Facts]:
 
 
 ASK: dict[str, Callable[[Profile, Facts], tuple[Outcome[Any], Facts]]] = {
+    "ends": ask_ends,
     "renewal": ask_renewal,
     "renewed": ask_renewed,
     "change": ask_change,
@@ -218,7 +230,7 @@ def test_case(case: dict[str, Any]) -> None:
 
 def test_every_rule_has_five_cases_and_every_notice_is_cited() -> None:
     counts = Counter(case["rule"] for case in CASES)
-    assert len(counts) == 23
+    assert len(counts) == 24
     assert min(counts.values()) >= 5, counts
     assert {case["notice"] for case in CASES} == {*TABLE["notices"], None}
     assert len({case["id"] for case in CASES}) == len(CASES)
@@ -227,6 +239,7 @@ def test_every_rule_has_five_cases_and_every_notice_is_cited() -> None:
 @pytest.mark.parametrize(
     ("rule", "answers"),
     [
+        ("ends", set(EndsAnswer)),
         ("renewal-ministry", {RenewalAnswer.TOO_EARLY, RenewalAnswer.OPEN, RenewalAnswer.EXPIRED_LAPSED}),
         ("renewal-transition", {RenewalAnswer.OPEN_TRANSITION, RenewalAnswer.EXPIRED_LAPSED}),
         ("renewal-liaoning", {RenewalAnswer.TOO_EARLY, RenewalAnswer.TOO_LATE, RenewalAnswer.EXPIRED_AUTO_CANCEL}),

@@ -1,11 +1,15 @@
 """The rule tables of a profile: what is read, what is refused, and how overlays replace them."""
 
+import contextlib
 import copy
 import tomllib
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mingzheng.formats.civil import format_day, parse_day
 from mingzheng.formats.library import load_shipped_profiles, read_shipped_profiles
@@ -13,6 +17,7 @@ from mingzheng.formats.profile import (
     Citation,
     Handwriting,
     Profile,
+    ProfileError,
     ProfileValueError,
     parse_profile,
     parse_profiles,
@@ -287,6 +292,7 @@ def test_every_key_is_needed_typed_and_alone(data: bytes) -> None:
         (put("precedence", {"value": "paper", **REASON}), "precedence.value"),
         (put("forms", []), "forms"),
         (put("forms", 0, "form", "paper"), "forms"),
+        (drop("forms", 0), "forms"),
         (put("forms", 0, "form", "stone"), "forms[0].form"),
         (put("forms", 0, "issued_until", "2022-03-06"), "forms[0].issued_until"),
         (put("forms", 0, "standing", []), "forms[0].standing"),
@@ -455,3 +461,23 @@ def test_where_no_rule_speaks_of_age_no_birth_is_needed() -> None:
     assert renewed_validity(ageless, approved_on=ON, birth=None).valid_until == parse_day("2025-06-20")
     with pytest.raises(RuleFactError, match="birth"):
         change_application(liaoning(), ChangeFacts(end=END, on=ON, birth=None))
+
+
+ODD = st.one_of(
+    st.none().map(lambda _: {}),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.text(max_size=12),
+    st.sampled_from(["2022-02-30", "0001-01-01", "9999-12-31", "not-yet", "specialty", "equal", "末段", "electronic"]),
+    st.lists(st.integers(0, 3), max_size=2),
+    st.dictionaries(st.sampled_from(["value", "notice", "by_analogy", "until"]), st.text(max_size=4), max_size=2),
+)
+
+
+@given(name=st.sampled_from(["cn.constructor.2.21.toml", "cn.constructor.2.31.toml"]), odd=ODD, where=st.randoms())
+def test_a_damaged_file_is_read_or_refused(name: str, odd: object, where: Random) -> None:
+    """No other error than ours, whatever stands in the place of a value."""
+    document = tomllib.loads(FILES[name].decode())
+    path = where.choice([path for path in places(document) if path[0] in RULES])
+    with contextlib.suppress(ProfileError):
+        parse_profile(changed(FILES[name], put(*path, odd)), base=BASE)

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
 from mingzheng.formats.rules_change import ChangeAnswer
+from mingzheng.formats.rules_ends import EndsAnswer
 from mingzheng.formats.rules_extension import ExtensionAnswer, ExtensionState
 from mingzheng.formats.rules_forms import FormAnswer, WhichHoldsAnswer
 from mingzheng.formats.rules_handwriting import InkAnswer
@@ -198,6 +199,7 @@ LIAONING = ["--kind", "cn.constructor.2", "--jurisdiction", "ln"]
 @pytest.mark.parametrize(
     ("given", "named"),
     [
+        (["ends", *LIAONING, "--on", "2022-06-20", "--registered-until", "2022-06-30"], "--specialty-until"),
         (["renewal", *LIAONING, "--on", "2022-06-20"], "--until"),
         (["renewal", *LIAONING, "--on", "2022-06-20", "--until", "2022-06-30"], "--birth"),
         (["renewal", "--kind", "cn.constructor.1", "--on", "2022-06-20", "--approved-on", "2022-06-20"], "--birth"),
@@ -253,6 +255,7 @@ def test_schemas_are_schemas_and_name_every_answer() -> None:
     assert renewal["end"]["properties"]["answer"]["enum"] == list(RenewalAnswer)
     assert renewal["renewed"]["properties"]["answer"]["enum"] == list(RenewedAnswer)
     for name, answers in (
+        ("ends", EndsAnswer),
         ("change", ChangeAnswer),
         ("reissue", ReissueAnswer),
         ("seal", SealAnswer),
@@ -268,6 +271,7 @@ def test_schemas_are_schemas_and_name_every_answer() -> None:
 
 def test_there_is_a_sentence_for_every_answer() -> None:
     for name, answers in (
+        ("ends", EndsAnswer),
         ("renewal", RenewalAnswer),
         ("renewed", RenewedAnswer),
         ("change", ChangeAnswer),
