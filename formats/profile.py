@@ -5,11 +5,10 @@ Spec: docs/profiles.md. A file is either complete or an overlay: it names the na
 from `profile_model`, the usage-window rule from `window`. Pure; the shipped files: `library`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
-from typing import ClassVar, Final, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, Final
 
-from mingzheng.formats.civil import format_day, parse_day
+from mingzheng.formats.civil import format_day
 from mingzheng.formats.profile_model import (
     Cap,
     CapVerb,
@@ -28,6 +27,21 @@ from mingzheng.formats.profile_model import (
     SpecialtyPick,
     UsageWindow,
 )
+from mingzheng.formats.rules_model import HandwritingSeverity, Renewal, Severity, Unit
+from mingzheng.formats.rules_read import (
+    one_of,
+    read_citation,
+    read_cited,
+    read_day,
+    read_either,
+    read_optional,
+    read_optional_day,
+    read_sources,
+    read_whole,
+    the_word,
+)
+from mingzheng.formats.rules_source import Sources
+from mingzheng.formats.rules_tables import read_rules, read_severity
 from mingzheng.formats.strict_toml import (
     ProfileError,
     ProfileSyntaxError,
@@ -87,9 +101,6 @@ SCHEMA: Final = 1
 MAX_PROFILES: Final = 256
 MAX_SPECIALTIES: Final = 64
 MAX_SEALS: Final = 8
-
-T = TypeVar("T")
-E = TypeVar("E", bound=StrEnum)
 
 
 class ProfileConflictError(ProfileError):
@@ -163,7 +174,7 @@ def _base_of(
     overlay: Mapping[str, object], bases: Sequence[tuple[Profile, Mapping[str, object]]]
 ) -> Mapping[str, object]:
     """Find the national profile of that id that governs on the overlay's first day."""
-    first_day = _day(Table(overlay, "").table("effective"), "from")
+    first_day = read_day(Table(overlay, "").table("effective"), "from")
     for profile, document in bases:
         national = profile.id == overlay["base"] and profile.jurisdiction == NATIONAL
         if national and profile.effective_on(first_day):
@@ -174,7 +185,9 @@ def _base_of(
 # Entries that only the base may state, and entries that an overlay must state itself.
 _BASE_ONLY: Final = frozenset({"schema", "id", "code", "specialties", "specialty_codes"})
 _OVERLAY_OWN: Final = frozenset({"jurisdiction", "effective"})
-_WINDOWS: Final = frozenset({"usage_window", "no_usage_window"})
+# A rule, or `no_…` with the reason why there is none: what the overlay states replaces either.
+_EITHER: Final = ("usage_window", "renewal", "age_limit", "change", "reissue", "extension", "lock")
+_SHARED: Final = ("notices", "reasons")
 
 
 def _overlay(base: Mapping[str, object], overlay: Mapping[str, object]) -> dict[str, object]:
@@ -186,15 +199,24 @@ def _overlay(base: Mapping[str, object], overlay: Mapping[str, object]) -> dict[
             raise ProfileValueError(key, "only the base may state this")
     for key in sorted(_OVERLAY_OWN - overlay.keys()):
         raise ProfileValueError(key, "an overlay must state this itself")
-    merged = {key: value for key, value in base.items() if not (key in _WINDOWS and _WINDOWS & overlay.keys())}
-    merged.update((key, value) for key, value in overlay.items() if key not in {"base", "notices"})
-    ours, theirs = _raw_table(base, "notices"), _raw_table(overlay, "notices")
-    for key in sorted(ours.keys() & theirs.keys()):
-        raise ProfileValueError(f"notices.{key}", "the base has a notice of that key")
-    merged["notices"] = {**ours, **theirs}
+    merged = dict(base)
+    for rule in _EITHER:
+        pair = {rule, f"no_{rule}"}
+        for key in pair if pair & overlay.keys() else ():
+            merged.pop(key, None)
+    merged.update((key, value) for key, value in overlay.items() if key != "base" and key not in _SHARED)
+    for key in _SHARED:
+        merged[key] = _shared(key, _raw_table(base, key), _raw_table(overlay, key))
     if merged["jurisdiction"] == NATIONAL:
         raise ProfileValueError("jurisdiction", "an overlay is never national")
     return merged
+
+
+def _shared(name: str, ours: dict[str, object], theirs: dict[str, object]) -> dict[str, object]:
+    for key in sorted(ours.keys() & theirs.keys()):
+        if ours[key] != theirs[key]:
+            raise ProfileValueError(f"{name}.{key}", "the base has another one of that key")
+    return {**ours, **theirs}
 
 
 def _raw_table(document: Mapping[str, object], key: str) -> dict[str, object]:
@@ -206,16 +228,19 @@ def _raw_table(document: Mapping[str, object], key: str) -> dict[str, object]:
 
 def _profile(top: Table) -> Profile:
     top.integer("schema", SCHEMA, SCHEMA)
-    notices = _notices(top.table("notices"))
+    sources = read_sources(top)
     effective = top.table("effective")
-    first, last = _day(effective, "from"), _optional_day(effective, "until")
+    first, last = read_day(effective, "from"), read_optional_day(effective, "until")
     if last is not None and last < first:
         raise ProfileValueError(effective.at("until"), "lies before from")
     page = top.table("page")
+    code, jurisdiction = top.integer("code", 1, 65_535), _jurisdiction(top)
+    handwriting, severity = _handwriting(top.table("handwriting"), sources)
+    window = read_either(top, "usage_window", sources, _usage_window)
     profile = Profile(
         id=_profile_id(top),
-        code=top.integer("code", 1, 65_535),
-        jurisdiction=_jurisdiction(top),
+        code=code,
+        jurisdiction=jurisdiction,
         name_zh=top.text("name_zh"),
         name_en=top.text("name_en"),
         title_zh=top.text("title_zh"),
@@ -223,21 +248,23 @@ def _profile(top: Table) -> Profile:
         template=top.integer("template", 1, 65_535),
         effective_from=first,
         effective_until=last,
-        effective=_citation(effective, notices),
-        notices=notices,
-        specialty=_cited(top, "specialty", notices, _enum(Requirement)),
+        effective=read_citation(effective, sources),
+        notices=sources.notices,
+        specialty=read_cited(top, "specialty", sources, one_of(Requirement)),
         specialties=_specialties(top),
-        specialty_codes=_whole(top, "specialty_codes", notices),
-        employer=_cited(top, "employer", notices, _enum(Requirement)),
-        registration_no=_cited(top, "registration_no", notices, _enum(NumberForm)),
-        usage_window=_usage_window(top, notices),
-        no_usage_window=_whole(top, "no_usage_window", notices),
-        photo=_cited(top, "photo", notices, _enum(Requirement)),
-        signature_image=_cited(top, "signature_image", notices, _enum(Requirement)),
-        handwriting=_cited(top, "handwriting", notices, _enum(Handwriting)),
-        seals=_seals(top, notices),
+        specialty_codes=read_whole(top, "specialty_codes", sources),
+        employer=read_cited(top, "employer", sources, one_of(Requirement)),
+        registration_no=read_cited(top, "registration_no", sources, one_of(NumberForm)),
+        usage_window=None if isinstance(window, Citation) else window,
+        no_usage_window=window if isinstance(window, Citation) else None,
+        photo=read_cited(top, "photo", sources, one_of(Requirement)),
+        signature_image=read_cited(top, "signature_image", sources, one_of(Requirement)),
+        handwriting=handwriting,
+        seals=_seals(top, sources),
+        enabled_from=read_optional(top, "enabled_from", sources, _enabled_from),
+        rules=read_rules(top, sources, code=code, jurisdiction=jurisdiction, severity=severity),
         fields=_fields(page),
-        fields_source=_citation(page, notices),
+        fields_source=read_citation(page, sources),
     )
     for table in (effective, page, top):
         table.done()
@@ -247,8 +274,6 @@ def _profile(top: Table) -> Profile:
 
 def _check_whole(profile: Profile) -> None:
     """What no single entry can show."""
-    if (profile.usage_window is None) == (profile.no_usage_window is None):
-        raise ProfileValueError("usage_window", "state either usage_window or no_usage_window")
     has_specialties = bool(profile.specialties)
     if has_specialties != (profile.specialty.value is not Requirement.NONE):
         raise ProfileValueError("specialties", "names are needed exactly when the kind has specialties")
@@ -257,6 +282,9 @@ def _check_whole(profile: Profile) -> None:
     verbs = {cap.verb for cap in profile.usage_window.caps} if profile.usage_window else set()
     if CapVerb.SPECIALTY_UNTIL in verbs and profile.specialty.value is not Requirement.REQUIRED:
         raise ProfileValueError("usage_window.caps", "specialty_until needs a kind that always has specialties")
+    renewal = profile.rules.renewal
+    if isinstance(renewal, Renewal) and renewal.unit.value is Unit.SPECIALTY and not has_specialties:
+        raise ProfileValueError("renewal.unit", "the kind has no specialties")
 
 
 def _profile_id(top: Table) -> str:
@@ -275,110 +303,47 @@ def _jurisdiction(top: Table) -> int:
     return value
 
 
-def _day(table: Table, key: str) -> int:
-    try:
-        return parse_day(table.text(key))
-    except ValueError as error:
-        raise ProfileValueError(table.at(key), "a day is written YYYY-MM-DD") from error
+def _enabled_from(table: Table, key: str) -> int | None:
+    return None if table.text(key) == "not-yet" else read_day(table, key)
 
 
-def _optional_day(table: Table, key: str) -> int | None:
-    return _day(table, key) if table.has(key) else None
-
-
-def _notices(table: Table) -> dict[str, Notice]:
-    notices: dict[str, Notice] = {}
-    for key in table.names():
-        item = table.table(key)
-        notices[key] = Notice(
-            key=key,
-            issuer=item.text("issuer"),
-            title=item.text("title"),
-            number=item.optional_text("number"),
-            issued_on=_optional_day(item, "issued_on"),
-            note=item.optional_text("note"),
-        )
-        item.done()
-    return notices
-
-
-def _citation(table: Table, notices: Mapping[str, Notice]) -> Citation:
-    """Read `notice` + `clause` and/or `by_analogy.{zh,en}` of a table; one of the two must be there."""
-    notice: Notice | None = None
-    clause: str | None = None
-    if table.has("notice"):
-        key = table.choice("notice", notices)
-        notice, clause = notices[key], table.text("clause")
-    reason_zh: str | None = None
-    reason_en: str | None = None
-    if table.has("by_analogy"):
-        reason = table.table("by_analogy")
-        reason_zh, reason_en = reason.text("zh"), reason.text("en")
-        reason.done()
-    elif notice is None:
-        raise ProfileValueError(table.path, "neither a notice nor a reason by analogy is given")
-    return Citation(notice=notice, clause=clause, by_analogy_zh=reason_zh, by_analogy_en=reason_en)
-
-
-def _cited(table: Table, key: str, notices: Mapping[str, Notice], read: Callable[[Table, str], T]) -> Cited[T]:
-    item = table.table(key)
-    cited = Cited(value=read(item, "value"), citation=_citation(item, notices))
-    item.done()
-    return cited
-
-
-def _whole(top: Table, key: str, notices: Mapping[str, Notice]) -> Citation | None:
-    """Read a table that is nothing but a citation, or None."""
-    if not top.has(key):
-        return None
-    item = top.table(key)
-    citation = _citation(item, notices)
-    item.done()
-    return citation
-
-
-def _enum(kind: type[E]) -> Callable[[Table, str], E]:
-    def read(table: Table, key: str) -> E:
-        return kind(table.choice(key, [member.value for member in kind]))
-
-    return read
-
-
-def _word(word: str) -> Callable[[Table, str], str]:
-    """A convention with one known value: it is stated, and a file with another one is refused."""
-
-    def read(table: Table, key: str) -> str:
-        return table.choice(key, [word])
-
-    return read
+def _handwriting(table: Table, sources: Sources) -> tuple[Cited[Handwriting], HandwritingSeverity]:
+    cited = Cited(value=one_of(Handwriting)(table, "value"), citation=read_citation(table, sources))
+    severity = read_severity(table.table("severity"), sources)
+    table.done()
+    unasked: list[Iterable[Severity]] = []
+    if cited.value is Handwriting.SILENT:
+        unasked.append(severity.missing.values())
+    if cited.value in (Handwriting.SILENT, Handwriting.MUST_SIGN):
+        unasked.append(severity.differs.values())
+    if any(level is not Severity.NOTE for levels in unasked for level in levels):
+        raise ProfileValueError(table.at("severity"), "what the notice does not ask for is a note")
+    return cited, severity
 
 
 def _window_days(table: Table, key: str) -> int:
     return table.integer(key, 1, 3_660)
 
 
-def _usage_window(top: Table, notices: Mapping[str, Notice]) -> UsageWindow | None:
-    if not top.has("usage_window"):
-        return None
-    table = top.table("usage_window")
-    caps = tuple(_cap(item, notices) for item in table.tables("caps", low=0, high=len(CapVerb)))
+def _usage_window(table: Table, sources: Sources) -> UsageWindow:
+    caps = tuple(_cap(item, sources) for item in table.tables("caps", low=0, high=len(CapVerb)))
     verbs = [cap.verb for cap in caps]
     if len(set(verbs)) != len(verbs):
         raise ProfileValueError(table.at("caps"), "one verb twice")
     turns, several = CapVerb.HOLDER_TURNS in verbs, CapVerb.SPECIALTY_UNTIL in verbs
-    window = UsageWindow(
-        starts=_cited(table, "starts", notices, _word("issue_day")),
-        days=_cited(table, "days", notices, _window_days),
-        last_day=_cited(table, "last_day", notices, _word("inclusive")),
-        leap_birthday=_cited(table, "leap_birthday", notices, _word("feb-28")) if turns else None,
-        several_specialties=(_cited(table, "several_specialties", notices, _enum(SpecialtyPick)) if several else None),
+    return UsageWindow(
+        starts=read_cited(table, "starts", sources, the_word("issue_day")),
+        days=read_cited(table, "days", sources, _window_days),
+        last_day=read_cited(table, "last_day", sources, the_word("inclusive")),
+        leap_birthday=read_cited(table, "leap_birthday", sources, the_word("feb-28")) if turns else None,
+        several_specialties=(
+            read_cited(table, "several_specialties", sources, one_of(SpecialtyPick)) if several else None
+        ),
         caps=caps,
     )
-    table.done()
-    return window
 
 
-def _cap(table: Table, notices: Mapping[str, Notice]) -> Cap:
+def _cap(table: Table, sources: Sources) -> Cap:
     text, years = table.text("verb"), None
     name, colon, argument = text.partition(":")
     if name not in set(CapVerb):
@@ -392,7 +357,7 @@ def _cap(table: Table, notices: Mapping[str, Notice]) -> Cap:
             raise ProfileValueError(table.at("verb"), "nobody turns that old")
     elif colon:
         raise ProfileValueError(table.at("verb"), f"{name} takes no argument")
-    cap = Cap(verb=verb, years=years, citation=_citation(table, notices))
+    cap = Cap(verb=verb, years=years, citation=read_citation(table, sources))
     table.done()
     return cap
 
@@ -413,16 +378,17 @@ def _specialties(top: Table) -> dict[int, SpecialtyName]:
     return names
 
 
-def _seals(top: Table, notices: Mapping[str, Notice]) -> tuple[SealSlot, ...]:
+def _seals(top: Table, sources: Sources) -> tuple[SealSlot, ...]:
     slots = []
     for item in top.tables("seals", low=1, high=MAX_SEALS):
         slots.append(
             SealSlot(
-                kind=_enum(SealKind)(item, "kind"),
+                kind=one_of(SealKind)(item, "kind"),
                 name=item.text("name"),
-                first_day=_day(item, "from"),
-                last_day=_optional_day(item, "until"),
-                citation=_citation(item, notices),
+                on_behalf_of=item.optional_text("on_behalf_of"),
+                first_day=read_optional_day(item, "from"),
+                last_day=read_optional_day(item, "until"),
+                citation=read_citation(item, sources),
             )
         )
         item.done()
@@ -433,7 +399,7 @@ def _fields(page: Table) -> tuple[PageField, ...]:
     fields = []
     for item in page.tables("fields", low=1, high=len(FieldName)):
         fields.append(
-            PageField(name=_enum(FieldName)(item, "name"), label_zh=item.text("zh"), label_en=item.text("en"))
+            PageField(name=one_of(FieldName)(item, "name"), label_zh=item.text("zh"), label_en=item.text("en"))
         )
         item.done()
     if len({field.name for field in fields}) != len(fields):

@@ -7,9 +7,28 @@ notice, or the reason why it is taken by analogy. Days are civil days at UTC+08:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
 
-T = TypeVar("T")
+from mingzheng.formats.rules_model import RuleTables
+from mingzheng.formats.rules_source import Citation, Cited, Notice
+
+__all__ = [
+    "Cap",
+    "CapVerb",
+    "Citation",
+    "Cited",
+    "FieldName",
+    "Handwriting",
+    "Notice",
+    "NumberForm",
+    "PageField",
+    "Profile",
+    "Requirement",
+    "SealKind",
+    "SealSlot",
+    "SpecialtyName",
+    "SpecialtyPick",
+    "UsageWindow",
+]
 
 
 class CapVerb(StrEnum):
@@ -78,65 +97,6 @@ class FieldName(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """A public notice that rules are taken from."""
-
-    key: str
-    issuer: str
-    title: str
-    number: str | None
-    issued_on: int | None
-    note: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Citation:
-    """Where a value comes from; `by_analogy_*` is the reason when no clause gives it for this kind."""
-
-    notice: Notice | None
-    clause: str | None
-    by_analogy_zh: str | None
-    by_analogy_en: str | None
-
-    @property
-    def by_analogy(self) -> bool:
-        """True when no clause gives the value for this very kind and jurisdiction."""
-        return self.by_analogy_zh is not None
-
-    def text_zh(self) -> str:
-        """Return the citation as one Chinese phrase."""
-        source = self._source()
-        if self.by_analogy_zh is None:
-            return source
-        return f"类推（{source}）：{self.by_analogy_zh}" if source else f"本规则文件规定：{self.by_analogy_zh}"
-
-    def text_en(self) -> str:
-        """Return the citation as one English phrase; titles of notices stay Chinese."""
-        source = self._source()
-        if self.by_analogy_en is None:
-            return source
-        return (
-            f"by analogy with {source}: {self.by_analogy_en}"
-            if source
-            else f"set by this profile: {self.by_analogy_en}"
-        )
-
-    def _source(self) -> str:
-        if self.notice is None:
-            return ""
-        number = f"（{self.notice.number}）" if self.notice.number else ""
-        return f"《{self.notice.title}》{number}{self.clause}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cited(Generic[T]):
-    """A value and its source."""
-
-    value: T
-    citation: Citation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Cap:
     """One thing that may end the window earlier; `years` only with HOLDER_TURNS."""
 
@@ -169,13 +129,22 @@ class SpecialtyName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealSlot:
-    """A seal the certificate must carry from `first_day` to `last_day` (None: no end set)."""
+    """A seal that a copy issued from `first_day` (None: since ever) to `last_day` (None: no end set) must carry.
+
+    `on_behalf_of`: the issuing body, where the notice names another one as the body that seals.
+    """
 
     kind: SealKind
     name: str
-    first_day: int
+    on_behalf_of: str | None
+    first_day: int | None
     last_day: int | None
     citation: Citation
+
+    def in_force(self, day: int) -> bool:
+        """Tell whether a copy issued on `day` needs this seal."""
+        begun = self.first_day is None or self.first_day <= day
+        return begun and (self.last_day is None or day <= self.last_day)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +183,8 @@ class Profile:
     signature_image: Cited[Requirement]
     handwriting: Cited[Handwriting]
     seals: tuple[SealSlot, ...]
+    enabled_from: Cited[int | None] | None  # None: as the profile; a value None: announced, no day set
+    rules: RuleTables
     fields: tuple[PageField, ...]
     fields_source: Citation
 
@@ -223,6 +194,9 @@ class Profile:
 
     def seals_on(self, day: int) -> tuple[SealSlot, ...]:
         """Return the seals a copy issued on `day` must carry."""
-        return tuple(
-            seal for seal in self.seals if seal.first_day <= day and (seal.last_day is None or day <= seal.last_day)
-        )
+        return tuple(seal for seal in self.seals if seal.in_force(day))
+
+    def enabled_on(self, day: int) -> bool:
+        """Tell whether copies may be issued on `day` at all: the kind is open, not just announced."""
+        opened = self.enabled_from
+        return opened is None or (opened.value is not None and opened.value <= day)

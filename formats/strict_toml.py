@@ -57,6 +57,10 @@ class Table:
         """Tell whether `key` is present; does not count as reading it."""
         return key in self._items
 
+    def is_text(self, key: str) -> bool:
+        """Tell whether `key` is present and a text; does not count as reading it."""
+        return isinstance(self._items.get(key), str)
+
     def names(self) -> tuple[str, ...]:
         """Return the keys in the order of the file."""
         return tuple(self._items)

@@ -1,6 +1,7 @@
 """`mingzheng rules …`: ask the shipped profiles what the notices say, without a workspace.
 
-Spec: docs/profiles.md, "Usage window"; output: rules-window.schema.json. Parse, call, print.
+Spec: docs/profiles.md, "Usage window"; output: rules-window.schema.json. Parse, call, print. The other questions:
+`rules_ask_cli`.
 """
 
 import json
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from mingzheng.formats.civil import MIN_DAY, format_day, format_day_zh, parse_day
+from mingzheng.formats.civil import format_day, format_day_zh
 from mingzheng.formats.claims import BIRTH_MAX
 from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.formats.profile import (
@@ -20,40 +21,14 @@ from mingzheng.formats.profile import (
     WindowFacts,
     usage_window,
 )
-from mingzheng.issuer.cells import CellError, read_jurisdiction
 from mingzheng.issuer.errors import NoProfileError, WindowRefusedError
-from mingzheng.issuer.faults import make_fault
-from mingzheng.issuer.record import nearest, records_template
+from mingzheng.issuer.record import records_template
+from mingzheng.issuer.rules_args import day_option, days_option, kind_code, place_option
+from mingzheng.issuer.rules_ask_cli import COMMANDS
+from mingzheng.issuer.rules_show import Json, citation_json, head_json
 from mingzheng.issuer.show import rule_name
 
 __all__ = ["rules_group"]
-
-LAST_DAY = 47_846  # 2100-12-31; later days are slips of the keyboard
-
-
-def _day(ctx: click.Context, param: click.Parameter, text: str) -> int:
-    try:
-        day = parse_day(text)
-    except ValueError:
-        raise click.BadParameter("日期写成 YYYY-MM-DD (a day is written YYYY-MM-DD)", ctx, param) from None
-    if not MIN_DAY <= day <= LAST_DAY:
-        raise click.BadParameter("应在 1900 至 2100 年之间 (a day lies between 1900 and 2100)", ctx, param)
-    return day
-
-
-def _optional_day(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
-    return None if text is None else _day(ctx, param, text)
-
-
-def _days(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(_day(ctx, param, text) for text in texts)
-
-
-def _place(ctx: click.Context, param: click.Parameter, text: str) -> int:
-    try:
-        return read_jurisdiction(text)
-    except CellError as error:
-        raise click.BadParameter(_remedy(error.code), ctx, param) from None
 
 
 @click.group("rules")
@@ -68,23 +43,21 @@ def rules_group() -> None:
 
 @rules_group.command("window")
 @click.option("--kind", required=True, help="Kind id, such as cn.constructor.1. 证书种类。")
-@click.option("--download", callback=_day, required=True, help="Day the copy is issued. 使用件签发日。")
-@click.option(
-    "--specialty-until", callback=_days, multiple=True, help="End of a specialty; repeat. 专业截止日，可重复。"
-)
-@click.option("--registered-until", callback=_optional_day, help="End of the registration. 注册有效期截止日。")
-@click.option("--birth", callback=_optional_day, help="Date of birth of the holder. 出生日期。")
-@click.option(
-    "--jurisdiction", callback=_place, default="0", show_default=True, help="GB/T 2260 code, 31 or sh. 地区代码。"
-)
+@day_option("--download", "Day the copy is issued. 使用件签发日。", required=True)
+@days_option("--specialty-until", "End of a specialty; repeat. 专业截止日，可重复。")
+@day_option("--registered-until", "End of the registration. 注册有效期截止日。")
+@day_option("--birth", "Date of birth of the holder. 出生日期。")
+@place_option
 @click.option("--lang", type=click.Choice(["zh", "en"]), default="zh", show_default=True, help="语言。")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object. 输出 JSON。")
+@click.option("--trace", is_flag=True, help="JSON with every rule and its source. JSON 附各条规则及出处。")
 def window(
     kind: str,
     download: int,
     jurisdiction: int,
     lang: str,
     as_json: bool,
+    trace: bool,
     **facts: int | tuple[int, ...] | None,
 ) -> None:
     """Compute the usage window of a copy and say which rule sets its end. 计算使用时限并说明依据。
@@ -102,8 +75,9 @@ def window(
         raise click.UsageError(f"{kind} 需要 {option} (is needed for this kind)") from error
     except WindowClosedError as error:
         raise WindowRefusedError(error.window.binding, error.last_day) from error
-    if as_json:
-        click.echo(json.dumps(window_json(found)))
+    if as_json or trace:
+        more = trace_json(profile, jurisdiction, found) if trace else {}
+        click.echo(json.dumps(window_json(found) | more, ensure_ascii=False))
         return
     for line in window_lines(profile, found, lang):
         click.echo(line)
@@ -117,14 +91,33 @@ def template(kind: str) -> None:
     \b
     mingzheng rules template --kind cn.constructor.2 > records.csv
     """
-    _code(kind)
+    kind_code(kind)
     click.echo(records_template(kind), nl=False)
 
 
-def window_json(found: Window) -> dict[str, object]:
+def window_json(found: Window) -> Json:
     """Return the object of rules-window.schema.json."""
     until = found.usage_until
     return {"usage_until": None if until is None else format_day(until), "binding": list(found.binding)}
+
+
+def trace_json(profile: Profile, jurisdiction: int, found: Window) -> Json:
+    """Return what `--trace` adds: the profile that answers, every candidate, the source of there being no window."""
+    return {
+        **head_json("window", profile, jurisdiction),
+        "first_day": format_day(found.first_day),
+        "trace": [
+            {
+                "rule": step.rule,
+                "day": format_day(step.day),
+                "word": None,
+                "binding": step.binding,
+                **citation_json(step.citation),
+            }
+            for step in found.trace
+        ],
+        "no_window": None if found.no_window is None else citation_json(found.no_window),
+    }
 
 
 def window_lines(profile: Profile, found: Window, lang: str) -> Sequence[str]:
@@ -162,25 +155,12 @@ def _facts(download: int, facts: dict[str, int | tuple[int, ...] | None]) -> Win
     return WindowFacts(download=download, specialty_untils=ends, registered_until=until, birth=birth)
 
 
-def _remedy(code: str) -> str:
-    fault = make_fault(0, "", code)
-    return f"{fault.remedy_zh} ({fault.remedy_en})"
-
-
 def _profile(kind: str, jurisdiction: int, day: int) -> Profile:
-    profile = load_shipped_profiles().select(_code(kind), jurisdiction, day)
+    profile = load_shipped_profiles().select(kind_code(kind), jurisdiction, day)
     if profile is None:
         raise NoProfileError(kind, jurisdiction, day)
     return profile
 
 
-def _code(kind: str) -> int:
-    profiles = load_shipped_profiles()
-    code = profiles.code_of(kind)
-    if code is None:
-        known = sorted({profile.id for profile in profiles.profiles})
-        raise click.UsageError(
-            f"没有这个种类，最接近的是 (unknown kind, the nearest is) {nearest(kind, known)};"
-            f" 可用 (known): {', '.join(known)}"
-        )
-    return code
+for _command in COMMANDS:
+    rules_group.add_command(_command)

@@ -134,6 +134,8 @@ EFFECTFUL: dict[str, set[str]] = {
         "intake",
         "cli",
         "rules_cli",
+        "rules_ask_cli",
+        "rules_args",
         "timestamps",
         "options",
         "press",

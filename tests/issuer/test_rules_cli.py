@@ -1,12 +1,12 @@
 """`mingzheng rules`: the cases through the command, its schema, its sentences, its refusals."""
 
 import json
-import re
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from jsonschema import Draft202012Validator, ValidationError
 
 from mingzheng.issuer.errors import NoProfileError, WindowRefusedError
 from mingzheng.issuer.record import parse_csv
@@ -27,16 +27,7 @@ def run(*arguments: str) -> Result:
 
 
 def check_schema(value: object) -> None:
-    """The part of JSON Schema 2020-12 that our schema uses."""
-    assert isinstance(value, dict)
-    assert SCHEMA["additionalProperties"] is False
-    assert set(value) == set(SCHEMA["required"]) == set(SCHEMA["properties"])
-    until, binding = value["usage_until"], value["binding"]
-    assert until is None or re.search(SCHEMA["properties"]["usage_until"]["pattern"], until)
-    items = SCHEMA["properties"]["binding"]
-    assert len(binding) <= items["maxItems"]
-    assert len(set(binding)) == len(binding)
-    assert all(re.search(items["items"]["pattern"], name) for name in binding)
+    Draft202012Validator(SCHEMA).validate(value)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["id"]))
@@ -53,9 +44,33 @@ def test_cases_as_json(case: dict[str, str]) -> None:
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     check_schema(found)
+    assert set(found) == set(SCHEMA["required"]) == {"usage_until", "binding"}
     assert found["usage_until"] == case["expect_until"]
     named = [name.replace("REGISTRATION", "SPECIALTY") if architect else name for name in found["binding"]]
     assert named == case["binding"]
+
+
+def test_trace_as_json() -> None:
+    """`--trace` adds to the answer and changes nothing in it."""
+    plain, full = (json.loads(run("window", *FULL, *more).stdout) for more in (["--json"], ["--trace"]))
+    check_schema(full)
+    assert {key: full[key] for key in plain} == plain
+    assert [(step["rule"], step["day"], step["binding"], step["clause"]) for step in full["trace"]] == [
+        ("D180", "2022-12-24", False, "三（二）"),
+        ("SPECIALTY", "2025-01-01", False, "三（二）"),
+        ("AGE65", "2022-09-01", True, "三（二）"),
+    ]
+    assert full["no_window"] is None
+    none = json.loads(
+        run(
+            "window", "--kind", "cn.constructor.2", "--download", "2022-07-01", "--jurisdiction", "61", "--trace"
+        ).stdout
+    )
+    check_schema(none)
+    assert (none["trace"], none["no_window"]["clause"]) == ([], "二（四）")
+    half = {**plain, "rule": "window"}
+    with pytest.raises(ValidationError):
+        check_schema(half)
 
 
 def test_trace_for_people_in_both_languages() -> None:
