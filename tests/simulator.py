@@ -36,15 +36,20 @@ from mingzheng.log.cosign import Cosigner
 from mingzheng.log.entry import (
     ActEntry,
     FillerEntry,
+    NoticeEntry,
     OriginHead,
+    Request,
     TimeEntry,
     act_message,
+    asked_of,
     encode_entry,
     issue_entry,
+    request_message,
 )
 from mingzheng.log.hashing import Hash, leaf_hash, node_hash
 from mingzheng.log.landmark import BlockBook, LandmarkBody, landmark_entry, sign_landmark_list
 from mingzheng.log.merkle import tree_root
+from mingzheng.log.noticebody import NoticeBody, encode_body
 from mingzheng.log.proof import build_block_inclusion, build_consistency, build_inclusion
 from mingzheng.log.receipt import TlogProof, format_tlog_proof, parse_tlog_proof, sign_compact_receipt
 from mingzheng.log.status import sign_status_list, status_entry, status_from_events
@@ -65,6 +70,11 @@ N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # order 
 def signer(name: str, alg: Alg = Alg.ED25519) -> InMemorySigner:
     """The key of that name, the same in every run."""
     return InMemorySigner.from_private_bytes(alg, hashlib.sha256(f"simulator {name}".encode()).digest())
+
+
+def operator(name: str) -> InMemorySigner:
+    """The operator key of a person."""
+    return signer(f"operator {name}")
 
 
 def noon(day: int) -> int:
@@ -224,6 +234,7 @@ class World:
         }
         self.generation = 1
         self.changed_keys: dict[Kid, dict[str, object]] = {}
+        self.persons: dict[int, list[str]] = {}  # operators by issuer
         self.quorum: str | None = None  # tlog-policy text: see `demand`
 
     @property
@@ -310,6 +321,48 @@ class World:
             who.states[serial] = step(who.states.get(serial, SerialState.UNKNOWN), act)
             who.next_serial = max(who.next_serial, serial + 1)
 
+    def operators(self, *names: str, issuer: int = 1) -> None:
+        """From the world's first day on the issuer has an operator key of each name: two must act together."""
+        self.persons[issuer] = [*self.persons.get(issuer, ()), *names]
+
+    def notice_entry(
+        self, body: NoticeBody, *, issuer: int = 1, log: int = 1, by: tuple[str, ...] = (), **changes: object
+    ) -> NoticeEntry:
+        """A signed notice of today. `by`: the act key if empty; one operator; or who asked and who approved."""
+        who, name = self.issuers[issuer], self.logs[log].name
+        second = operator(by[-1]) if by else who.act_signer
+        plain = NoticeEntry(
+            issuer=issuer,
+            kid=second.public_key.kid,
+            act_number=who.act_number,
+            notice=body.notice,
+            day=self.day,
+            body=encode_body(body),
+            signature=bytes(64),
+        )
+        plain = replace(plain, **changes)  # type: ignore[arg-type]
+        if len(by) == 2 and plain.request is None:
+            first = operator(by[0])
+            asked = request_message(asked_of(plain), name, kid=first.public_key.kid, day=self.day)
+            request = Request(kid=first.public_key.kid, day=self.day, signature=first.sign(asked))
+            plain = replace(plain, request=request)
+        return replace(plain, signature=second.sign(act_message(plain, name)))
+
+    def give_notice(self, body: NoticeBody, *, issuer: int = 1, log: int = 1, by: tuple[str, ...] = ()) -> NoticeEntry:
+        """A notice of today, logged and in the trust data; its number is the body's."""
+        entry = self.notice_entry(body, issuer=issuer, log=log, by=by)
+        self.log_notice(entry, body.number, log=log)
+        self.issuers[issuer].act_number += 1
+        return entry
+
+    def log_notice(self, entry: NoticeEntry, number: int, *, log: int = 1) -> int:
+        """Log any entry as that notice of its issuer; returns its index."""
+        data = encode_entry(entry)
+        (index,) = self.logs[log].append([data], now=self.now)
+        self.blobs[f"notices/{entry.issuer}-{number}.cbor"] = data
+        self.blobs[f"notices/{entry.issuer}-{number}.tlog-proof"] = self.logs[log].full_receipt(index)
+        return index
+
     # --- trust
 
     def publish_status(self, *issuers: int, log: int = 1) -> None:
@@ -362,6 +415,7 @@ class World:
                 (Role.CREDENTIAL, who.credential_signer),
                 (Role.ACT, who.act_signer),
                 (Role.STATUS, who.status_signer),
+                *((Role.OPERATOR, operator(name)) for name in self.persons.get(who.number, ())),
             )
             records += [self._record(role, key, who.number) for role, key in roles]
         for log in self.logs.values():

@@ -7,7 +7,7 @@ inputs exist; which finding becomes the verdict is decided in `findings.verdict_
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mingzheng.formats.civil import day_of_time, format_day
@@ -20,7 +20,6 @@ from mingzheng.formats.profile import (
     Profile,
     Window,
     WindowClosedError,
-    WindowFacts,
     usage_last_day,
     usage_window,
 )
@@ -34,9 +33,11 @@ from mingzheng.log.hashing import Hash, leaf_hash
 from mingzheng.log.quorum import Quorum
 from mingzheng.log.receipt import CompactReceipt, parse_compact_receipt, receipt_root, verify_compact_receipt
 from mingzheng.log.status import StatusBody
-from mingzheng.verifier.context import CACHED_BLOCKS, Proved, VerifyContext, included, witnessed
+from mingzheng.verifier.context import CACHED_BLOCKS, VerifyContext
 from mingzheng.verifier.errors import VerifierError
+from mingzheng.verifier.extended import End, Ends, ends_of
 from mingzheng.verifier.findings import Code, Finding, Freshness, Grade
+from mingzheng.verifier.heads import Proved, included, witnessed
 from mingzheng.verifier.times import format_time
 
 _STATE_CODES: Final = {
@@ -340,27 +341,53 @@ def freshness_of(ctx: VerifyContext, issuer: int) -> Freshness:
 def check_windows(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:
     """§windows: registration, specialties, usage window, copy type, on the judging day."""
     claims, day = subject.claims, ctx.day
-    if day > claims.registered_until:
-        yield ctx.finding(Code.REGISTRATION_EXPIRED, registered_until=format_day(claims.registered_until))
+    ends = ends_of(ctx.notices_of(subject.key.issuer), claims, subject.profile, on=day)
+    yield from _extended(ctx, subject, ends)
+    if day > ends.registration.day:
+        end, until = ends.registration, format_day(claims.registered_until)
+        cites = end.by[-1] if end.by else None
+        yield ctx.finding(Code.REGISTRATION_EXPIRED, cites=cites, registered_until=until, **_moved(end))
     begins = max(claims.copy_issued_on, claims.certificate_issued_on)
     if day < begins:
         yield ctx.finding(Code.NOT_YET_VALID, issued_on=format_day(begins), day=format_day(day))
-    yield from _specialties(ctx, subject)
-    yield from _usage(ctx, subject)
+    yield from _specialties(ctx, subject, ends)
+    yield from _usage(ctx, subject, ends)
 
 
-def _specialties(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:
+def _extended(ctx: VerifyContext, subject: Subject, ends: Ends) -> Iterator[Finding]:
+    """docs/spec/notices.md, Extension: every end that a notice has moved."""
+    claims, end = subject.claims, ends.registration
+    if end.by:
+        days = {"registered_until": format_day(claims.registered_until), **_moved(end)}
+        if claims.usage_until is not None and ends.copy > claims.usage_until:
+            days["usage_until"] = format_day(ends.copy)
+        yield ctx.finding(Code.REGISTRATION_EXTENDED, cites=end.by[-1], **days)
+    for item, last in zip(claims.specialties, ends.specialties, strict=True):
+        if last.by and last != end:
+            days = {"specialty": item.code, "last_day": format_day(item.last_day), **_moved(last)}
+            yield ctx.finding(Code.REGISTRATION_EXTENDED, cites=last.by[-1], **days)
+
+
+def _moved(end: End) -> dict[str, str | int]:
+    """Where notices moved an end, and which; nothing if none did."""
+    if not end.by:
+        return {}
+    return {"extended_until": format_day(end.day), "notice": " ".join(str(notice.number) for notice in end.by)}
+
+
+def _specialties(ctx: VerifyContext, subject: Subject, ends: Ends) -> Iterator[Finding]:
     claims, day = subject.claims, ctx.day
     expected = ctx.expect.specialty
-    needed: Sequence[Specialty] = claims.specialties
+    held = [replace(item, last_day=end.day) for item, end in zip(claims.specialties, ends.specialties, strict=True)]
+    needed: Sequence[Specialty] = held
     if expected is not None:
-        needed = [item for item in claims.specialties if expected in _names(subject.profile, item.code)]
+        needed = [item for item in held if expected in _names(subject.profile, item.code)]
         if not needed:
             yield ctx.finding(Code.SPECIALTY_EXPIRED, state="not_held", expected=expected)
             return
-    rest = claims.specialties
+    rest: Sequence[Specialty] = held
     if needed and not any(item.first_day <= day <= item.last_day for item in needed):
-        rest = tuple(item for item in rest if item not in needed)
+        rest = [item for item in rest if item not in needed]
         waiting = [item.first_day for item in needed if day < item.first_day]
         if waiting:
             yield ctx.finding(Code.NOT_YET_VALID, first_day=format_day(min(waiting)), day=format_day(day))
@@ -383,7 +410,7 @@ def _names(profile: Profile | None, code: int) -> frozenset[str]:
     return frozenset(text for text in known if text is not None)
 
 
-def _usage(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:
+def _usage(ctx: VerifyContext, subject: Subject, ends: Ends) -> Iterator[Finding]:
     claims, profile = subject.claims, subject.profile
     until = claims.usage_until
     if profile is None:
@@ -396,38 +423,40 @@ def _usage(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:
     if until is None:
         if claims.copy is Copy.USAGE and profile.usage_window is not None:
             yield ctx.finding(Code.FORGED, reason="exp_absent")
+        if ends.copy < ctx.day <= ends.registration.day:
+            yield _fresh_copy(ctx, ends, format_day(claims.registered_until))
         return
-    if ctx.day <= until <= _last_day(profile, claims):
+    if ctx.day <= until <= _last_day(profile, ends):
         return
-    window = _allowed(profile, claims)
+    window = _allowed(profile, ends)
     allowed = claims.registered_until if window is None or window.usage_until is None else window.usage_until
     if until > allowed:
         binding = "" if window is None else " ".join(window.binding)
         days = {"usage_until": format_day(until), "allowed_until": format_day(allowed)}
         yield ctx.finding(Code.WINDOW_TOO_LONG, cites=_citation(window, allowed), binding=binding, **days)
-    if ctx.day > until:
-        yield ctx.finding(Code.USAGE_EXPIRED, cites=_citation(window, until), usage_until=format_day(until))
+    if ctx.day > ends.copy:
+        if claims.registered_until < ctx.day <= ends.registration.day:
+            yield _fresh_copy(ctx, ends, format_day(until))
+        else:
+            yield ctx.finding(Code.USAGE_EXPIRED, cites=_citation(window, until), usage_until=format_day(until))
 
 
-def _last_day(profile: Profile, claims: Claims) -> int:
+def _fresh_copy(ctx: VerifyContext, ends: Ends, until: str) -> Finding:
+    """The registration stands by notice alone; this copy does not, and a fresh one is due."""
+    end = ends.registration
+    return ctx.finding(Code.USAGE_EXPIRED, cites=end.by[-1], usage_until=until, **_moved(end))
+
+
+def _last_day(profile: Profile, ends: Ends) -> int:
     """The last day that the profile's rules allow, without saying why; -1 where they cannot say."""
-    last = usage_last_day(profile, _facts(claims))
+    last = usage_last_day(profile, ends.caps)
     return -1 if last is None else last
 
 
-def _facts(claims: Claims) -> WindowFacts:
-    return WindowFacts(
-        download=claims.copy_issued_on,
-        specialty_untils=tuple(item.last_day for item in claims.specialties),
-        registered_until=claims.registered_until,
-        birth=claims.birth,
-    )
-
-
-def _allowed(profile: Profile, claims: Claims) -> Window | None:
+def _allowed(profile: Profile, ends: Ends) -> Window | None:
     """The window the profile's rules give this copy; None if they cannot give one."""
     try:
-        return usage_window(profile, _facts(claims))
+        return usage_window(profile, ends.caps)
     except WindowClosedError as error:
         return error.window
     except MissingFactError:
@@ -443,11 +472,24 @@ def _citation(window: Window | None, day: int) -> Citation | None:
 def check_form(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:
     """§forms: is the copy on a form that a notice has retired."""
     claims = subject.claims
-    form = ctx.forms.get((claims.kind, claims.jurisdiction, claims.template))
-    if form is None:
+    notices = ctx.notices_of(subject.key.issuer)
+    found = notices.form(kind=claims.kind, jurisdiction=claims.jurisdiction, template=claims.template)
+    if found is None:
         return
-    code = Code.FORM_RETIRED if ctx.day > form.equal_until else Code.FORM_OLD_EQUAL
-    yield ctx.finding(code, template=form.template, until=format_day(form.equal_until), reason=form.citation)
+    notice, form = found
+    last = notice.day - 1 if form.equal_until is None else form.equal_until
+    if form.equal_until is None and ctx.day <= last:
+        return  # never equal: before the notice it was no old form yet
+    code = Code.FORM_RETIRED if ctx.day > last else Code.FORM_OLD_EQUAL
+    paper = {"reason": "notice.paper"} if form.paper else {}
+    yield ctx.finding(code, cites=notice, template=form.template, until=format_day(last), notice=notice.number, **paper)
+
+
+def check_notices(ctx: VerifyContext, issuer: int) -> Iterator[Finding]:
+    """docs/spec/notices.md, Believing a notice: all of an issuer's, or none and no verdict without them."""
+    reason = ctx.notices_refused.get(issuer)
+    if reason is not None:
+        yield ctx.finding(Code.NOTICE_REFUSED, issuer=issuer, reason=reason)
 
 
 def check_purpose(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:

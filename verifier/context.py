@@ -5,6 +5,7 @@ what the trust data says about itself. A status list is believed only if the iss
 and a log entry with its hash is included under a head that the origin's checkpoint key signed, and that the
 quorum of witnesses cosigned where the trust data demand one (docs/spec/witness.md). A landmark list is believed only
 under a quorum, and only if its roots hash up to a head that the cosigned one continues (docs/spec/landmark.md).
+Notices: docs/spec/notices.md.
 """
 
 from __future__ import annotations
@@ -16,34 +17,31 @@ from typing import Final
 
 from mingzheng.formats.civil import day_of_time
 from mingzheng.formats.errors import FormatError
-from mingzheng.formats.profile import Citation, ProfileSet, parse_profiles
+from mingzheng.formats.profile import ProfileSet, parse_profiles
 from mingzheng.keys.errors import KeysError, SealKeySharedError
-from mingzheng.keys.note import parse_note
 from mingzheng.keys.sealtable import EMPTY_TABLE, SEALS_BLOB, SealTable, check_keys_apart, parse_seal_table
 from mingzheng.keys.trust import KeyRecord, OriginRecord, Role, TrustData
-from mingzheng.keys.vkey import VerifierKey, vkey_for
 from mingzheng.log.book import MAX_STATUS_LAG, MAX_STATUS_SPAN
 from mingzheng.log.entry import encode_entry
 from mingzheng.log.errors import LogError
-from mingzheng.log.hashing import Hash, leaf_hash
+from mingzheng.log.hashing import leaf_hash
 from mingzheng.log.landmark import LandmarkBody, LandmarkIndex, open_landmark_list, verify_landmark_proof
 from mingzheng.log.policy import PolicyError, QuorumNotMetError
 from mingzheng.log.quorum import Quorum, QuorumUnboundError, quorum_of
-from mingzheng.log.receipt import parse_tlog_proof, verify_full_receipt
+from mingzheng.log.receipt import parse_tlog_proof
 from mingzheng.log.status import StatusBody, StatusIndex, open_status_list, status_entry
 from mingzheng.verifier.errors import (
     KeySharedError,
     LandmarkRefusedError,
     SettingError,
     StatusRefusedError,
-    TableError,
     TrustUnusableError,
-    UnknownHeadError,
     VerifierError,
 )
 from mingzheng.verifier.findings import Code, Finding
-from mingzheng.verifier.forms import FORMS_BLOB, OldForm, parse_forms
+from mingzheng.verifier.heads import HeadKey, Proved, head_keys, included, witnessed
 from mingzheng.verifier.messages import Messages
+from mingzheng.verifier.notices import NO_NOTICES, Cites, IssuerNotices, open_notices
 from mingzheng.verifier.policy import Policy
 
 PROFILE_BLOBS: Final = "profiles/"
@@ -83,29 +81,6 @@ class TrustSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeadKey:
-    """Who signs the checkpoints of an origin."""
-
-    origin: OriginRecord
-    vkey: VerifierKey
-    key: KeyRecord
-
-    @property
-    def sound(self) -> bool:
-        """False once the key is compromised."""
-        return self.key.compromised is None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proved:
-    """Where a full receipt proves its leaf: at `index` of the log of `head`, under the checkpoint `note`."""
-
-    head: HeadKey
-    index: int
-    note: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyContext:
     """What every check reads. Only `build_context` makes it."""
 
@@ -118,7 +93,8 @@ class VerifyContext:
     landmarks: Mapping[int, LandmarkIndex]  # by origin, each checked in full and cosigned by the quorum
     landmarks_refused: Mapping[int, str]  # origin -> why its list was refused
     profiles: ProfileSet
-    forms: Mapping[tuple[int, int, int], OldForm]
+    notices: Mapping[int, IssuerNotices]  # by issuer, what stands of them on the judging day; each checked in full
+    notices_refused: Mapping[int, str]  # issuer -> why one of its notices, and so none, was believed
     seals: SealTable
     messages: Messages
     now: int
@@ -134,7 +110,7 @@ class VerifyContext:
     blocks_seen: set[tuple[object, ...]] = field(repr=False, compare=False)  # a cache, see `checks`
     constants: dict[tuple[object, ...], tuple[Finding, ...]] = field(repr=False, compare=False)  # see `once`
 
-    def finding(self, code: Code, *, cites: Citation | None = None, **evidence: str | int) -> Finding:
+    def finding(self, code: Code, *, cites: Cites | None = None, **evidence: str | int) -> Finding:
         """A finding with the severity of this policy and the code's own rule, or the clause it cites."""
         rule = self.messages.of(code).rule
         return Finding(
@@ -144,6 +120,10 @@ class VerifyContext:
             rule_en=rule if cites is None else f"{rule}; {cites.text_en()}",
             evidence=evidence,
         )
+
+    def notices_of(self, issuer: int) -> IssuerNotices:
+        """What stands of an issuer's notices on the judging day."""
+        return self.notices.get(issuer, NO_NOTICES)
 
     def once(self, key: tuple[object, ...], check: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
         """The findings of a check that depends on `key` alone, made once per context."""
@@ -156,19 +136,20 @@ class VerifyContext:
 def build_context(source: TrustSource, *, judging: Judging, expect: Expectations, messages: Messages) -> VerifyContext:
     """Check the trust data's own parts and freeze everything.
 
-    A status or landmark list that fails is left out and named in `refused` or `landmarks_refused`. Raises
-    TrustUnusableError for profiles, forms or a quorum policy that cannot be used and for keys that sign and seal,
-    SettingError for a fingerprint that is none.
+    A status or landmark list that fails, and all notices of an issuer of which one fails, are left out and named in
+    `refused`, `landmarks_refused` or `notices_refused`. Raises TrustUnusableError for profiles, names of notices or a
+    quorum policy that cannot be used and for keys that sign and seal, SettingError for a fingerprint that is none.
     """
     trust = source.data
     if expect.trust_fingerprint is not None and not _is_fingerprint(expect.trust_fingerprint):
         raise SettingError("a trust fingerprint is 64 hexadecimal digits")
-    heads = _heads(trust)
+    heads = head_keys(trust)
     quorum = _quorum(trust)
     statuses, refused = _statuses(trust, heads, quorum)
     landmarks, landmarks_refused = _landmarks(trust, heads, quorum)
     floor = max([trust.made_at, *(index.body.this_update for index in statuses.values())])
-    profiles, forms = _rules(trust)
+    day = day_of_time(judging.now) if judging.at is None else judging.at
+    notices, notices_refused = open_notices(trust, heads, quorum, day=day)
     return VerifyContext(
         trust=trust,
         fingerprint=source.fingerprint,
@@ -178,13 +159,14 @@ def build_context(source: TrustSource, *, judging: Judging, expect: Expectations
         refused=MappingProxyType(refused),
         landmarks=MappingProxyType(landmarks),
         landmarks_refused=MappingProxyType(landmarks_refused),
-        profiles=profiles,
-        forms=forms,
+        profiles=_profiles(trust),
+        notices=MappingProxyType(notices),
+        notices_refused=MappingProxyType(notices_refused),
         seals=_seals(trust),
         messages=messages,
         now=judging.now,
         at=judging.at,
-        day=day_of_time(judging.now) if judging.at is None else judging.at,
+        day=day,
         policy=judging.policy,
         trust_log=judging.trust_log,
         expect=expect,
@@ -197,42 +179,8 @@ def build_context(source: TrustSource, *, judging: Judging, expect: Expectations
     )
 
 
-def included(proof_bytes: bytes, leaf: Hash, heads: Mapping[str, HeadKey]) -> Proved:
-    """Where a full receipt proves `leaf`, under the origin's own checkpoint key.
-
-    The caller looks at `sound`, at the key's days and at the witnesses (`witnessed`). Raises LogError, KeysError,
-    UnknownHeadError.
-    """
-    proof = parse_tlog_proof(proof_bytes)
-    name = parse_note(proof.checkpoint_note).text.split("\n", 1)[0]
-    head = heads.get(name)
-    if head is None:
-        raise UnknownHeadError("the checkpoint is of no origin in the trust data")
-    verify_full_receipt(proof, leaf, vkey=head.vkey, origin=name)
-    return Proved(head=head, index=proof.index, note=proof.checkpoint_note)
-
-
-def witnessed(proved: Proved, quorum: Quorum) -> bool:
-    """Whether the quorum cosigned the checkpoint of a full receipt.
-
-    Raises a KeysError if a line of a known witness fails, MldsaUnavailableError where it cannot be checked.
-    """
-    origin = proved.head.origin
-    return quorum.count(proved.note, origin=origin.number, name=origin.name, vkey=proved.head.vkey).satisfied
-
-
 def _is_fingerprint(text: str) -> bool:
     return len(text) == 64 and all(char in "0123456789abcdef" for char in text)
-
-
-def _heads(trust: TrustData) -> dict[str, HeadKey]:
-    heads = {}
-    for origin in trust.origins.values():
-        key = trust.checkpoint_key(origin.number)
-        if key is not None:
-            vkey = vkey_for(key.name, key.public_key)
-            heads[origin.name] = HeadKey(origin=origin, vkey=vkey, key=key)
-    return heads
 
 
 def _quorum(trust: TrustData) -> Quorum | None:
@@ -355,13 +303,11 @@ def _signed_landmark(trust: TrustData, origin: OriginRecord, listed: bytes) -> L
     raise refusal
 
 
-def _rules(trust: TrustData) -> tuple[ProfileSet, Mapping[tuple[int, int, int], OldForm]]:
+def _profiles(trust: TrustData) -> ProfileSet:
     try:
-        profiles = parse_profiles(data for name, data in trust.blobs.items() if name.startswith(PROFILE_BLOBS))
-        forms = parse_forms(trust.blobs[FORMS_BLOB]) if FORMS_BLOB in trust.blobs else {}
-    except (FormatError, TableError) as error:
+        return parse_profiles(data for name, data in trust.blobs.items() if name.startswith(PROFILE_BLOBS))
+    except FormatError as error:
         raise TrustUnusableError(f"rules in the trust data cannot be read: {error}") from error
-    return profiles, forms
 
 
 def _seals(trust: TrustData) -> SealTable:

@@ -16,7 +16,7 @@ class VerifierError(Exception):
 
 
 class TableError(VerifierError):
-    """A table of policies, messages or forms is not of its one accepted form; the text says where."""
+    """A table of policies or messages is not of its one accepted form; the text says where."""
 
     code: ClassVar[str] = "verifier.bad_table"
 
@@ -50,6 +50,12 @@ class LandmarkRefusedError(VerifierError):
     """A landmark list is well signed but not one this trust data may rest on."""
 
     code: ClassVar[str] = "verifier.landmark_refused"
+
+
+class NoticeRefusedError(VerifierError):
+    """A notice is well signed but not one this trust data may rest on, or one is missing before it."""
+
+    code: ClassVar[str] = "verifier.notice_refused"
 
 
 class UnknownHeadError(VerifierError):

@@ -179,6 +179,7 @@ def _rules(ctx: VerifyContext, subject: Subject, inclusion: Inclusion) -> Iterat
     yield from checks.check_handwriting(ctx, subject)
     issuer = subject.key.issuer
     yield from ctx.once(("issuer", issuer), lambda: checks.check_freshness(ctx, issuer))
+    yield from ctx.once(("notices", issuer), lambda: checks.check_notices(ctx, issuer))
     yield from ctx.once(("trust",), lambda: checks.check_trust(ctx))
 
 

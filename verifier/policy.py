@@ -28,6 +28,7 @@ MUST_BLOCK: Final[frozenset[Code]] = (VERDICTS & FINDINGS - {Code.NOT_A_USAGE_CO
     Code.VERSION_UNKNOWN,
     Code.STATUS_MISSING,
     Code.STATUS_REFUSED,
+    Code.NOTICE_REFUSED,
     Code.SERIAL_NOT_IN_LIST,
 }
 _KEYS: Final = ("name_zh", "name_en", "fresh_seconds", "stale", "stale_seconds")

@@ -183,7 +183,7 @@ def test_a_fingerprint_is_64_hexadecimal_digits(text: str) -> None:
         _world().context(expect=Expectations(trust_fingerprint=text))
 
 
-@pytest.mark.parametrize("name", ["profiles/x.toml", "forms.json"])
+@pytest.mark.parametrize("name", ["profiles/x.toml", "notices/x.cbor"])
 def test_rules_that_cannot_be_read_make_the_trust_data_unusable(name: str) -> None:
     world = _world()
     world.blobs[name] = b"= nonsense"

@@ -22,7 +22,6 @@ from mingzheng.verifier.findings import (
     Severity,
     verdict_of,
 )
-from mingzheng.verifier.forms import parse_forms
 from mingzheng.verifier.library import load_messages, load_policies
 from mingzheng.verifier.messages import parse_messages
 from mingzheng.verifier.policy import MUST_BLOCK, POLICY_NAMES, parse_policies, select_policy
@@ -223,35 +222,3 @@ def test_policies_are_read_strictly(data: bytes) -> None:
 def test_messages_are_read_strictly(data: bytes) -> None:
     with pytest.raises(TableError):
         parse_messages(data)
-
-
-FORM = {"kind": 2, "jurisdiction": 31, "template": 1, "equal_until": "2023-05-31", "citation": "某通知"}
-
-
-def _forms(*forms: object, schema: int = 1) -> bytes:
-    return json.dumps({"schema": schema, "forms": forms}).encode()
-
-
-def test_forms() -> None:
-    (form,) = parse_forms(_forms(FORM)).values()
-    assert (form.kind, form.jurisdiction, form.template, form.citation) == (2, 31, 1, "某通知")
-    assert parse_forms(_forms()) == {}
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        _forms(schema=2),
-        _forms(FORM, FORM),
-        _forms({**FORM, "equal_until": "2023-02-30"}),
-        _forms({**FORM, "equal_until": "31.05.2023"}),
-        _forms({**FORM, "kind": 0}),
-        _forms({**FORM, "more": 1}),
-        _forms("x"),
-        _forms(*({**FORM, "template": number} for number in range(1, 4_098))),
-    ],
-)
-def test_forms_are_read_strictly(data: bytes) -> None:
-    with pytest.raises(TableError):
-        parse_forms(data)

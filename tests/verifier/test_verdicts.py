@@ -1,7 +1,6 @@
 """Every verdict that this version can give has a certificate that gets it, in both languages, with its rule."""
 
 import hashlib
-import json
 from collections.abc import Callable
 
 import pytest
@@ -17,6 +16,7 @@ from mingzheng.formats.errors import ResourceLimitError, UnreadableError
 from mingzheng.formats.qrtext import to_digits
 from mingzheng.formats.sniff import FileKind
 from mingzheng.log.acts import ActType
+from mingzheng.log.noticebody import RetiredFormBody
 from mingzheng.verifier.context import Expectations
 from mingzheng.verifier.findings import FINDINGS, RESERVED, VERDICTS, Code, Severity
 from mingzheng.verifier.pageoutcome import PageJudge
@@ -106,10 +106,14 @@ def _not_logged() -> Report:
     return verify_text(to_digits(world.issue_one().bare), world.context())
 
 
+def _old_form(equal_until: int) -> RetiredFormBody:
+    scope = {"jurisdictions": (0,), "kinds": (1,), "template": 1, "paper": False}
+    return RetiredFormBody(number=1, citation="某通知第三条", equal_until=equal_until, **scope)  # type: ignore[arg-type]
+
+
 def _form_retired() -> Report:
     world = World()
-    form = {"kind": 1, "jurisdiction": 0, "template": 1, "equal_until": format_day(DAY - 1), "citation": "某通知第三条"}
-    world.blobs["forms.json"] = json.dumps({"schema": 1, "forms": [form]}).encode()
+    world.give_notice(_old_form(DAY - 1))
     return verify_text(world.issue_one().text, world.context())
 
 
@@ -679,8 +683,7 @@ def test_a_copy_issued_before_its_certificate_is_not_yet_valid() -> None:
 
 def test_old_form_is_equal_until_its_last_day() -> None:
     world = World()
-    form = {"kind": 1, "jurisdiction": 0, "template": 1, "equal_until": format_day(DAY), "citation": "某通知"}
-    world.blobs["forms.json"] = json.dumps({"schema": 1, "forms": [form]}).encode()
+    world.give_notice(_old_form(DAY))
     issued = world.issue_one()
     report = verify_text(issued.text, world.context())
     assert report.verdict is Code.VALID_COMPARE
