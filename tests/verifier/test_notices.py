@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from noticebodies import old_form, retraction, seals
 from simulator import DAY, World, flip, operator, signer
 
 from mingzheng.log.entry import NoticeEntry, NoticeType, act_message, encode_entry, parse_entry
@@ -14,8 +15,6 @@ from mingzheng.log.noticebody import (
     Moves,
     NoticeBody,
     RetiredFormBody,
-    RetractionBody,
-    SealChangeBody,
     encode_body,
 )
 from mingzheng.log.policy import QuorumNotMetError
@@ -27,25 +26,6 @@ from mingzheng.verifier.notices import MAX_NOTICES, Notice, standing_on
 from mingzheng.verifier.pipeline import verify_text
 
 TWO = ("甲", "乙")
-
-
-def old_form(number: int = 1, *, equal_until: int | None = DAY - 1, **changes: object) -> RetiredFormBody:
-    """Copies of the world's default kind and form were equal until yesterday."""
-    body = RetiredFormBody(
-        number=number,
-        citation="某通知第三条",
-        jurisdictions=(0,),
-        kinds=(1,),
-        template=1,
-        equal_until=equal_until,
-        paper=False,
-    )
-    return replace(body, **changes)  # type: ignore[arg-type]
-
-
-def seals(number: int = 1) -> SealChangeBody:
-    """A notice without an effect on any verdict."""
-    return SealChangeBody(number=number, citation="印章", jurisdictions=(0,), kinds=(1,), from_day=DAY, bodies=(1,))
 
 
 def reason_of(world: World, issuer: int = 1) -> str | None:
@@ -464,10 +444,6 @@ def test_an_issuer_that_is_not_in_the_trust_data_harms_nobody() -> None:
 
 def notice(body: NoticeBody, *, day: int = DAY) -> Notice:
     return Notice(issuer=1, number=body.number, act_number=body.number, day=day, body=body)
-
-
-def retraction(number: int, retracted: int, from_day: int) -> RetractionBody:
-    return RetractionBody(number=number, citation="撤回", retracted=retracted, from_day=from_day)
 
 
 def forms_on(day: int, *bodies: NoticeBody) -> list[int]:
