@@ -1,11 +1,11 @@
 """Trust data out of a workspace: what verifiers believe, as a plain store of one more generation.
 
 Source: DESIGN §7, docs/spec/status.md, docs/spec/witness.md. Issuers, bodies, keys with their scopes, the origins,
-profiles, page templates, digests of the fonts, the table of seals, the logs' checkpoints, and per issuer a status list
-with the full receipt of its log entry: a new one if the last is over an hour old or the log has heard of the issuer
-since, or is another log. With a policy of witnesses these receipts, the checkpoint, the quorum and the log's landmark
-list (docs/spec/landmark.md) go together, or nothing is exported; of closed logs (docs/spec/storage.md) goes what
-there is. Only public facts leave the workspace.
+profiles, page templates, digests of the fonts, the table of seals, the logs' checkpoints, the issuers' notices with the
+full receipts of their log entries (docs/spec/notices.md), and per issuer a status list with its own: a new one if the
+last is over an hour old or the log has heard of the issuer since, or is another log. With a policy of witnesses these
+receipts, the checkpoint, the quorum and the log's landmark list (docs/spec/landmark.md) go together, or nothing is
+exported; of closed logs (docs/spec/storage.md) goes what there is. Only public facts leave the workspace.
 """
 
 import hashlib
@@ -51,6 +51,7 @@ from mingzheng.keys.sealtable import (
 from mingzheng.keys.snapshot import load_store, save_store
 from mingzheng.keys.trust import Role, TrustData, fingerprint, format_trust
 from mingzheng.log.errors import LogError
+from mingzheng.log.noticebody import FIRST_NUMBER
 from mingzheng.log.policy import QuorumNotMetError, QuorumPolicy, format_policy
 from mingzheng.log.receipt import parse_tlog_proof
 from mingzheng.log.status import MAX_BYTES, StatusBody, open_status_list, parse_body
@@ -61,6 +62,8 @@ __all__ = ["Exported", "claimed_this_update", "export_trust", "read_status", "re
 PROFILE_BLOB: Final = "profiles/{name}"
 STATUS_BLOB: Final = "status/{issuer}.cbor"
 PROOF_BLOB: Final = "status/{issuer}.tlog-proof"
+NOTICE_BLOB: Final = "notices/{issuer}-{number}.cbor"
+NOTICE_PROOF_BLOB: Final = "notices/{issuer}-{number}.tlog-proof"
 CHECKPOINT_BLOB: Final = "checkpoints/{origin}"
 TEMPLATE_BLOB: Final = "templates/{name}"
 FONTS_BLOB: Final = "fonts.json"
@@ -164,6 +167,7 @@ def trust_files(
             blobs[PROOF_BLOB.format(issuer=spec.number)] = (
                 status.proof if witnessed is None else _under(workspace, status.proof, witnessed.head)
             )
+        blobs |= _notice_blobs(workspace, spec.number, witnessed)
     return format_trust(
         TrustData(
             generation=generation,
@@ -187,6 +191,7 @@ def _witnessed(workspace: Workspace) -> Witnessed | None:
         return None
     kept = kept_landmark(workspace)
     indexes = [_index_of(row) for row in _statuses(workspace)] + ([] if kept is None else [kept.index])
+    indexes += [index for index, shard in _notice_places(workspace) if shard == workspace.config.shard]
     needed = 1 + max(indexes, default=-1)
     head = cosigned_head(workspace, policy)
     if head is None or head.size < needed:
@@ -211,6 +216,27 @@ def _closed_blobs(workspace: Workspace, closed: ClosedOrigin, witnessed: Witness
     note = reader.note() if head is None or head.size < closed.size else head.note
     blobs = {} if head is None else landmark_blobs(workspace, head, origin=number)
     return blobs | {CHECKPOINT_BLOB.format(origin=number): note}
+
+
+def _notice_places(workspace: Workspace) -> list[tuple[int, int]]:
+    """(index, which log) of every notice."""
+    rows = [row for spec in workspace.config.issuers for row in workspace.ledger.notices(spec.number)]
+    return [(row.leaf_index, row.shard) for row in rows if row.leaf_index is not None]
+
+
+def _notice_blobs(workspace: Workspace, issuer: int, witnessed: Witnessed | None) -> dict[str, bytes]:
+    """Each notice's entry and its full receipt: under the cosigned head, of a closed log its last one."""
+    blobs = {}
+    for number, row in enumerate(workspace.ledger.notices(issuer), FIRST_NUMBER):
+        assert row.leaf_index is not None  # `settle` brought every act into the log
+        origin = workspace.config.begun[row.shard].number
+        head = None if witnessed is None else witnessed.head
+        if witnessed is not None and origin != workspace.config.origin.number:
+            head = cosigned_head(workspace, witnessed.policy, origin=origin)
+        blobs[NOTICE_BLOB.format(issuer=issuer, number=number)] = row.entry
+        proof = full_receipt(workspace, row.leaf_index, head=head, origin=origin)
+        blobs[NOTICE_PROOF_BLOB.format(issuer=issuer, number=number)] = proof
+    return blobs
 
 
 def _log_of(row: StatusRow) -> str:

@@ -30,6 +30,7 @@ from mingzheng.issuer.refusals import (
 )
 from mingzheng.issuer.rows import (
     DESK,
+    NOTICE_ACT,
     ActRow,
     By,
     CopyRow,
@@ -37,6 +38,7 @@ from mingzheng.issuer.rows import (
     FileRow,
     Logged,
     NewAct,
+    NoticeRow,
     Order,
     Registration,
     StatusRow,
@@ -312,6 +314,17 @@ class Ledger:
     def all_acts(self) -> tuple[ActRow, ...]:
         """Every act, by issuer and number."""
         return tuple(self._acts("1"))
+
+    def notices(self, issuer: int) -> tuple[NoticeRow, ...]:
+        """An issuer's notices, in the order of their numbers."""
+        rows = self._db.execute(
+            "SELECT day, reason, entry, leaf_index, shard FROM act WHERE issuer = ? AND act > ? ORDER BY number",
+            (issuer, NOTICE_ACT),
+        )
+        return tuple(
+            NoticeRow(issuer=issuer, day=day, reason=reason, entry=entry, leaf_index=index, shard=shard)
+            for day, reason, entry, index, shard in rows
+        )
 
     def store_acts_redated(self, acts: Sequence[tuple[ActRow, By]]) -> None:
         """Store the new day and entry of acts that the log has not confirmed, and who signed them again."""

@@ -51,6 +51,7 @@ __all__ = [
     "sign_act",
     "sign_approved",
     "sign_key_event",
+    "sign_notice",
     "token_of",
 ]
 
@@ -125,6 +126,13 @@ def sign_act(workspace: Workspace, act: NewAct, number: int, *, by: Signer | Non
         raise TwoPersonsError(act.issuer)
     signer = workspace.signer(Role.ACT, act.issuer, act.day) if by is None else by
     return _signed(workspace, _entry(act, number, act.serials), signer)
+
+
+def sign_notice(workspace: Workspace, act: NewAct, number: int, body: bytes) -> bytes:
+    """The log entry of a notice under the issuer's act key. Raises TwoPersonsError where it takes two."""
+    if workspace.config.needs_two(act.issuer, act.day):
+        raise TwoPersonsError(act.issuer)
+    return _signed(workspace, _entry(act, number, body), workspace.signer(Role.ACT, act.issuer, act.day))
 
 
 def sign_approved(

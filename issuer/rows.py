@@ -19,6 +19,7 @@ __all__ = [
     "JournalRow",
     "Logged",
     "NewAct",
+    "NoticeRow",
     "Order",
     "Registration",
     "RequestRow",
@@ -186,6 +187,18 @@ class ActRow:
     reason: str
     entry: bytes
     leaf_index: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeRow:
+    """A stored notice: an act whose entry is one. `shard`: which of the workspace's logs the index is of."""
+
+    issuer: int
+    day: int
+    reason: str
+    entry: bytes
+    leaf_index: int | None
+    shard: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ __all__ = [
     "request_maker",
     "request_seal",
     "revoke_seal",
+    "rules_with",
     "store",
 ]
 
@@ -155,6 +156,11 @@ def make_electronic_seal(workspace: Workspace, place: Place, *, now: int) -> Sea
 
 def add_rule(workspace: Workspace, rule: RuleSpec) -> None:
     """Add a rule of sealing; one in force for the same certificates ends the day before. Raises SealOptionError."""
+    _store(workspace, rules=rules_with(workspace, rule))
+
+
+def rules_with(workspace: Workspace, rule: RuleSpec) -> tuple[RuleSpec, ...]:
+    """The rules as `add_rule` would leave them. Raises SealOptionError."""
     for body in rule.bodies:
         if body != SEALING_BODY:
             _check_body(workspace, rule.issuer, body)
@@ -166,7 +172,7 @@ def add_rule(workspace: Workspace, rule: RuleSpec) -> None:
                 raise SealOptionError(f"与 {day} 起的规则冲突", f"a rule from {day} stands in the way")
             other = replace(other, valid_until=rule.valid_from - 1)
         rules.append(other)
-    _store(workspace, rules=(*rules, rule))
+    return (*rules, rule)
 
 
 def revoke_seal(workspace: Workspace, place: Place, day: int) -> SealSpec:

@@ -51,6 +51,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "withdraw": ("mingzheng.issuer.approval_cli:withdraw", "Take a request back. 撤回申请。"),
     "operator": ("mingzheng.issuer.operator_cli:operator_group", "Persons whose keys sign acts. 管理经办人。"),
     "journal": ("mingzheng.issuer.journal_cli:journal", "What was done, and by whom. 操作日志。"),
+    "notice": (
+        "mingzheng.issuer.notice_cli:notice_group",
+        "Notices: extensions, retired forms, seals. 公告：延期、式样、印章。",
+    ),
     "seal": ("mingzheng.issuer.seal_cli:seal_group", "Seals: keys, certificates, rules. 管理印章。"),
     "key": ("mingzheng.issuer.key_cli:key_group", "Keys: list, add, retire, report stolen. 密钥的增加、停用与失密。"),
     "trust": ("mingzheng.issuer.cli:trust_group", "Export, publish, update trust data. 导出、发布、更新信任数据。"),

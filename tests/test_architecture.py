@@ -128,6 +128,8 @@ EFFECTFUL: dict[str, set[str]] = {
         "keywork",
         "key_cli",
         "lifecycle",
+        "noticework",
+        "notice_cli",
         "exporting",
         "landmarks",
         "status_cli",

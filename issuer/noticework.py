@@ -1,0 +1,268 @@
+"""Notices at the desk: what one would say, whom it affects, and giving it.
+
+Source: docs/spec/notices.md, docs/spec/log.md ("Two persons"). `propose` writes the body with the issuer's next
+number and refuses what verifiers would not believe; `preview` says which copies in the ledger it concerns; `give`
+signs it with the act key, stores it as an act and brings it into the log. Where an issuer has operators, one asks for
+the proposal's body and another approves it. A seal change ends and begins the workspace's own rule on its day
+(`keep_seal_rules`).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from mingzheng.formats.civil import MAX_DAY, day_of_time
+from mingzheng.formats.claims import Claims, parse_claims
+from mingzheng.issuer.noticeerrors import (
+    NoticeGivenError,
+    NoticeInvalidError,
+    NoticeScopeError,
+    NoticeTwoPersonsError,
+    NoticeUnknownError,
+)
+from mingzheng.issuer.publish import settle, sign_notice
+from mingzheng.issuer.refusals import UnknownIssuerError
+from mingzheng.issuer.rows import NOTICE_ACT, CopyRow, NewAct, NoticeRow
+from mingzheng.issuer.schema import CopyStatus
+from mingzheng.issuer.sealconfig import RuleSpec
+from mingzheng.issuer.sealwork import add_rule, rules_with
+from mingzheng.issuer.workspace import Workspace
+from mingzheng.log.entry import NoticeEntry, parse_entry
+from mingzheng.log.errors import NoticeBodyError
+from mingzheng.log.noticebody import (
+    FIRST_NUMBER,
+    ExtensionBody,
+    NoticeBody,
+    RetiredFormBody,
+    RetractionBody,
+    SealChangeBody,
+    encode_body,
+    parse_body,
+)
+
+__all__ = [
+    "Affected",
+    "Given",
+    "NoticePreview",
+    "NoticeProposal",
+    "give",
+    "keep_seal_rules",
+    "list_notices",
+    "new_act",
+    "preview",
+    "propose",
+]
+
+EVERYWHERE: Final = 0  # among a notice's jurisdictions
+_IN_FORCE: Final = frozenset({CopyStatus.LIVE, CopyStatus.SUSPENDED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeProposal:
+    """A notice that is not given yet."""
+
+    issuer: int
+    body: NoticeBody
+
+    @property
+    def body_bytes(self) -> bytes:
+        """What goes into the log."""
+        return encode_body(self.body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affected:
+    """One copy in force that a notice concerns; for an extension the ends it moves, as the claims have them."""
+
+    registration_no: str
+    kind: int
+    serial: int
+    ends: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticePreview:
+    """Whom a notice concerns, by registration number and serial."""
+
+    proposal: NoticeProposal
+    copies: tuple[Affected, ...]
+
+    @property
+    def registrations(self) -> tuple[str, ...]:
+        """Their registration numbers, each once."""
+        return tuple(dict.fromkeys(item.registration_no for item in self.copies))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A notice that was given; where it stands in the log, if it is there."""
+
+    body: NoticeBody
+    row: NoticeRow
+    entry: NoticeEntry
+
+
+def list_notices(workspace: Workspace, issuer: int) -> tuple[Given, ...]:
+    """An issuer's notices, by number."""
+    found = []
+    for row in workspace.ledger.notices(issuer):
+        entry = parse_entry(row.entry)
+        assert isinstance(entry, NoticeEntry)  # `sign_notice` made it
+        found.append(Given(body=parse_body(entry.notice, entry.body), row=row, entry=entry))
+    return tuple(found)
+
+
+def propose(workspace: Workspace, issuer: int | None, make: Callable[[int], NoticeBody]) -> NoticeProposal:
+    """The notice that `make` writes for the issuer's next number; None: the workspace's only issuer.
+
+    Raises UnknownIssuerError, NoticeInvalidError, NoticeScopeError, NoticeUnknownError, NoticeGivenError for one that
+    stands already, SealOptionError for a seal change that a later rule stands in the way of.
+    """
+    number = _issuer(workspace, issuer)
+    given = list_notices(workspace, number)
+    body = make(FIRST_NUMBER + len(given))
+    _check_scope(workspace, number, body)
+    _check_retraction(given, body)
+    try:
+        encode_body(body)
+    except NoticeBodyError as error:
+        raise NoticeInvalidError(error.field, error.detail) from error
+    ended = {item.body.retracted for item in given if isinstance(item.body, RetractionBody)}
+    for item in given:
+        if item.body.number not in ended and replace(item.body, number=body.number) == body:
+            raise NoticeGivenError(item.body.number)
+    if isinstance(body, SealChangeBody):
+        rules_with(workspace, _seal_rule(number, body))
+    return NoticeProposal(issuer=number, body=body)
+
+
+def preview(workspace: Workspace, proposal: NoticeProposal) -> NoticePreview:
+    """Which copies in force the notice concerns."""
+    body: NoticeBody = proposal.body
+    if isinstance(body, RetractionBody):
+        wanted = body.retracted
+        body = next(item.body for item in list_notices(workspace, proposal.issuer) if item.body.number == wanted)
+    found = [
+        Affected(registration_no=row.registration_no, kind=row.kind, serial=row.serial, ends=ends)
+        for row, claims in _in_force(workspace, proposal.issuer)
+        if (ends := _concerned(body, claims)) is not None
+    ]
+    found.sort(key=lambda item: (item.registration_no, item.serial))
+    return NoticePreview(proposal=proposal, copies=tuple(found))
+
+
+def new_act(proposal: NoticeProposal, *, day: int, reason: str) -> NewAct:
+    """The ledger's act of giving it."""
+    return NewAct(
+        issuer=proposal.issuer,
+        act=NOTICE_ACT + int(proposal.body.notice),
+        serials=(),
+        day=day,
+        reason=reason,
+        status=CopyStatus.LIVE,  # of no serial
+    )
+
+
+def give(workspace: Workspace, proposal: NoticeProposal, *, reason: str, now: int) -> Given:
+    """Give the notice by the act key alone. Killed anywhere and run again, it is given once.
+
+    Raises NoticeTwoPersonsError where the issuer has operators; NoticeGivenError if its number is taken by now.
+    """
+    settle(workspace, now=now)
+    today, issuer, number = day_of_time(now), proposal.issuer, proposal.body.number
+    if workspace.config.needs_two(issuer, today):
+        raise NoticeTwoPersonsError(issuer)
+    if len(workspace.ledger.notices(issuer)) + FIRST_NUMBER != number:
+        raise NoticeGivenError(number)
+    workspace.ledger.store_acts(
+        [new_act(proposal, day=today, reason=reason)],
+        sign=lambda act, act_number: sign_notice(workspace, act, act_number, proposal.body_bytes),
+    )
+    settle(workspace, now=now)
+    keep_seal_rules(workspace)
+    return list_notices(workspace, issuer)[-1]
+
+
+def keep_seal_rules(workspace: Workspace) -> int:
+    """Make every seal change that was given a rule of the workspace, once; returns how many were made.
+
+    A retracted one is left to `seal rule`: what holds in its place is for the authority to say.
+    """
+    made = 0
+    for spec in workspace.config.issuers:
+        given = list_notices(workspace, spec.number)
+        ended = {item.body.retracted for item in given if isinstance(item.body, RetractionBody)}
+        for item in given:
+            if isinstance(item.body, SealChangeBody) and item.body.number not in ended:
+                rule = _seal_rule(spec.number, item.body)
+                if not any(_same_rule(rule, other) for other in workspace.config.sealing.rules):
+                    add_rule(workspace, rule)
+                    made += 1
+    return made
+
+
+def _same_rule(rule: RuleSpec, other: RuleSpec) -> bool:
+    """The same but for its last day: a later rule has ended it."""
+    return replace(other, valid_until=rule.valid_until) == rule
+
+
+def _seal_rule(issuer: int, body: SealChangeBody) -> RuleSpec:
+    return RuleSpec(
+        issuer=issuer,
+        kinds=body.kinds,
+        jurisdictions=body.jurisdictions,
+        bodies=body.bodies,
+        valid_from=body.from_day,
+        valid_until=MAX_DAY,
+    )
+
+
+def _issuer(workspace: Workspace, issuer: int | None) -> int:
+    numbers = [spec.number for spec in workspace.config.issuers if issuer in (None, spec.number)]
+    if len(numbers) != 1:
+        raise UnknownIssuerError("请用 --issuer 指定一个机构", "name one issuer with --issuer")
+    return numbers[0]
+
+
+def _check_scope(workspace: Workspace, issuer: int, body: NoticeBody) -> None:
+    """Verifiers refuse a notice that speaks of more than its issuer's keys may."""
+    spec = workspace.config.issuer(issuer)
+    assert spec is not None  # `_issuer`
+    if isinstance(body, RetractionBody):
+        return
+    for name, wanted, held in (
+        ("kinds", body.kinds, spec.kinds),
+        ("jurisdictions", body.jurisdictions, spec.jurisdictions),
+    ):
+        if beyond := sorted(set(wanted) - set(held)):
+            raise NoticeScopeError(name, beyond)
+
+
+def _check_retraction(given: tuple[Given, ...], body: NoticeBody) -> None:
+    if isinstance(body, RetractionBody) and body.retracted not in {item.body.number for item in given}:
+        raise NoticeUnknownError(body.retracted)
+
+
+def _in_force(workspace: Workspace, issuer: int) -> Iterator[tuple[CopyRow, Claims]]:
+    for row in workspace.ledger.all_copies():
+        if row.issuer == issuer and row.status in _IN_FORCE:
+            yield row, parse_claims(row.claims)
+
+
+def _concerned(body: NoticeBody, claims: Claims) -> tuple[int, ...] | None:
+    """The ends it moves (none for other notices); None: it does not concern the copy."""
+    if isinstance(body, RetractionBody) or claims.kind not in body.kinds:
+        return None
+    if isinstance(body, SealChangeBody):  # as a rule of sealing reads its regions
+        sealed = claims.jurisdiction in body.jurisdictions and claims.copy_issued_on >= body.from_day
+        return () if sealed else None
+    if {claims.jurisdiction, EVERYWHERE}.isdisjoint(body.jurisdictions):
+        return None
+    if isinstance(body, RetiredFormBody):
+        return () if claims.template == body.template else None
+    return _moved(body, claims)
+
+
+def _moved(body: ExtensionBody, claims: Claims) -> tuple[int, ...] | None:
+    ends = {claims.registered_until, *(item.last_day for item in claims.specialties)}
+    return tuple(sorted(day for day in ends if body.first_end <= day <= body.last_end)) or None

@@ -1,0 +1,78 @@
+"""`mingzheng notice`: previews that change nothing, notices that are listed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from office import CONSTRUCTORS, Office, person
+
+from mingzheng.cli import cli
+from mingzheng.issuer.workspace import Workspace
+
+ABOUT = ("--citation", "某通知第一条", "--kind", "cn.constructor.1", "--jurisdiction", "cn", "--reason", "通知")
+COMMANDS = {
+    "extension": ("--first-end", "2026-06-01", "--last-end", "2029-12-31", "--new-end", "2030-01-31"),
+    "form": ("--template", "1", "--equal-until", "2026-12-31"),
+    "seal": ("--from", "2026-12-01", "--body", "0"),
+}
+
+
+@pytest.fixture
+def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
+    made = Office(tmp_path, issuers=(CONSTRUCTORS,)).build()
+    made.issue([person(1), person(2)])
+    monkeypatch.setattr("mingzheng.issuer.notice_cli.open_workspace", lambda *_: made.open())
+    monkeypatch.setattr(Workspace, "check_as_of", lambda _: None)
+    return made
+
+
+def run(*words: str, lang: str = "zh") -> str:
+    result = CliRunner().invoke(cli, ["notice", *words, "--workspace", "W", "--lang", lang], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_a_dry_run_says_whom_it_concerns_and_gives_nothing(office: Office, name: str, lang: str) -> None:
+    output = run("add", name, *ABOUT, *COMMANDS[name], "--as-of", "2026-06-01", "--dry-run", lang=lang)
+    assert "某通知第一条" in output
+    assert ("第 1 号公告" if lang == "zh" else "notice 1") in output
+    assert run("list") == ""
+
+
+def test_given_listed_and_retracted(office: Office) -> None:
+    words = ("--as-of", "2026-06-02", "--yes", "--json")
+    lines = []
+    for name, more in COMMANDS.items():
+        lines += run("add", name, *ABOUT, *more, *words).splitlines()[-1:]
+    lines += run("add", "retract", "1", "--citation", "撤回", "--reason", "误发", *words).splitlines()[-1:]
+    rows = [json.loads(line) for line in lines]
+    assert [(row["number"], row["notice"]) for row in rows] == [
+        *((1, "blanket_extension"), (2, "retired_form"), (3, "seal_change"), (4, "retraction")),
+    ]
+    assert rows[0]["effective_day"] == rows[0]["day"] == "2026-06-02"
+    assert [json.loads(line) for line in run("list", "--json").splitlines()] == rows
+    for lang in ("zh", "en"):
+        assert len(run("list", lang=lang).splitlines()) == 4
+
+
+def test_a_preview_as_json_names_every_copy(office: Office) -> None:
+    more = (*COMMANDS["extension"], "--move-windows", "--revive", "--as-of", "2026-06-02", "--dry-run", "--json")
+    (row,) = [json.loads(line) for line in run("add", "extension", *ABOUT, *more).splitlines()]
+    assert (row["type"], row["moves"], row["revives"], row["registrations"]) == ("plan", "usage", True, 2)
+    assert all(item["ends"] for item in row["copies"])
+
+
+def test_many_registrations_are_counted(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mingzheng.issuer.notice_cli.LISTED", 1)
+    more = (*COMMANDS["extension"], "--as-of", "2026-06-02", "--dry-run")
+    assert "另有 1 个" in run("add", "extension", *ABOUT, *more)
+    assert "1 more" in run("add", "extension", *ABOUT, *more, lang="en")
+
+
+def test_a_form_that_is_void_at_once(office: Office) -> None:
+    more = ("--template", "1", "--paper", "--as-of", "2026-06-02", "--dry-run")
+    assert "即日停用" in run("add", "form", *ABOUT, *more)
+    assert "void at once" in run("add", "form", *ABOUT, *more, lang="en")

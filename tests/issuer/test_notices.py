@@ -1,0 +1,243 @@
+"""Notices at the desk: proposed, previewed, given once, exported, believed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from noticebodies import extension, old_form, retraction, seals
+from office import ARCHITECTS, CONSTRUCTORS, DAY, NOW, Office, person
+
+from mingzheng.formats.civil import MAX_DAY
+from mingzheng.issuer.exporting import export_trust
+from mingzheng.issuer.noticeerrors import (
+    NoticeGivenError,
+    NoticeInvalidError,
+    NoticeScopeError,
+    NoticeTwoPersonsError,
+    NoticeUnknownError,
+)
+from mingzheng.issuer.noticework import give, keep_seal_rules, list_notices, preview, propose
+from mingzheng.issuer.publish import settle
+from mingzheng.issuer.refusals import SealOptionError, UnknownIssuerError
+from mingzheng.issuer.sealconfig import RuleSpec
+from mingzheng.issuer.sealwork import add_rule
+from mingzheng.issuer.workspace import Workspace
+from mingzheng.keys.snapshot import load_store
+from mingzheng.log.noticebody import NoticeBody
+from mingzheng.verifier.context import Expectations, Judging, TrustSource, VerifyContext, build_context
+from mingzheng.verifier.library import load_messages, load_policies
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    made = Office(tmp_path, issuers=(CONSTRUCTORS,)).build()
+    made.issue([person(1), person(2)])
+    return made
+
+
+def numbered(body: NoticeBody) -> Callable[[int], NoticeBody]:
+    """The body with whatever number comes."""
+    return lambda number: replace(body, number=number)
+
+
+def gives(workspace: Workspace, body: NoticeBody, *, now: int = NOW + 1) -> None:
+    give(workspace, propose(workspace, 1, numbered(body)), reason="通知", now=now)
+
+
+def context_of(office: Office, workspace: Workspace, *, now: int = NOW + 9) -> VerifyContext:
+    """What a verifier holds after an export."""
+    export_trust(workspace, office.base / "trust", now=now)
+    stored = load_store(office.base / "trust")
+    return build_context(
+        TrustSource(data=stored.data, fingerprint=stored.fingerprint, signed=False),
+        judging=Judging(now=now, at=None, policy=load_policies()["site"]),
+        expect=Expectations(),
+        messages=load_messages(),
+    )
+
+
+def test_notices_are_numbered_logged_exported_and_believed(office: Office) -> None:
+    with office.open() as workspace:
+        for body in (old_form(), extension(), retraction(0, 1, DAY + 3)):
+            gives(workspace, body)
+        found = list_notices(workspace, 1)
+        context = context_of(office, workspace)
+    assert [item.body.number for item in found] == [1, 2, 3]
+    assert [item.row.reason for item in found] == ["通知"] * 3
+    assert all(item.row.leaf_index is not None for item in found)
+    assert not context.notices_refused
+    assert [item.notice.number for item in context.notices_of(1).extensions] == [2]
+    assert set(context.notices_of(1).forms) == {1}
+
+
+def test_reasons_stay_in_the_ledger(office: Office) -> None:
+    with office.open() as workspace:
+        give(workspace, propose(workspace, 1, numbered(old_form())), reason="内部事由", now=NOW + 1)
+        export_trust(workspace, office.base / "trust", now=NOW + 2)
+    written = b"".join(path.read_bytes() for path in (office.base / "trust").rglob("*") if path.is_file())
+    assert "内部事由".encode() not in written
+
+
+def test_a_preview_names_the_copies_in_force_and_changes_nothing(office: Office) -> None:
+    with office.open() as workspace:
+        before = workspace.ledger.counters(1)
+        seen = preview(workspace, propose(workspace, 1, numbered(old_form(template=_template(workspace)))))
+        assert len(seen.registrations) == len(seen.copies) == 2
+        assert workspace.ledger.counters(1) == before
+        assert list_notices(workspace, 1) == ()
+        other = propose(workspace, 1, numbered(old_form(template=999)))
+        assert preview(workspace, other).copies == ()
+        assert preview(workspace, propose(workspace, 1, numbered(old_form(kinds=(2,))))).copies == ()
+
+
+def _template(workspace: Workspace) -> int:
+    from mingzheng.formats.claims import parse_claims
+
+    (first, *_) = workspace.ledger.all_copies()
+    return parse_claims(first.claims).template
+
+
+def test_a_preview_of_an_extension_names_the_ends_that_move(office: Office) -> None:
+    from mingzheng.formats.claims import parse_claims
+
+    with office.open() as workspace:
+        end = parse_claims(next(workspace.ledger.all_copies()).claims).registered_until
+        body = extension(first_end=end, last_end=end, new_end=end + 30)
+        seen = preview(workspace, propose(workspace, 1, numbered(body)))
+        assert seen.copies
+        assert all(item.ends == (end,) for item in seen.copies)
+        gives(workspace, body)
+        back = preview(workspace, propose(workspace, 1, numbered(retraction(0, 1, DAY))))
+        assert back.copies == seen.copies
+        far = extension(first_end=end + 1, last_end=end + 1, new_end=end + 30, kinds=(1,), jurisdictions=(31,))
+        assert preview(workspace, propose(workspace, 1, numbered(far))).copies == ()
+
+
+def test_the_same_notice_is_not_given_twice_but_again_after_its_retraction(office: Office) -> None:
+    with office.open() as workspace:
+        gives(workspace, old_form())
+        with pytest.raises(NoticeGivenError):
+            propose(workspace, 1, numbered(old_form()))
+        gives(workspace, retraction(0, 1, DAY))
+        gives(workspace, old_form())
+        assert len(list_notices(workspace, 1)) == 3
+
+
+def test_a_proposal_that_was_overtaken_is_refused(office: Office) -> None:
+    with office.open() as workspace:
+        first = propose(workspace, 1, numbered(old_form()))
+        gives(workspace, extension())
+        with pytest.raises(NoticeGivenError):
+            give(workspace, first, reason="", now=NOW + 2)
+
+
+def test_killed_before_the_log_it_is_logged_by_the_next_command(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    with office.open() as workspace, monkeypatch.context() as patch:
+        proposal = propose(workspace, 1, numbered(old_form()))
+        patch.setattr("mingzheng.issuer.publish._submit_acts", lambda *_: None)
+        settle(workspace, now=NOW + 1)
+        patch.setattr("mingzheng.issuer.publish._submit_acts", lambda w, acts, now: kill() if acts else None)
+        with pytest.raises(Killed):
+            give(workspace, proposal, reason="", now=NOW + 1)
+    with office.open() as workspace:
+        assert list_notices(workspace, 1)[0].row.leaf_index is None
+        late = NOW + 5 * 86_400  # too late for its day: signed again under its number
+        settle(workspace, now=late)
+        (found,) = list_notices(workspace, 1)
+        assert found.row.leaf_index is not None
+        assert found.entry.day == DAY + 5
+        assert found.body == replace(old_form(), number=1)
+
+
+def test_beyond_the_issuers_scope(office: Office) -> None:
+    with office.open() as workspace:
+        for body in (old_form(kinds=(1, 3)), old_form(jurisdictions=(0, 21))):
+            with pytest.raises(NoticeScopeError):
+                propose(workspace, 1, numbered(body))
+
+
+def test_what_makes_no_sense(office: Office) -> None:
+    with office.open() as workspace:
+        with pytest.raises(NoticeInvalidError):
+            propose(workspace, 1, numbered(extension(last_end=DAY)))
+        with pytest.raises(NoticeUnknownError):
+            propose(workspace, 1, numbered(retraction(0, 1, DAY)))
+
+
+def test_issuer_must_be_named_where_there_are_several(tmp_path: Path) -> None:
+    made = Office(tmp_path, issuers=(CONSTRUCTORS, ARCHITECTS)).build()
+    with made.open() as workspace:
+        with pytest.raises(UnknownIssuerError):
+            propose(workspace, None, numbered(old_form()))
+        assert propose(workspace, 1, numbered(old_form())).issuer == 1
+        with pytest.raises(UnknownIssuerError):
+            propose(workspace, 7, numbered(old_form()))
+
+
+def test_one_person_gives_no_notice_where_the_issuer_has_operators(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with office.open() as workspace:
+        monkeypatch.setattr(type(workspace.config), "needs_two", lambda *_: True)
+        with pytest.raises(NoticeTwoPersonsError):
+            gives(workspace, old_form())
+        assert list_notices(workspace, 1) == ()
+
+
+# --- seal changes
+
+
+def _rules(workspace: Workspace) -> list[tuple[int, int, tuple[int, ...]]]:
+    return [(rule.valid_from, rule.valid_until, rule.bodies) for rule in workspace.config.sealing.rules]
+
+
+def test_a_seal_change_ends_and_begins_the_workspaces_rule_on_its_day(office: Office) -> None:
+    with office.open() as workspace:
+        old = RuleSpec(issuer=1, kinds=(1,), jurisdictions=(0,), bodies=(0,), valid_from=DAY - 9, valid_until=MAX_DAY)
+        add_rule(workspace, old)
+        gives(workspace, replace(seals(), from_day=DAY + 5))
+        assert _rules(workspace) == [(DAY - 9, DAY + 4, (0,)), (DAY + 5, MAX_DAY, (1,))]
+        assert keep_seal_rules(workspace) == 0  # once
+        gives(workspace, replace(seals(), from_day=DAY + 9, bodies=(0,)), now=NOW + 2)
+        assert _rules(workspace)[1:] == [(DAY + 5, DAY + 8, (1,)), (DAY + 9, MAX_DAY, (0,))]
+        assert keep_seal_rules(workspace) == 0
+
+
+def test_a_seal_change_before_a_later_rule_is_refused_before_anything_is_signed(office: Office) -> None:
+    with office.open() as workspace:
+        gives(workspace, replace(seals(), from_day=DAY + 9))
+        with pytest.raises(SealOptionError):
+            propose(workspace, 1, numbered(replace(seals(), from_day=DAY + 5)))
+        with pytest.raises(SealOptionError):
+            propose(workspace, 1, numbered(replace(seals(), from_day=DAY + 20, bodies=(9,))))
+        assert len(list_notices(workspace, 1)) == 1
+
+
+def test_a_rule_that_was_not_written_in_time_is_written_by_the_next_notice(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with office.open() as workspace:
+        with monkeypatch.context() as patch:
+            patch.setattr("mingzheng.issuer.noticework.keep_seal_rules", lambda _: 0)
+            gives(workspace, replace(seals(), from_day=DAY + 5))
+        assert _rules(workspace) == []
+        gives(workspace, old_form())
+        assert _rules(workspace) == [(DAY + 5, MAX_DAY, (1,))]
+
+
+def test_a_retracted_seal_change_makes_no_rule(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    with office.open() as workspace:
+        with monkeypatch.context() as patch:
+            patch.setattr("mingzheng.issuer.noticework.keep_seal_rules", lambda _: 0)
+            gives(workspace, replace(seals(), from_day=DAY + 5))
+            gives(workspace, retraction(0, 1, DAY))
+        assert keep_seal_rules(workspace) == 0
