@@ -45,9 +45,15 @@ _COUNTED_ZH = {
     " receipts are of other origins": "份回执属于别的日志",
     " alarms without an evidence file": "项警报没有证据文件：过多，或过长",
 }
+_NOTICES_ZH = {
+    "blanket_extension": "统一延期",
+    "retired_form": "式样停用",
+    "seal_change": "启用印章",
+    "retraction": "撤回",
+}
 _TYPES_ZH = {
+    "notice": "公告",  # in the state of audits before their types were counted
     "act": "行为",
-    "notice": "通知",
     "key_event": "密钥事件",
     "status": "状态清单",
     "landmark": "地标",
@@ -224,8 +230,10 @@ def report_text(report: AuditReport, lang: Lang) -> str:
 
 
 def _count(what: str, count: int, lang: Lang) -> str:
-    """`issue.1` is how many copies of kind 1 were issued that day; other names are types of entries."""
+    """`issue.1`: how many copies of kind 1 were issued that day; `notice.…`: notices of a type; others: entries."""
     name, _, kind = what.partition(".")
+    if name == "notice" and kind:
+        return f"公告（{_NOTICES_ZH.get(kind, kind)}）{count} 条" if lang == "zh" else f"notice, {kind}: {count}"
     if not kind:
         return f"{_TYPES_ZH.get(name, name)} {count} 条" if lang == "zh" else f"{name}: {count}"
     return f"签发（种类 {kind}）{count} 份" if lang == "zh" else f"issued kind {kind}: {count}"

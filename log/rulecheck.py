@@ -239,8 +239,10 @@ class RuleCheck:
             day, label = entry.issued_day, f"issue.{entry.kind}"
         elif isinstance(entry, ActEntry):
             day, label = entry.day, entry.act.name.lower()
-        elif isinstance(entry, NoticeEntry | KeyEventEntry):
-            day, label = entry.day, "notice" if isinstance(entry, NoticeEntry) else "key_event"
+        elif isinstance(entry, NoticeEntry):
+            day, label = entry.day, f"notice.{entry.notice.name.lower()}"
+        elif isinstance(entry, KeyEventEntry):
+            day, label = entry.day, "key_event"
         else:
             day, label = day_of_time(entry.this_update), "status" if isinstance(entry, StatusEntry) else "landmark"
         counts = self.counts.setdefault(day, {})

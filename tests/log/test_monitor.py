@@ -106,7 +106,7 @@ def test_a_whole_life_is_clean_and_counted(world: LogWorld) -> None:
             "reinstate": 1,
             "revoke": 1,
             "void": 2,
-            "notice": 1,
+            "notice.retired_form": 1,
             "key_event": 1,
             "status": 2,
         },
