@@ -191,7 +191,6 @@ def _witnessed(workspace: Workspace) -> Witnessed | None:
         return None
     kept = kept_landmark(workspace)
     indexes = [_index_of(row) for row in _statuses(workspace)] + ([] if kept is None else [kept.index])
-    indexes += [index for index, shard in _notice_places(workspace) if shard == workspace.config.shard]
     needed = 1 + max(indexes, default=-1)
     head = cosigned_head(workspace, policy)
     if head is None or head.size < needed:
@@ -218,14 +217,11 @@ def _closed_blobs(workspace: Workspace, closed: ClosedOrigin, witnessed: Witness
     return blobs | {CHECKPOINT_BLOB.format(origin=number): note}
 
 
-def _notice_places(workspace: Workspace) -> list[tuple[int, int]]:
-    """(index, which log) of every notice."""
-    rows = [row for spec in workspace.config.issuers for row in workspace.ledger.notices(spec.number)]
-    return [(row.leaf_index, row.shard) for row in rows if row.leaf_index is not None]
-
-
 def _notice_blobs(workspace: Workspace, issuer: int, witnessed: Witnessed | None) -> dict[str, bytes]:
-    """Each notice's entry and its full receipt: under the cosigned head, of a closed log its last one."""
+    """Each notice's entry and its full receipt: under the cosigned head, of a closed log its last one.
+
+    The head covers it: every list is drawn anew after the issuer's last act.
+    """
     blobs = {}
     for number, row in enumerate(workspace.ledger.notices(issuer), FIRST_NUMBER):
         assert row.leaf_index is not None  # `settle` brought every act into the log

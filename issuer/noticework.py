@@ -27,7 +27,7 @@ from mingzheng.issuer.schema import CopyStatus
 from mingzheng.issuer.sealconfig import RuleSpec
 from mingzheng.issuer.sealwork import add_rule, rules_with
 from mingzheng.issuer.workspace import Workspace
-from mingzheng.log.entry import NoticeEntry, parse_entry
+from mingzheng.log.entry import NoticeEntry, NoticeType, parse_entry
 from mingzheng.log.errors import NoticeBodyError
 from mingzheng.log.noticebody import (
     FIRST_NUMBER,
@@ -51,6 +51,7 @@ __all__ = [
     "new_act",
     "preview",
     "propose",
+    "reread",
 ]
 
 EVERYWHERE: Final = 0  # among a notice's jurisdictions
@@ -134,6 +135,18 @@ def propose(workspace: Workspace, issuer: int | None, make: Callable[[int], Noti
     if isinstance(body, SealChangeBody):
         rules_with(workspace, _seal_rule(number, body))
     return NoticeProposal(issuer=number, body=body)
+
+
+def reread(workspace: Workspace, issuer: int, notice: NoticeType, data: bytes) -> NoticeProposal:
+    """The proposal that was asked for with this body, if it may still be given as it is: as `propose` raises."""
+
+    def same(number: int) -> NoticeBody:
+        body = parse_body(notice, data)
+        if body.number != number:
+            raise NoticeGivenError(body.number)
+        return body
+
+    return propose(workspace, issuer, same)
 
 
 def preview(workspace: Workspace, proposal: NoticeProposal) -> NoticePreview:

@@ -9,6 +9,7 @@ from noticebodies import extension, old_form, retraction, seals
 from office import ARCHITECTS, CONSTRUCTORS, DAY, NOW, Office, person
 
 from mingzheng.formats.civil import MAX_DAY
+from mingzheng.formats.claims import parse_claims
 from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.noticeerrors import (
     NoticeGivenError,
@@ -17,9 +18,10 @@ from mingzheng.issuer.noticeerrors import (
     NoticeTwoPersonsError,
     NoticeUnknownError,
 )
-from mingzheng.issuer.noticework import give, keep_seal_rules, list_notices, preview, propose
+from mingzheng.issuer.noticework import give, keep_seal_rules, list_notices, preview, propose, reread
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.refusals import SealOptionError, UnknownIssuerError
+from mingzheng.issuer.rollover import roll_over
 from mingzheng.issuer.sealconfig import RuleSpec
 from mingzheng.issuer.sealwork import add_rule
 from mingzheng.issuer.workspace import Workspace
@@ -92,15 +94,11 @@ def test_a_preview_names_the_copies_in_force_and_changes_nothing(office: Office)
 
 
 def _template(workspace: Workspace) -> int:
-    from mingzheng.formats.claims import parse_claims
-
     (first, *_) = workspace.ledger.all_copies()
     return parse_claims(first.claims).template
 
 
 def test_a_preview_of_an_extension_names_the_ends_that_move(office: Office) -> None:
-    from mingzheng.formats.claims import parse_claims
-
     with office.open() as workspace:
         end = parse_claims(next(workspace.ledger.all_copies()).claims).registered_until
         body = extension(first_end=end, last_end=end, new_end=end + 30)
@@ -130,6 +128,15 @@ def test_a_proposal_that_was_overtaken_is_refused(office: Office) -> None:
         gives(workspace, extension())
         with pytest.raises(NoticeGivenError):
             give(workspace, first, reason="", now=NOW + 2)
+
+
+def test_what_was_asked_for_is_read_again_before_it_is_approved(office: Office) -> None:
+    with office.open() as workspace:
+        asked = propose(workspace, 1, numbered(old_form()))
+        assert reread(workspace, 1, asked.body.notice, asked.body_bytes) == asked
+        gives(workspace, extension())
+        with pytest.raises(NoticeGivenError):
+            reread(workspace, 1, asked.body.notice, asked.body_bytes)
 
 
 def test_killed_before_the_log_it_is_logged_by_the_next_command(
@@ -191,6 +198,21 @@ def test_one_person_gives_no_notice_where_the_issuer_has_operators(
         with pytest.raises(NoticeTwoPersonsError):
             gives(workspace, old_form())
         assert list_notices(workspace, 1) == ()
+
+
+def test_notices_of_a_log_that_was_rolled_over_go_on_being_exported_and_believed(office: Office) -> None:
+    with office.open() as workspace:
+        gives(workspace, old_form())
+    with office.open() as workspace:
+        days = (DAY - 400, DAY + 1_000)
+        roll_over(workspace, 2, "test.example/log-2", days=days, now=NOW + 60)
+    with office.open() as workspace:
+        gives(workspace, extension(), now=NOW + 70)
+        assert [item.row.shard for item in list_notices(workspace, 1)] == [0, 1]
+        context = context_of(office, workspace, now=NOW + 80)
+    assert not context.notices_refused
+    assert set(context.notices_of(1).forms) == {1}
+    assert len(context.notices_of(1).extensions) == 1
 
 
 # --- seal changes

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from noticebodies import old_form
 from office import NOW, Office, person
 from witnessnet import LoopbackWitness
 
 from mingzheng.issuer.cli import log_group
 from mingzheng.issuer.exporting import export_trust
+from mingzheng.issuer.noticework import give, propose
 from mingzheng.issuer.publish import token_of
 from mingzheng.issuer.rows import CopyRow
 from mingzheng.issuer.witnessing import POLICY, cosign_head, cosigned_head, full_receipt, read_policy, witness_copies
@@ -258,3 +260,14 @@ def test_log_cosign_warns_of_a_fork(scene: Scene, tmp_path: Path) -> None:
 def test_log_cosign_without_a_policy(scene: Scene) -> None:
     (scene.office.root / POLICY).unlink()
     assert run(scene, "cosign", "--workspace", scene.office.root).exit_code != 0
+
+
+def test_notices_are_exported_under_the_head_that_the_quorum_cosigned(scene: Scene) -> None:
+    with scene.office.open() as workspace:
+        proposal = propose(workspace, 1, lambda number: old_form(number))
+        give(workspace, proposal, reason="", now=NOW + 30)
+    scene.export()
+    context = scene.context()
+    assert context.quorum is not None
+    assert not context.notices_refused
+    assert set(context.notices_of(1).forms) == {1}

@@ -391,10 +391,10 @@ def world_context(world: World, source: object) -> object:
 def test_no_more_notices_than_are_read() -> None:
     world = World()
     for number in range(1, MAX_NOTICES + 2):
-        world.blobs[f"notices/1-{number}.cbor"] = b"\xff"
+        world.blobs |= {f"notices/1-{number}.cbor": b"\xff", f"notices/1-{number}.tlog-proof": b""}
     assert reason_of(world) == "verifier.notice_refused"
-    del world.blobs[f"notices/1-{MAX_NOTICES + 1}.cbor"]
-    world.blobs.update({f"notices/1-{number}.tlog-proof": b"" for number in range(1, MAX_NOTICES + 1)})
+    for ending in ("cbor", "tlog-proof"):
+        del world.blobs[f"notices/1-{MAX_NOTICES + 1}.{ending}"]
     assert reason_of(world) == "entry.malformed"  # all are looked at, the first fails
 
 
