@@ -46,7 +46,7 @@ def ends_of(notices: IssuerNotices, claims: Claims, profile: Profile | None, *, 
     )
     if not notices.extensions:
         return untouched
-    ours = [item for item in notices.extensions if item.rule.concerns(claims.kind, claims.jurisdiction)]
+    ours = notices.extensions
     every = _moved(ours, claims, untouched, on)
     windows = _moved([item for item in ours if item.rule.moves_usage_window], claims, untouched, on)
     caps = _facts(claims, windows.registration.day, [end.day for end in windows.specialties])

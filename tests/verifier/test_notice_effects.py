@@ -219,7 +219,18 @@ def test_without_a_profile_no_window_moves() -> None:
     world = world_with(extension(effective_day=EFFECTIVE, moves=Moves.USAGE, revives=True))
     issued = issue(world)
     world.blobs = {name: data for name, data in world.blobs.items() if not name.startswith("profiles/")}
-    assert found(judged(world, issued, END + 1), Code.USAGE_EXPIRED) is not None
+    report = judged(world, issued, END + 1)
+    assert found(report, Code.USAGE_EXPIRED) is not None
+    note = found(report, Code.REGISTRATION_EXTENDED)
+    assert note is not None
+    assert "usage_until" not in note.evidence
+
+
+def test_where_the_rules_cannot_say_no_window_moves() -> None:
+    """The cap by specialties lacks its fact."""
+    world = world_with(extension(effective_day=EFFECTIVE, moves=Moves.USAGE, revives=True))
+    issued = issue(world, specialties=())
+    assert verdicts(world, issued, END + 1) == [Code.USAGE_EXPIRED]
 
 
 @pytest.mark.parametrize(
