@@ -12,6 +12,8 @@ from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.issuer.approval import Effects, Review
 from mingzheng.issuer.approvalerrors import RequestForgedError
 from mingzheng.issuer.lifecycle import ActPlan, decode_target, effect_of
+from mingzheng.issuer.notice_cli import preview_texts
+from mingzheng.issuer.noticework import asked_for, effect_of_notice, keep_seal_rules, preview
 from mingzheng.issuer.operators import find_key, unlock
 from mingzheng.issuer.options import (
     AS_OF,
@@ -38,7 +40,10 @@ from mingzheng.log.entry import NoticeType
 
 __all__ = ["EFFECTS", "approve", "requests", "withdraw"]
 
-EFFECTS: Final[Mapping[ActType | NoticeType, Effects]] = {ActType.REVOKE: effect_of}
+EFFECTS: Final[Mapping[ActType | NoticeType, Effects]] = {
+    ActType.REVOKE: effect_of,
+    **dict.fromkeys(NoticeType, effect_of_notice),
+}
 """What a request of each code would do now."""
 
 
@@ -66,7 +71,7 @@ def _preview(workspace: Workspace, found: Review, lang: show.Lang) -> list[str]:
             state=None if decision is None else decision.state,
         )
         return [show.act_text(plan, lang, done=False), *showdesk.preview(workspace, plan, True, lang), *lines]
-    return [f"{form.code.name.lower()}", *lines]
+    return [*preview_texts(preview(workspace, asked_for(workspace, row)), lang), *lines]
 
 
 @click.command("approve")
@@ -102,6 +107,7 @@ def approve(request: str, *, operator: str, as_json: bool, lang: show.Lang, **op
         check_passphrase(opened, options["yes"])
         confirm(options["yes"])
         done = approval.approve(opened, identity, person, effects=effects, now=now)
+        keep_seal_rules(opened)
         after = opened.ledger.desk.positions()
     item: show.Json = {
         "type": "approved",

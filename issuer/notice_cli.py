@@ -8,17 +8,22 @@ from typing import Any, Final
 
 import click
 
+import mingzheng.issuer.approval as approval
 import mingzheng.issuer.noticework as noticework
 import mingzheng.issuer.show as show
+import mingzheng.issuer.showdesk as showdesk
 from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.formats.library import load_shipped_profiles
+from mingzheng.issuer.act_cli import EXIT_WAITING
 from mingzheng.issuer.noticework import Given, NoticePreview
+from mingzheng.issuer.operators import Operator, check_operator, unlock
 from mingzheng.issuer.options import (
     COMMON,
     DRY_RUN,
     ISSUER_NUMBER,
     JSON,
     LANG,
+    OPERATOR,
     REASON,
     WORKSPACE,
     YES,
@@ -26,6 +31,7 @@ from mingzheng.issuer.options import (
     confirm,
     open_workspace,
     options_of,
+    person_secret,
     print_lines,
     read_day,
     read_kinds,
@@ -42,7 +48,7 @@ from mingzheng.log.noticebody import (
     SealChangeBody,
 )
 
-__all__ = ["notice_group"]
+__all__ = ["notice_group", "preview_texts"]
 
 LISTED: Final = 20  # registrations that a preview for people names
 
@@ -65,7 +71,7 @@ _ABOUT: Final = options_of(
         help="Region, cn: everywhere; repeatable. 地区，cn 为全部。",
     ),
 )
-_GIVING: Final = options_of(ISSUER_NUMBER, REASON, COMMON, DRY_RUN, YES)
+_GIVING: Final = options_of(ISSUER_NUMBER, REASON, OPERATOR, COMMON, DRY_RUN, YES)
 
 
 def _day(name: str, text: str, *, required: bool = True) -> Callable[[Any], Any]:
@@ -79,7 +85,7 @@ def notice_group() -> None:
 
 @notice_group.group("add")
 def notice_add() -> None:
-    """Give a notice, once previewed. 发布公告，先预览。"""
+    """Give a notice, once previewed; with operators, ask for it. 发布公告，先预览；设有经办人的为提出申请。"""
 
 
 @notice_group.command("list")
@@ -223,12 +229,22 @@ def _give(make: Callable[[int, int], NoticeBody], options: dict[str, Any]) -> No
         proposal = noticework.propose(opened, options["issuer"], lambda number: make(number, today))
         seen = noticework.preview(opened, proposal)
         if options["dry_run"]:
-            print_lines([_preview_json(seen)], _preview_texts(seen, lang), as_json)
+            print_lines([_preview_json(seen)], preview_texts(seen, lang), as_json)
             return
-        for line in _preview_texts(seen, lang):
+        issuer, name = proposal.issuer, options["operator"]
+        check_operator(opened, issuer, name, now=now)
+        for line in preview_texts(seen, lang):
             click.echo(line, err=True)
+        person: Operator | None = None
+        if name is not None:
+            person = unlock(opened, issuer, name, passphrase=person_secret(options).read, now=now)
         check_passphrase(opened, options["yes"])
         confirm(options["yes"])
+        if person is not None:
+            row = approval.ask(opened, noticework.asking(proposal, reason=options["reason"]), person, now=now)
+            path = str(approval.request_path(opened, row))
+            print_lines([showdesk.request_json(row, path)], [showdesk.waiting_text(row, path, lang)], as_json)
+            raise click.exceptions.Exit(EXIT_WAITING)
         given = noticework.give(opened, proposal, reason=options["reason"], now=now)
     print_lines([_given_json(given)], [_given_text(given, lang)], as_json)
 
@@ -254,7 +270,8 @@ def _preview_json(seen: NoticePreview) -> show.Json:
     }
 
 
-def _preview_texts(seen: NoticePreview, lang: show.Lang) -> list[str]:
+def preview_texts(seen: NoticePreview, lang: show.Lang) -> list[str]:
+    """What a notice would say, what it rests on, whom it concerns."""
     body, people, copies = seen.proposal.body, seen.registrations, len(seen.copies)
     lines = [_body_text(body, lang)]
     if lang == "zh":

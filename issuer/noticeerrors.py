@@ -56,15 +56,3 @@ class NoticeGivenError(RefusalError):
             f"第 {number} 号公告已经发布，内容相同或编号已被占用；用 mingzheng notice list 查看",
             f"notice {number} stands already, saying the same or under this number: see mingzheng notice list",
         )
-
-
-class NoticeTwoPersonsError(RefusalError):
-    """The issuer has operators: one person asks for a notice, another approves it."""
-
-    code: ClassVar[str] = "notice.two_persons"
-
-    def __init__(self, issuer: int) -> None:
-        super().__init__(
-            f"机构 {issuer} 的公告须两人：一人申请，另一人用 mingzheng approve 批准",
-            f"notices of issuer {issuer} take two persons: one asks, another approves with mingzheng approve",
-        )

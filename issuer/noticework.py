@@ -11,18 +11,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from mingzheng.formats import cbor
 from mingzheng.formats.civil import MAX_DAY, day_of_time
 from mingzheng.formats.claims import Claims, parse_claims
+from mingzheng.issuer.approval import Effect, Proposal
+from mingzheng.issuer.approvalerrors import RequestChangedError, RequestForgedError
 from mingzheng.issuer.noticeerrors import (
     NoticeGivenError,
     NoticeInvalidError,
     NoticeScopeError,
-    NoticeTwoPersonsError,
     NoticeUnknownError,
 )
 from mingzheng.issuer.publish import settle, sign_notice
-from mingzheng.issuer.refusals import UnknownIssuerError
-from mingzheng.issuer.rows import NOTICE_ACT, CopyRow, NewAct, NoticeRow
+from mingzheng.issuer.refusals import RefusalError, UnknownIssuerError
+from mingzheng.issuer.requestform import parse_form
+from mingzheng.issuer.rows import NOTICE_ACT, CopyRow, NewAct, NoticeRow, RequestRow
 from mingzheng.issuer.schema import CopyStatus
 from mingzheng.issuer.sealconfig import RuleSpec
 from mingzheng.issuer.sealwork import add_rule, rules_with
@@ -45,6 +48,9 @@ __all__ = [
     "Given",
     "NoticePreview",
     "NoticeProposal",
+    "asked_for",
+    "asking",
+    "effect_of_notice",
     "give",
     "keep_seal_rules",
     "list_notices",
@@ -149,6 +155,38 @@ def reread(workspace: Workspace, issuer: int, notice: NoticeType, data: bytes) -
     return propose(workspace, issuer, same)
 
 
+def asking(proposal: NoticeProposal, *, reason: str) -> Proposal:
+    """The notice as one operator asks for it. An issuer has one open request of each type: they share the number."""
+    code = proposal.body.notice
+    return Proposal(
+        issuer=proposal.issuer,
+        code=code,
+        abouts=(proposal.body_bytes,),
+        target=cbor.encode((int(code),)),
+        reason=reason,
+    )
+
+
+def asked_for(workspace: Workspace, row: RequestRow) -> NoticeProposal:
+    """The notice that a request asks for. Raises RequestChangedError if it may not be given any more as it is."""
+    form = parse_form(row.body)
+    match form.code, form.abouts:
+        case NoticeType() as code, (bytes(data),) if row.target == cbor.encode((int(code),)):
+            pass
+        case _:
+            raise RequestForgedError(row.id.hex())
+    try:
+        return reread(workspace, row.issuer, code, data)
+    except (RefusalError, NoticeBodyError) as error:
+        raise RequestChangedError(row.id.hex()) from error
+
+
+def effect_of_notice(workspace: Workspace, row: RequestRow, today: int) -> Effect:
+    """What a requested notice would do now. Raises as `asked_for`."""
+    proposal = asked_for(workspace, row)
+    return Effect(abouts=(proposal.body_bytes,), acts=(new_act(proposal, day=today, reason=row.reason),))
+
+
 def preview(workspace: Workspace, proposal: NoticeProposal) -> NoticePreview:
     """Which copies in force the notice concerns."""
     body: NoticeBody = proposal.body
@@ -179,12 +217,10 @@ def new_act(proposal: NoticeProposal, *, day: int, reason: str) -> NewAct:
 def give(workspace: Workspace, proposal: NoticeProposal, *, reason: str, now: int) -> Given:
     """Give the notice by the act key alone. Killed anywhere and run again, it is given once.
 
-    Raises NoticeTwoPersonsError where the issuer has operators; NoticeGivenError if its number is taken by now.
+    Raises TwoPersonsError where the issuer has operators; NoticeGivenError if its number is taken by now.
     """
     settle(workspace, now=now)
     today, issuer, number = day_of_time(now), proposal.issuer, proposal.body.number
-    if workspace.config.needs_two(issuer, today):
-        raise NoticeTwoPersonsError(issuer)
     if len(workspace.ledger.notices(issuer)) + FIRST_NUMBER != number:
         raise NoticeGivenError(number)
     workspace.ledger.store_acts(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from office import CONSTRUCTORS, Office, person
+from operatoroffice import NAMES, operator_office, passphrase
 
 from mingzheng.cli import cli
 from mingzheng.issuer.workspace import Workspace
@@ -76,3 +77,35 @@ def test_a_form_that_is_void_at_once(office: Office) -> None:
     more = ("--template", "1", "--paper", "--as-of", "2026-06-02", "--dry-run")
     assert "即日停用" in run("add", "form", *ABOUT, *more)
     assert "void at once" in run("add", "form", *ABOUT, *more, lang="en")
+
+
+def test_one_operator_asks_and_another_approves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = operator_office(tmp_path)
+    for module in ("notice_cli", "approval_cli"):
+        monkeypatch.setattr(f"mingzheng.issuer.{module}.open_workspace", lambda *_: office.open())
+        monkeypatch.setattr(f"mingzheng.issuer.{module}.person_secret", lambda _: Typed())
+    monkeypatch.setattr(Workspace, "check_as_of", lambda _: None)
+    tail = ("--workspace", "W", "--as-of", "2026-06-02", "--yes", "--json")
+    words = ("notice", "add", "seal", *ABOUT, *COMMANDS["seal"], *tail)
+    assert CliRunner().invoke(cli, words).exit_code != 0  # nobody named
+    asked = CliRunner().invoke(cli, [*words, "--operator", NAMES[0]])
+    assert asked.exit_code == 3, asked.output
+    request = json.loads(asked.output.splitlines()[-1])["id"]
+    assert run("list") == ""
+    alone = CliRunner().invoke(cli, ["approve", request, "--operator", NAMES[0], *tail])
+    assert alone.exit_code != 0
+    seen = CliRunner().invoke(cli, ["approve", request, "--operator", NAMES[1], *tail[:4], "--dry-run"])
+    assert "某通知第一条" in seen.output
+    done = CliRunner().invoke(cli, ["approve", request, "--operator", NAMES[1], *tail])
+    assert done.exit_code == 0, done.output
+    (row,) = [json.loads(line) for line in run("list", "--json").splitlines()]
+    assert (row["number"], row["notice"], row["reason"]) == (1, "seal_change", "通知")
+    with office.open() as workspace:
+        assert [rule.bodies for rule in workspace.config.sealing.rules] == [(0,)]
+
+
+class Typed:
+    """Every person's passphrase, typed right."""
+
+    def read(self, name: str) -> bytes:
+        return passphrase(name)

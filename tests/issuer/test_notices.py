@@ -7,18 +7,29 @@ from pathlib import Path
 import pytest
 from noticebodies import extension, old_form, retraction, seals
 from office import ARCHITECTS, CONSTRUCTORS, DAY, NOW, Office, person
+from operatoroffice import NAMES, operator_office, present
 
 from mingzheng.formats.civil import MAX_DAY
 from mingzheng.formats.claims import parse_claims
+from mingzheng.issuer.approval import approve, ask
+from mingzheng.issuer.approvalerrors import RequestChangedError, SamePersonError, TwoPersonsError
 from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.noticeerrors import (
     NoticeGivenError,
     NoticeInvalidError,
     NoticeScopeError,
-    NoticeTwoPersonsError,
     NoticeUnknownError,
 )
-from mingzheng.issuer.noticework import give, keep_seal_rules, list_notices, preview, propose, reread
+from mingzheng.issuer.noticework import (
+    asking,
+    effect_of_notice,
+    give,
+    keep_seal_rules,
+    list_notices,
+    preview,
+    propose,
+    reread,
+)
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.refusals import SealOptionError, UnknownIssuerError
 from mingzheng.issuer.rollover import roll_over
@@ -190,14 +201,38 @@ def test_issuer_must_be_named_where_there_are_several(tmp_path: Path) -> None:
             propose(workspace, 7, numbered(old_form()))
 
 
-def test_one_person_gives_no_notice_where_the_issuer_has_operators(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_operators_give_a_notice_and_one_does_not(tmp_path: Path) -> None:
+    office = operator_office(tmp_path)
+    body = replace(seals(), from_day=DAY + 5)
     with office.open() as workspace:
-        monkeypatch.setattr(type(workspace.config), "needs_two", lambda *_: True)
-        with pytest.raises(NoticeTwoPersonsError):
-            gives(workspace, old_form())
+        proposal = propose(workspace, 1, numbered(body))
+        with pytest.raises(TwoPersonsError):
+            give(workspace, proposal, reason="通知", now=NOW + 1)
+        first, second = (present(workspace, name) for name in NAMES)
+        row = ask(workspace, asking(proposal, reason="通知"), first, now=NOW + 1)
         assert list_notices(workspace, 1) == ()
+        with pytest.raises(SamePersonError):
+            approve(workspace, row.id, first, effects=effect_of_notice, now=NOW + 2)
+        approve(workspace, row.id, second, effects=effect_of_notice, now=NOW + 2)
+        (found,) = list_notices(workspace, 1)
+        assert found.entry.request is not None
+        assert keep_seal_rules(workspace) == 1
+        context = context_of(office, workspace)
+    assert not context.notices_refused
+
+
+def test_a_request_that_another_notice_overtook_is_not_approved(tmp_path: Path) -> None:
+    office = operator_office(tmp_path)
+    with office.open() as workspace:
+        first, second = (present(workspace, name) for name in NAMES)
+        rows = [
+            ask(workspace, asking(propose(workspace, 1, numbered(body)), reason=""), first, now=NOW + 1)
+            for body in (old_form(), extension())
+        ]
+        approve(workspace, rows[0].id, second, effects=effect_of_notice, now=NOW + 2)
+        with pytest.raises(RequestChangedError):
+            approve(workspace, rows[1].id, second, effects=effect_of_notice, now=NOW + 3)
+        assert len(list_notices(workspace, 1)) == 1
 
 
 def test_notices_of_a_log_that_was_rolled_over_go_on_being_exported_and_believed(office: Office) -> None:
