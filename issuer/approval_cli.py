@@ -40,18 +40,15 @@ from mingzheng.log.entry import NoticeType
 
 __all__ = ["EFFECTS", "approve", "requests", "withdraw"]
 
-EFFECTS: Final[Mapping[ActType | NoticeType, Effects]] = {
-    ActType.REVOKE: effect_of,
-    **dict.fromkeys(NoticeType, effect_of_notice),
-}
-"""What a request of each code would do now."""
+EFFECTS: Final[Mapping[ActType, Effects]] = {ActType.REVOKE: effect_of}
+"""What a requested act would do now. Notices have one for all: their types are other numbers that compare equal."""
 
 
 def _effects_of(workspace: Workspace, identity: bytes) -> Effects:
     row = workspace.ledger.desk.request(identity)
     assert row is not None  # `read_request`
     code = parse_form(row.body).code
-    found = EFFECTS.get(code)
+    found = effect_of_notice if isinstance(code, NoticeType) else EFFECTS.get(code)
     if found is None:
         raise RequestForgedError(identity.hex())
     return found

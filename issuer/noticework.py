@@ -171,7 +171,7 @@ def asked_for(workspace: Workspace, row: RequestRow) -> NoticeProposal:
     """The notice that a request asks for. Raises RequestChangedError if it may not be given any more as it is."""
     form = parse_form(row.body)
     match form.code, form.abouts:
-        case NoticeType() as code, (bytes(data),) if row.target == cbor.encode((int(code),)):
+        case NoticeType() as code, (bytes(data),):
             pass
         case _:
             raise RequestForgedError(row.id.hex())

@@ -9,6 +9,7 @@ from office import CONSTRUCTORS, Office, person
 from operatoroffice import NAMES, operator_office, passphrase
 
 from mingzheng.cli import cli
+from mingzheng.issuer.approvalerrors import OperatorNeededError
 from mingzheng.issuer.workspace import Workspace
 
 ABOUT = ("--citation", "某通知第一条", "--kind", "cn.constructor.1", "--jurisdiction", "cn", "--reason", "通知")
@@ -79,15 +80,21 @@ def test_a_form_that_is_void_at_once(office: Office) -> None:
     assert "void at once" in run("add", "form", *ABOUT, *more, lang="en")
 
 
-def test_one_operator_asks_and_another_approves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "rules"), [("seal", [(0,)]), ("extension", [])])
+def test_one_operator_asks_and_another_approves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, rules: list[tuple[int, ...]]
+) -> None:
+    """An extension is of type 1, as a revocation is of acts: neither is taken for the other."""
     office = operator_office(tmp_path)
     for module in ("notice_cli", "approval_cli"):
         monkeypatch.setattr(f"mingzheng.issuer.{module}.open_workspace", lambda *_: office.open())
         monkeypatch.setattr(f"mingzheng.issuer.{module}.person_secret", lambda _: Typed())
     monkeypatch.setattr(Workspace, "check_as_of", lambda _: None)
     tail = ("--workspace", "W", "--as-of", "2026-06-02", "--yes", "--json")
-    words = ("notice", "add", "seal", *ABOUT, *COMMANDS["seal"], *tail)
-    assert CliRunner().invoke(cli, words).exit_code != 0  # nobody named
+    words = ("notice", "add", name, *ABOUT, *COMMANDS[name], *tail)
+    nobody = CliRunner().invoke(cli, words)
+    assert nobody.exit_code != 0
+    assert isinstance(nobody.exception, OperatorNeededError)
     asked = CliRunner().invoke(cli, [*words, "--operator", NAMES[0]])
     assert asked.exit_code == 3, asked.output
     request = json.loads(asked.output.splitlines()[-1])["id"]
@@ -99,9 +106,9 @@ def test_one_operator_asks_and_another_approves(tmp_path: Path, monkeypatch: pyt
     done = CliRunner().invoke(cli, ["approve", request, "--operator", NAMES[1], *tail])
     assert done.exit_code == 0, done.output
     (row,) = [json.loads(line) for line in run("list", "--json").splitlines()]
-    assert (row["number"], row["notice"], row["reason"]) == (1, "seal_change", "通知")
+    assert (row["number"], row["reason"]) == (1, "通知")
     with office.open() as workspace:
-        assert [rule.bodies for rule in workspace.config.sealing.rules] == [(0,)]
+        assert [rule.bodies for rule in workspace.config.sealing.rules] == rules
 
 
 class Typed:
