@@ -217,6 +217,8 @@ def test_a_registration_without_copies_takes_two_as_well(office: OperatorOffice)
         perform(
             workspace, ActType.VOID, find_serial(workspace, serial=serial, issuer=1), reason="", now=NOW, operator=me
         )
+        with pytest.raises(TwoPersonsError):
+            perform(workspace, ActType.REVOKE, target, reason="", now=NOW, operator=me)
         row = asked(workspace)
         assert parse_form(row.body).parts == ()
         approved(workspace, row)
