@@ -229,6 +229,22 @@ def test_page_and_profile_agree(profile: Profile) -> None:
     assert len(title) > len(head)
 
 
+def test_the_page_on_templates_lists_what_ships() -> None:
+    page = (DOCS / "templates.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| `([^`]+)\.toml` \| ([^|]+) \| (\d) \|", page, re.MULTILINE)
+    shown = {
+        int(number): (name, set(re.findall(r"`([^`]+)`", kinds)), int(seals)) for number, name, kinds, seals in rows
+    }
+    assert shown == {
+        template.number: (
+            template.name,
+            {profile.id for profile in PROFILES.profiles if profile.template == template.number},
+            len(template.seals),
+        )
+        for template in pagepress.templates().values()
+    }
+
+
 def certificate(kind: str, seed: int, **changes: Any) -> pagepress.Certificate:
     """A certificate of random contents of a kind, with two specialties where the kind has any."""
     profile = governing(kind, 0)

@@ -338,7 +338,8 @@ def test_what_does_not_exist_is_refused_with_its_code(found_codes: dict[int, lis
 
 
 def test_what_images_a_place_asks_for_is_what_its_profile_says() -> None:
-    for cell in ((6, 61), (7, 61), (4, 61), (4, 31), (2, 61), (2, 31)):
+    cells: tuple[Cell, ...] = ((6, 61), (7, 61), (4, 61), (4, 31), (2, 61), (2, 31))
+    for cell in cells:
         profile = SHIPPED.select(*cell, DAY)
         assert profile is not None
         assert (profile.signature_image.value is Requirement.REQUIRED) is (cell[1] == 31)
