@@ -8,6 +8,7 @@ holder. Refusals of workspace, ledger and acts: `refusals`.
 from typing import ClassVar
 
 from mingzheng.formats.civil import format_day
+from mingzheng.formats.profile import Cited
 
 __all__ = [
     "BilingualError",
@@ -20,6 +21,7 @@ __all__ = [
     "ImageTooLargeError",
     "IssuerError",
     "NoProfileError",
+    "NotEnabledError",
     "PlanError",
     "PurposeError",
     "RecordFaultyError",
@@ -95,6 +97,21 @@ class NoProfileError(PlanError):
         super().__init__(
             f"没有适用于种类 {kind}、地区 {jurisdiction}、{format_day(day)} 的规则文件",
             f"no profile governs kind {kind}, jurisdiction {jurisdiction} on {format_day(day)}",
+        )
+
+
+class NotEnabledError(PlanError):
+    """Electronic certificates of that kind are announced there and not yet enabled; no copy is issued."""
+
+    code: ClassVar[str] = "plan.not_enabled"
+
+    def __init__(self, profile_id: str, rule: Cited[int | None]) -> None:
+        zh, en = ("未定", "a day not yet set") if rule.value is None else (format_day(rule.value),) * 2
+        super().__init__(
+            f"{profile_id} 的电子证书尚未启用（启用日：{zh}；依据：{rule.citation.text_zh()}），不能签发；"
+            "启用后在规则文件写明 enabled_from",
+            f"electronic certificates of {profile_id} are enabled from {en} ({rule.citation.text_en()}): no copy is"
+            " issued; once they are, state enabled_from in the profile",
         )
 
 

@@ -27,6 +27,7 @@ from mingzheng.issuer.errors import (
     BirthAfterIssueError,
     ClaimsRefusedError,
     CopyBeforeCertificateError,
+    NotEnabledError,
     PlanError,
     PurposeError,
     RecordFaultyError,
@@ -122,13 +123,16 @@ def record_faults(record: ApplicationRecord, profile: Profile, issuer: IssuerRec
 def plan_window(record: ApplicationRecord, profile: Profile, *, order: CopyOrder) -> Window | None:
     """Apply the rules of the day; None for an approval copy. The window may itself have no end (no rule for one).
 
-    Raises WrongProfileError, RegistrationEndedError, SpecialtiesEndedError, CopyBeforeCertificateError,
-    BirthAfterIssueError, PurposeError, WindowRefusedError, or RecordFaultyError (a specialty is missing).
+    Raises WrongProfileError, NotEnabledError, RegistrationEndedError, SpecialtiesEndedError,
+    CopyBeforeCertificateError, BirthAfterIssueError, PurposeError, WindowRefusedError, or RecordFaultyError (a
+    specialty is missing).
     """
     if profile.id != record.kind or profile.jurisdiction not in (0, record.jurisdiction):
         raise WrongProfileError(profile.id)
     if not profile.effective_on(order.day):
         raise WrongProfileError(profile.id)
+    if profile.enabled_from is not None and not profile.enabled_on(order.day):
+        raise NotEnabledError(profile.id, profile.enabled_from)
     if record.birth >= record.certificate_issued_on:
         raise BirthAfterIssueError
     if order.day < record.certificate_issued_on:
