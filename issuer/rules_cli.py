@@ -23,7 +23,7 @@ from mingzheng.formats.profile import (
 from mingzheng.issuer.cells import CellError, read_jurisdiction
 from mingzheng.issuer.errors import NoProfileError, WindowRefusedError
 from mingzheng.issuer.faults import make_fault
-from mingzheng.issuer.record import nearest, records_template
+from mingzheng.issuer.record import nearest
 from mingzheng.issuer.show import rule_name
 
 __all__ = ["rules_group"]
@@ -107,18 +107,6 @@ def window(
         return
     for line in window_lines(profile, found, lang):
         click.echo(line)
-
-
-@rules_group.command("template")
-@click.option("--kind", required=True, help="Kind id, such as cn.constructor.1. 证书种类。")
-def template(kind: str) -> None:
-    """Write a sample CSV of application records to standard output. 输出申请记录的 CSV 模板。
-
-    \b
-    mingzheng rules template --kind cn.constructor.2 > records.csv
-    """
-    _code(kind)
-    click.echo(records_template(kind), nl=False)
 
 
 def window_json(found: Window) -> dict[str, object]:

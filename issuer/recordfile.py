@@ -1,0 +1,54 @@
+"""A records file as it is on disk: what it is is told by its bytes; its rows are kept beside the records.
+
+Spec: docs/records.md. Effectful: workbooks are read by a library (`workbook`).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from mingzheng.issuer.faults import make_fault
+from mingzheng.issuer.record import ParsedRecords, parse_json, parse_table
+from mingzheng.issuer.tables import MAX_FILE_BYTES, FileKind, Row, Table, read_csv, tell
+from mingzheng.issuer.workbook import read_workbook
+
+__all__ = ["RecordsFile", "read_records"]
+
+_NO_TABLE: Final = {
+    FileKind.XLS: "record.file_xls",
+    FileKind.XLSB: "record.file_xlsb",
+    FileKind.ODS: "record.file_ods",
+    FileKind.ENCRYPTED: "record.file_encrypted",
+    FileKind.HTML: "record.file_html",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsFile:
+    """What a file gave, and the rows it was read from (none for JSON)."""
+
+    kind: FileKind
+    data: bytes
+    parsed: ParsedRecords
+    rows: tuple[Row, ...]
+
+
+def read_records(data: bytes) -> RecordsFile:
+    """Read a file of records, whatever it is; never raises on input."""
+    kind, name = tell(data)
+    if len(data) > MAX_FILE_BYTES:
+        table = _refused("record.file_too_large", limit=MAX_FILE_BYTES)
+    elif kind is FileKind.JSON:
+        return RecordsFile(kind=kind, data=data, parsed=parse_json(data), rows=())
+    elif kind is FileKind.XLSX:
+        table = read_workbook(data)
+    elif kind is FileKind.TEXT:
+        table = read_csv(data)
+    elif kind is FileKind.OTHER:
+        table = _refused("record.file_other", what=name)
+    else:
+        table = _refused(_NO_TABLE[kind])
+    return RecordsFile(kind=kind, data=data, parsed=parse_table(table), rows=table.rows)
+
+
+def _refused(code: str, **arguments: int | str) -> Table:
+    return Table(rows=(), faults=(make_fault(0, "", code, **arguments),))
