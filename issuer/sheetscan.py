@@ -11,13 +11,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
 
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.limits import OFD_LIMITS, OfdLimits
 from mingzheng.formats.ofd.xmlread import Element, parse_xml
 from mingzheng.issuer.tables import MAX_COLUMNS
 
-__all__ = ["WORKBOOK_LIMITS", "Book", "SheetError", "SheetScan", "read_book", "scan_sheet", "scan_strings"]
+__all__ = [
+    "WORKBOOK_LIMITS",
+    "Book",
+    "SheetError",
+    "SheetScan",
+    "plain_styles",
+    "read_book",
+    "scan_sheet",
+    "scan_strings",
+]
 
 WORKBOOK_LIMITS: Final[OfdLimits] = replace(
     OFD_LIMITS,
@@ -121,8 +131,12 @@ def read_book(files: Mapping[str, bytes]) -> Book:
 def _tree(files: Mapping[str, bytes], name: str) -> Element:
     if name not in files:
         raise SheetError("record.xlsx_damaged")
+    return _parsed(files[name])
+
+
+def _parsed(data: bytes) -> Element:
     try:
-        return parse_xml(files[name], limits=WORKBOOK_LIMITS)
+        return parse_xml(data, limits=WORKBOOK_LIMITS)
     except FormatError as error:
         raise SheetError("record.xlsx_unsafe", what=error.code.rpartition(".")[2]) from error
 
@@ -130,6 +144,27 @@ def _tree(files: Mapping[str, bytes], name: str) -> Element:
 def _part(link: Element) -> str:
     target = link.get("Target") or ""
     return posixpath.normpath(target.lstrip("/") if target.startswith("/") else f"xl/{target}")
+
+
+def plain_styles(data: bytes) -> str:
+    """The number formats of the cells and nothing else: fonts and fills of other makers trip libraries up.
+
+    Raises SheetError.
+    """
+    tree = _parsed(data)
+    formats, cells = tree.first("numFmts"), tree.first("cellXfs")
+    own = [] if formats is None else list(formats.every("numFmt"))
+    used = [] if cells is None else list(cells.every("xf"))
+    lines = [
+        f'<numFmt numFmtId="{_number(item.get("numFmtId"), 0)}" formatCode={quoteattr(item.get("formatCode") or "")}/>'
+        for item in own
+    ]
+    marks = [f'<xf numFmtId="{_number(item.get("numFmtId"), 0)}" applyNumberFormat="1"/>' for item in used]
+    return (
+        f'<styleSheet xmlns="{_MAIN}">{"<numFmts>" + "".join(lines) + "</numFmts>" if lines else ""}'
+        "<fonts><font/></fonts><fills><fill><patternFill/></fill></fills><borders><border/></borders>"
+        f"<cellStyleXfs><xf/></cellStyleXfs><cellXfs>{''.join(marks) or '<xf/>'}</cellXfs></styleSheet>"
+    )
 
 
 def scan_strings(data: bytes) -> None:

@@ -31,6 +31,7 @@ from mingzheng.issuer.sheetscan import (
     Book,
     SheetError,
     SheetScan,
+    plain_styles,
     read_book,
     scan_sheet,
     scan_strings,
@@ -132,9 +133,8 @@ def _read(files: Mapping[str, bytes]) -> Table:
     for column in range(1, scan.last_column + 1):
         if scan.is_hidden(column):
             raise SheetError("record.hidden_column", place=column)
-    for part in (book.strings, book.styles):
-        if part is not None:
-            scan_strings(files[part])
+    if book.strings is not None:
+        scan_strings(files[book.strings])
     notes = [make_fault(0, "", "record.hidden_sheet", count=hidden)] if hidden else []
     notes += _formula_notes(scan)
     return Table(rows=tuple(_rows(_repacked(files, book, filled[0]), scan)), notes=tuple(notes))
@@ -155,12 +155,10 @@ _SHEETML: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 def _repacked(files: Mapping[str, bytes], book: Book, sheet: str) -> io.BytesIO:
     """A container of our own with the chosen sheet, its texts and its styles, and nothing else."""
     parts = [("worksheet", "worksheets/sheet1.xml", files[sheet])]
-    for kind, name, part in (
-        ("sharedStrings", "sharedStrings.xml", book.strings),
-        ("styles", "styles.xml", book.styles),
-    ):
-        if part is not None:
-            parts.append((kind, name, files[part]))
+    if book.strings is not None:
+        parts.append(("sharedStrings", "sharedStrings.xml", files[book.strings]))
+    if book.styles is not None:
+        parts.append(("styles", "styles.xml", plain_styles(files[book.styles]).encode()))
     types = "".join(f'<Override PartName="/xl/{name}" ContentType="{_SHEETML}.{kind}+xml"/>' for kind, name, _ in parts)
     links = "".join(
         f'<Relationship Id="r{number}" Type="{_OFFICE}/{kind}" Target="{name}"/>'
