@@ -458,23 +458,20 @@ def _closed_copy(row: int, copy: CopyRow) -> Fault:
 
 
 def _ledger_notes(workspace: Workspace, job: Job) -> list[Fault]:
-    """Whether the ledger has this very copy, or one that differs by its day only."""
-    if job.existing is not None:
-        serial = job.existing.serial
-        return [make_fault(job.row, "registration_no", "record.already_issued", serial=serial)]
-    request = job.order.request
+    """Whether the ledger has this very copy, or one that differs by its day only, from another command than this."""
+    mine, found = job.order.batch, job.existing
+    if found is not None:
+        arguments: dict[str, int | str] = {"serial": found.serial}
+        return [] if found.batch == mine else [_ledger_note(job, "record.already_issued", arguments)]
     for copy in reversed(workspace.ledger.copies_of(job.order.registration)):
-        if copy.request == request and copy.status is CopyStatus.LIVE:
-            return [
-                make_fault(
-                    job.row,
-                    "registration_no",
-                    "record.issued_before",
-                    serial=copy.serial,
-                    day=format_day(copy.day),
-                )
-            ]
+        if copy.request == job.order.request and copy.status is CopyStatus.LIVE and copy.batch != mine:
+            arguments = {"serial": copy.serial, "day": format_day(copy.day)}
+            return [_ledger_note(job, "record.issued_before", arguments)]
     return []
+
+
+def _ledger_note(job: Job, code: str, arguments: Mapping[str, int | str]) -> Fault:
+    return make_fault(job.row, "registration_no", code, **arguments)
 
 
 def _superseded(workspace: Workspace, order: Order) -> tuple[int, ...]:
