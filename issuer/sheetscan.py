@@ -201,13 +201,20 @@ def _stream(data: bytes, start: Callable[[str, Any], None]) -> None:
         nonlocal depth
         depth -= 1
 
-    parser: Any = expat.ParserCreate(None, " ")
+    parser: Any = expat.ParserCreate("utf-8", " ")
+    parser.XmlDeclHandler = _check_declaration
     parser.StartDoctypeDeclHandler = _refuse_doctype
     parser.StartElementHandler, parser.EndElementHandler = begin, end
     try:
         parser.Parse(data, True)
-    except (expat.ExpatError, ValueError) as error:  # ValueError: an encoding that expat cannot read
+    except expat.ExpatError as error:
         raise SheetError("record.xlsx_damaged") from error
+
+
+def _check_declaration(_: str, encoding: str | None, __: int) -> None:
+    """Another encoding would be another text to the library behind us."""
+    if encoding is not None and encoding.lower() not in ("utf-8", "utf8"):
+        raise SheetError("record.xlsx_unsafe", what="encoding")
 
 
 def _refuse_doctype(*_: object) -> None:
