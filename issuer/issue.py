@@ -52,6 +52,7 @@ __all__ = [
     "issue",
     "issue_file",
     "job_for",
+    "plan_jobs",
     "prepare",
 ]
 
@@ -242,22 +243,13 @@ def deliver_jobs(
     progress: Progress = _silent,
 ) -> tuple[Issued, ...]:
     """Plan, log, render and read back; what is done already is not done again."""
-    by_key = {job.order.key: job for job in jobs}
     renderer = Renderer(workspace, out, now=now)  # first of all: nothing is planned that could not be written there
-
-    def make_claims(order: Order, serial: int, salt: bytes) -> bytes:
-        return encode_claims(_plan(by_key[order.key], serial, salt).claims)
-
     for issuer in sorted({job.issuer.number for job in jobs}):  # before a serial is given out: both keys are there
         for role in (Role.CREDENTIAL, Role.ACT):
             workspace.signer(role, issuer, day_of_time(now))
     for job in {_sealed_alike(job): job for job in jobs}.values():  # and so are the seals
         renderer.check(job.preview.claims, job.profile, job.issuer.number)
-    orders = [job.order for job in jobs]
-    planned = workspace.ledger.plan(
-        orders, make_claims=make_claims, randomness=SystemRandomness() if randomness is None else randomness
-    )
-    _logger.info("planned copies=%d", len(planned))
+    planned = plan_jobs(workspace, jobs, randomness=randomness)
     settle(workspace, now=now)
     witness_copies(workspace, [(row.issuer, row.serial) for row in planned])
     issued = []
@@ -269,6 +261,24 @@ def deliver_jobs(
     return tuple(issued)
 
 
+def plan_jobs(
+    workspace: Workspace, jobs: Sequence[Job], *, randomness: Randomness | None = None
+) -> tuple[CopyRow, ...]:
+    """Fix serial, salt and claims of every job in one transaction; what is planned already stays."""
+    by_key = {job.order.key: job for job in jobs}
+
+    def make_claims(order: Order, serial: int, salt: bytes) -> bytes:
+        return encode_claims(_plan(by_key[order.key], serial, salt).claims)
+
+    planned = workspace.ledger.plan(
+        [job.order for job in jobs],
+        make_claims=make_claims,
+        randomness=SystemRandomness() if randomness is None else randomness,
+    )
+    _logger.info("planned copies=%d", len(planned))
+    return planned
+
+
 def job_for(
     workspace: Workspace,
     kept: KeptRecord,
@@ -277,8 +287,10 @@ def job_for(
     wanted: CopyOrder,
     batch: bytes = b"",
     reason: str = "",
+    seen: bool = True,
 ) -> Job:
-    """The job of one copy from kept data; `batch` empty: a command of its own.
+    """The job of one copy from kept data; `batch` empty: a command of its own. `seen` False: the ledger is not asked
+    about a registration that it does not have.
 
     Raises a PlanError if no copy may be planned on that day.
     """
@@ -309,8 +321,8 @@ def job_for(
         wanted=wanted,
         order=order,
         preview=_plan_of(kept, profile, named, wanted, (0, _PREVIEW_SALT)),
-        existing=workspace.ledger.existing(order),
-        supersedes=_superseded(workspace, order),
+        existing=workspace.ledger.existing(order) if seen else None,
+        supersedes=_superseded(workspace, order) if seen else (),
     )
 
 
@@ -389,12 +401,13 @@ def _job(
     kind = checks.profiles.code_of(record.kind)
     assert kind is not None  # check_records
     registration = Registration(issuer=issuer.number, kind=kind, registration_no=record.registration_no)
-    kept, fault = _against_ledger(workspace, registration, kept)
+    seen = workspace.ledger.registration_state(registration) is not None
+    kept, fault = _against_ledger(workspace, registration, kept) if seen else (kept, None)
     if fault is not None:
         return None, [fault]
     images = pictures.photo, pictures.signature_image
     try:
-        job = job_for(workspace, kept, issuer=issuer.number, wanted=checks.wanted, batch=checks.batch)
+        job = job_for(workspace, kept, issuer=issuer.number, wanted=checks.wanted, batch=checks.batch, seen=seen)
         page = checks.press.check(job.preview.claims, job.profile, issuer.number, images)
         checks.sealer.check(Sheet(issuer=issuer.number, claims=job.preview.claims, page=page), checks.forms)
     except (SealMissingError, SealRuleMissingError, SealPlacesError) as error:
@@ -460,6 +473,8 @@ def _closed_copy(row: int, copy: CopyRow) -> Fault:
 def _ledger_notes(workspace: Workspace, job: Job) -> list[Fault]:
     """Whether the ledger has this very copy, or one that differs by its day only, from another command than this."""
     mine, found = job.order.batch, job.existing
+    if workspace.ledger.registration_state(job.order.registration) is None:
+        return []
     if found is not None:
         arguments: dict[str, int | str] = {"serial": found.serial}
         return [] if found.batch == mine else [_ledger_note(job, "record.already_issued", arguments)]

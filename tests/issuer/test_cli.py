@@ -148,7 +148,7 @@ def test_faults_are_all_listed_and_nothing_is_issued() -> None:
         assert "O3 photo" in result.stderr
         assert not Path("out").exists()
     assert [item["code"] for item in lines(issue("--json"))] == ["record.bad_sex", "record.image_unreadable"]
-    assert "row 2 sex" in issue("--lang", "en").stderr
+    assert "D2 sex" in issue("--lang", "en").stderr
 
 
 def test_records_come_from_standard_input_or_json() -> None:
