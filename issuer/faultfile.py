@@ -87,8 +87,9 @@ def format_faulty(file: RecordsFile, faults: Iterable[Fault]) -> bytes | None:
         return _as_json(file.data, by_row)
     if not file.parsed.columns:
         return None
-    rows = [row for row in file.rows if row.number in by_row]
-    header = next(row for row in file.rows if resolve(next(filter(None, row.cells))) is not None)
+    every = file.rows
+    rows = [row for row in every if row.number in by_row]
+    header = next(row for row in every if resolve(next(filter(None, row.cells))) is not None)
     own = [place for place, cell in enumerate(header.cells) if resolve(cell) not in ADDED]
     if not rows:
         return None

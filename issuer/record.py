@@ -6,7 +6,7 @@ read: `tidy`. What depends on the kind of certificate or on the issuer is checke
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -123,16 +123,7 @@ def parse_table(table: Table) -> ParsedRecords:
     if faults:
         return ParsedRecords(records=(), faults=tuple(faults), notes=table.notes)
     columns = [resolve(cell) or "" for cell in header]
-    good: list[tuple[int, _Cells]] = []
-    for row in rows[1:]:
-        cells = _fitted(row.cells, columns)
-        if row.faults:
-            faults += row.faults
-        elif cells is None:
-            faults.append(make_fault(row.number, "", "record.cell_count", got=len(row.cells), want=len(header)))
-        else:
-            good.append((row.number, _by_column(columns, cells, row)))
-    found = _records(good, faults, list(table.notes))
+    found = _records(_good_rows(rows[1:], columns, faults), faults, list(table.notes))
     return replace(
         found,
         faults=name_cells(found.faults, columns),
@@ -228,6 +219,18 @@ def _fitted(cells: tuple[str, ...], columns: Sequence[str]) -> tuple[str, ...] |
     return (*cells[: len(columns)], *("" for _ in columns[len(cells) :]))
 
 
+def _good_rows(rows: Sequence[Row], columns: Sequence[str], faults: list[Fault]) -> Iterator[tuple[int, _Cells]]:
+    """The rows that can be read, one at a time; the faults of the others."""
+    for row in rows:
+        cells = _fitted(row.cells, columns)
+        if row.faults:
+            faults += row.faults
+        elif cells is None:
+            faults.append(make_fault(row.number, "", "record.cell_count", got=len(row.cells), want=len(columns)))
+        else:
+            yield row.number, _by_column(columns, cells, row)
+
+
 def _by_column(columns: Sequence[str], cells: Sequence[str], row: Row) -> _Cells:
     return {
         column: (cell, row.kinds.get(place))
@@ -291,7 +294,7 @@ def _joined_specialties(items: Sequence[object]) -> str | None:
 
 
 def _records(
-    rows: Sequence[tuple[int, _Cells]], faults: list[Fault], notes: list[Fault], *, stored: bool = False
+    rows: Iterable[tuple[int, _Cells]], faults: list[Fault], notes: list[Fault], *, stored: bool = False
 ) -> ParsedRecords:
     records = []
     for row, cells in rows:

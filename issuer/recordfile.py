@@ -24,30 +24,36 @@ _NO_TABLE: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsFile:
-    """What a file gave, and the rows it was read from (none for JSON)."""
+    """What a file gave. Its rows are not kept beside the records: who needs them reads them again."""
 
     kind: FileKind
     data: bytes
     parsed: ParsedRecords
-    rows: tuple[Row, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows of a table as they were read; none of JSON or of what is no table. Reads the file."""
+        return _table(self.kind, "", self.data).rows
 
 
 def read_records(data: bytes) -> RecordsFile:
     """Read a file of records, whatever it is; never raises on input."""
     kind, name = tell(data)
+    if kind is FileKind.JSON:
+        return RecordsFile(kind=kind, data=data, parsed=parse_json(data))
+    return RecordsFile(kind=kind, data=data, parsed=parse_table(_table(kind, name, data)))
+
+
+def _table(kind: FileKind, name: str, data: bytes) -> Table:
     if len(data) > MAX_FILE_BYTES:
-        table = _refused("record.file_too_large", limit=MAX_FILE_BYTES)
-    elif kind is FileKind.JSON:
-        return RecordsFile(kind=kind, data=data, parsed=parse_json(data), rows=())
-    elif kind is FileKind.XLSX:
-        table = read_workbook(data)
-    elif kind is FileKind.TEXT:
-        table = read_csv(data)
-    elif kind is FileKind.OTHER:
-        table = _refused("record.file_other", what=name)
-    else:
-        table = _refused(_NO_TABLE[kind])
-    return RecordsFile(kind=kind, data=data, parsed=parse_table(table), rows=table.rows)
+        return _refused("record.file_too_large", limit=MAX_FILE_BYTES)
+    if kind is FileKind.XLSX:
+        return read_workbook(data)
+    if kind is FileKind.TEXT:
+        return read_csv(data)
+    if kind in _NO_TABLE:
+        return _refused(_NO_TABLE[kind])
+    return _refused("record.file_other", what=name)
 
 
 def _refused(code: str, **arguments: int | str) -> Table:

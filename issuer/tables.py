@@ -16,10 +16,22 @@ from typing import Final
 from mingzheng.issuer.columns import count_known
 from mingzheng.issuer.faults import Fault, make_fault
 
-__all__ = ["MAX_FILE_BYTES", "MAX_ROWS", "CellKind", "FileKind", "Row", "Table", "decode_text", "read_csv", "tell"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "MAX_ROWS",
+    "SPACE_ROWS",
+    "CellKind",
+    "FileKind",
+    "Row",
+    "Table",
+    "decode_text",
+    "read_csv",
+    "tell",
+]
 
 MAX_FILE_BYTES: Final = 32 * 1024 * 1024
 MAX_ROWS: Final = 50_000
+SPACE_ROWS: Final = 1_000  # notes, titles and empty rows beside the records
 MAX_COLUMNS: Final = 256
 SEPARATORS: Final = ",;\t"
 
@@ -175,7 +187,7 @@ def read_csv(data: bytes) -> Table:
     number = 0
     try:
         for number, cells in _csv_rows(text):
-            if number > MAX_ROWS + 2:
+            if number > MAX_ROWS + SPACE_ROWS:
                 return _refused("record.too_many_rows", limit=MAX_ROWS)
             if any(cells):
                 rows.append(Row(number=number, cells=cells))

@@ -36,12 +36,11 @@ from mingzheng.issuer.sheetscan import (
     scan_sheet,
     scan_strings,
 )
-from mingzheng.issuer.tables import MAX_ROWS, CellKind, Row, Table
+from mingzheng.issuer.tables import MAX_ROWS, SPACE_ROWS, CellKind, Row, Table
 
 __all__ = ["can_write", "read_workbook", "write_workbook"]
 
 _DIGITS: Final = 15  # that a spreadsheet keeps of a number
-_SPACE_ROWS: Final = 1_000  # notes, titles and empty rows beside the records
 _PADDED: Final = re.compile(r"0{2,}")  # a number format that shows leading zeros
 _UNSAFE: Final = (OfdPathError, OfdNameError, OfdAliasError, OfdDuplicateError)
 _TOO_LARGE: Final = (OfdSizeError, OfdEntriesError, OfdRatioError)
@@ -128,7 +127,7 @@ def _read(files: Mapping[str, bytes]) -> Table:
     if len(filled) > 1:
         raise SheetError("record.several_sheets", count=len(filled))
     scan = scans[filled[0]]
-    if scan.last_row > MAX_ROWS + _SPACE_ROWS:
+    if scan.last_row > MAX_ROWS + SPACE_ROWS:
         raise SheetError("record.too_many_rows", limit=MAX_ROWS)
     for column in range(1, scan.last_column + 1):
         if scan.is_hidden(column):

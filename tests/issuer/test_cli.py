@@ -138,6 +138,22 @@ def test_a_dry_run_shows_windows_rules_and_what_exists() -> None:
     assert "supersedes serials" in issue("--dry-run", "--lang", "en").stdout
 
 
+def test_good_rows_go_ahead_and_the_others_wait_in_a_file() -> None:
+    make()
+    Path("records.csv").write_bytes(table([person(1), person(2, sex="?")]))
+    result = issue("--skip-faulty")
+    assert result.exit_code == 1
+    assert len(list(Path("out").iterdir())) == 1
+    assert "D3 sex" in result.stderr
+    assert "已签发 1 份" in result.stderr
+    assert "faults.csv" in result.stderr
+    again = issue("--skip-faulty", "--lang", "en")
+    assert "1 copies issued; the faulty rows are in faults.csv" in again.stderr
+    Path("records.csv").write_bytes(Path("faults.csv").read_bytes().replace(b"?,1985", "男,1985".encode()))
+    assert issue().exit_code == 0
+    assert len(list(Path("out").iterdir())) == 2
+
+
 def test_faults_are_all_listed_and_nothing_is_issued() -> None:
     make()
     Path("records.csv").write_bytes(table([person(1, sex="?"), person(2, photo="absent.png")]))

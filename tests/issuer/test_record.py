@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mingzheng.formats.claims import Sex
 from mingzheng.issuer import record as module
 from mingzheng.issuer import tables
 from mingzheng.issuer.faults import FAULTS, Severity, make_fault
+from mingzheng.issuer.identity import IdType
 from mingzheng.issuer.record import (
     COLUMNS,
     ApplicationRecord,
@@ -24,6 +26,7 @@ from mingzheng.issuer.record import (
     nearest,
     parse_csv,
     parse_json,
+    parse_stored,
 )
 from mingzheng.issuer.tables import read_csv
 
@@ -333,6 +336,21 @@ def test_format_record_is_canonical_and_reads_back() -> None:
     assert format_record(again) == data
     assert b'"id_number":"11010119850303037X"' in data
     assert b"photos" not in data
+
+
+def test_a_stored_record_is_read_as_it_is() -> None:
+    """What the ledger holds was accepted when it came: newer checks of characters are for what comes now."""
+    old = replace(good(), name="王\u2fa6", id_type=IdType.PASSPORT, id_number="E12345678")
+    data = b"[" + format_record(old) + b"]"
+    assert codes(parse_json(data)) == [(1, "name", "record.compatibility")]
+    (again,) = parse_stored(data).records
+    assert (again.name, again.id_type, again.id_number) == (old.name, old.id_type, old.id_number)
+    assert b"id_type" not in format_record(good())
+
+
+def test_json_has_the_limit_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_FILE_BYTES", 1)
+    assert codes(parse_json(b"[]")) == [(0, "", "record.file_too_large")]
 
 
 # Everything
