@@ -22,7 +22,7 @@ from mingzheng.issuer.intake import normalise_photo, normalise_signature
 from mingzheng.issuer.record import ApplicationRecord
 from mingzheng.log.durable import fsync_dir, replace, write_file
 
-__all__ = ["PictureWork", "Pictures"]
+__all__ = ["PictureWork", "Pictures", "keep_image"]
 
 _FEW: Final = 16  # records that are not worth a thread
 _AHEAD: Final = 4  # rows per thread that may be ready before they are asked for
@@ -88,7 +88,7 @@ class PictureWork:
         if self._store is not None and not found:
             for image in (photo, signature):
                 if image is not None:
-                    _keep(self._store, image)
+                    keep_image(self._store, image)
         return Pictures(photo=photo, signature_image=signature, faults=found)
 
     def _image(
@@ -110,13 +110,18 @@ class PictureWork:
             return None, (_fault(row, column, error.code, (error.zh, error.en), remedy),)
 
 
-def _keep(store: Path, data: bytes) -> None:
-    """Put an image under its digest unless it is there; its bytes are on disk before it has the name."""
-    path = store / hashlib.sha256(data).hexdigest()
+def keep_image(store: Path, data: bytes) -> bytes:
+    """Put an image under its digest unless it is there, its bytes on disk before it has the name; gives the digest.
+
+    The name is durable after `fsync_dir(store)`.
+    """
+    digest = hashlib.sha256(data)
+    path = store / digest.hexdigest()
     if not path.exists():
         temporary = path.with_suffix(f".{threading.get_ident()}.tmp")
         write_file(temporary, data)
         replace(temporary, path)
+    return digest.digest()
 
 
 def _fault(row: int, field: str, code: str, message: tuple[str, str], remedy: tuple[str, str]) -> Fault:
