@@ -50,7 +50,7 @@ _OTHER_NAMES: Final[dict[str, IdType]] = {
 _TYPES: Final = {str(item): item for item in IdType} | _OTHER_NAMES
 
 _FORMS: Final = {
-    IdType.RESIDENT: re.compile(r"[1-8][0-9]{16}[0-9X]"),
+    IdType.RESIDENT: re.compile(r"[1-9][0-9]{16}[0-9X]"),
     IdType.PASSPORT: re.compile(r"[A-Z0-9]{5,20}"),
     IdType.HK_MACAO_PASS: re.compile(r"[HM](?:[0-9]{8}|[0-9]{10})"),
     IdType.TAIWAN_PASS: re.compile(r"[A-Z0-9]{8,12}"),

@@ -22,7 +22,7 @@ def id_number(first17: str) -> str:
     return first17 + "10X98765432"[sum(int(d) * w for d, w in zip(first17, weights, strict=True)) % 11]
 
 
-@given(st.from_regex("[1-8][0-9]{16}", fullmatch=True), st.integers(0, 17), st.integers(1, 9))
+@given(st.from_regex("[1-9][0-9]{16}", fullmatch=True), st.integers(0, 17), st.integers(1, 9))
 def test_identity_number_check_character(first17: str, place: int, step: int) -> None:
     number = id_number(first17)
     assert read_id_number(number, IdType.RESIDENT) == read_id_number(number.lower(), IdType.RESIDENT) == number
@@ -36,7 +36,6 @@ def test_identity_number_published_example() -> None:
     assert read_id_number("11010519491231002X", IdType.RESIDENT) == "11010519491231002X"  # the standard's own example
     for text in (
         "",
-        "91010519491231002X",
         "01010519491231002X",
         "11010519491231002",
         "1101051949123100 2X",
