@@ -1,7 +1,7 @@
 """Cells of an application record: text in, value out, or a `CellError` with the code of a fault.
 
-Spec: docs/records.md; identity numbers: GB 11643-1999; sex: GB/T 2261.1; jurisdictions: GB/T 2260. One spelling or
-a few named ones per value; digits are ASCII. Pure.
+Spec: docs/records.md; sex: GB/T 2261.1; jurisdictions: GB/T 2260. One spelling or a few named ones per value; digits
+are ASCII. What spreadsheets do to a cell is undone before (`tidy`); identity documents: `identity`. Pure.
 """
 
 import re
@@ -10,7 +10,7 @@ from datetime import date
 from typing import Final
 from unicodedata import is_normalized
 
-from mingzheng.formats.civil import MAX_DAY, MIN_DAY, date_of, day_of, format_day
+from mingzheng.formats.civil import MAX_DAY, MIN_DAY, day_of, format_day
 from mingzheng.formats.claims import BIRTH_MAX, SPECIALTIES_MAX, TEXT_CHARS_MAX, Sex
 from mingzheng.formats.errors import TextCharacterError, TextError, TextLengthError
 from mingzheng.formats.text import check_text
@@ -18,9 +18,7 @@ from mingzheng.formats.text import check_text
 __all__ = [
     "CellError",
     "RecordSpecialty",
-    "check_id_number",
     "read_date",
-    "read_id_number",
     "read_jurisdiction",
     "read_path",
     "read_sex",
@@ -39,10 +37,13 @@ _JURISDICTIONS: Final = {"0": 0, "CN": 0} | PROVINCES | {str(code): code for cod
 # Dots that people type inside names such as 买买提·艾力; all become U+00B7.
 INTERPUNCTS: Final = dict.fromkeys(map(ord, "\u2022\u2027\u2219\u22c5\u30fb\uff65\u0387\u16eb\u2e31"), "\u00b7")
 
+_MIDNIGHT: Final = r"(?:[ T]00?:00(?::00(?:\.0+)?)?)?"  # what databases and spreadsheets put behind a day
 _DATES: Final = (
-    re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})"),
+    re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})" + _MIDNIGHT),
     re.compile(r"([0-9]{4})年([0-9]{1,2})月([0-9]{1,2})日"),
-    re.compile(r"([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})"),
+    re.compile(r"([0-9]{4})/([0-9]{1,2})/([0-9]{1,2})" + _MIDNIGHT),
+    re.compile(r"([0-9]{4})\.([0-9]{1,2})\.([0-9]{1,2})"),
+    re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})"),
 )
 _SEXES: Final = {
     "男": Sex.MALE,
@@ -52,8 +53,6 @@ _SEXES: Final = {
     "2": Sex.FEMALE,
     "female": Sex.FEMALE,
 }
-_ID_NUMBER: Final = re.compile(r"[0-9]{17}[0-9X]")
-_ID_CHECKS: Final = "10X98765432"  # GB 11643: check character by sum modulo 11
 
 
 class CellError(Exception):
@@ -88,7 +87,7 @@ def read_text(cell: str, *, max_chars: int = TEXT_CHARS_MAX) -> str:
 
 
 def read_date(cell: str, *, birth: bool = False) -> int:
-    """Read 2022-06-27, 2022年6月27日 or 2022/6/27: year first, so nothing can be swapped."""
+    """Read 2022-06-27, 2022年6月27日, 2022/6/27, 2022.6.27 or 20220627: year first, so nothing can be swapped."""
     match = next((found for form in _DATES if (found := form.fullmatch(cell))), None)
     if match is None:
         raise CellError("record.bad_date")
@@ -124,27 +123,6 @@ def read_path(cell: str) -> str:
     if any(part in ("", ".", "..") for part in parts) or "\\" in text or ":" in text:
         raise CellError("record.bad_path")
     return text
-
-
-def read_id_number(cell: str) -> str:
-    """Read an identity number of 18 characters and test its check character (GB 11643-1999)."""
-    number = cell.upper()
-    if not cell.isascii() or _ID_NUMBER.fullmatch(number) is None:
-        raise CellError("record.id_number_form")
-    total = sum(int(digit) * (1 << (17 - place)) for place, digit in enumerate(number[:17]))
-    if _ID_CHECKS[total % 11] != number[17]:
-        raise CellError("record.id_number_check")
-    return number
-
-
-def check_id_number(number: str, *, birth: int | None, sex: Sex | None) -> list[str]:
-    """Return the codes of what an identity number contradicts; None: that cell was faulty already."""
-    codes = []
-    if birth is not None and number[6:14] != date_of(birth).strftime("%Y%m%d"):
-        codes.append("record.id_number_birth")
-    if sex is not None and (int(number[16]) % 2 == 1) != (sex is Sex.MALE):
-        codes.append("record.id_number_sex")
-    return codes
 
 
 def read_specialties(cell: str) -> tuple[RecordSpecialty, ...]:

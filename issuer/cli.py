@@ -6,9 +6,7 @@ the commands share is in `options`. stdout is data (text, or NDJSON with --json)
 
 import json
 import os
-import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +22,7 @@ from mingzheng.issuer.act_cli import find_target, reinstate, revoke, suspend, vo
 from mingzheng.issuer.approvalerrors import TwoOperatorsError
 from mingzheng.issuer.config import CREDENTIAL_ALGS, IssuerSpec, WorkspaceConfig
 from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_status, refresh_status
-from mingzheng.issuer.issue import Issued, Request, prepare
-from mingzheng.issuer.issue import issue as issue_records
+from mingzheng.issuer.issue_cli import forms_of, say_unsealed
 from mingzheng.issuer.landmarks import kept_landmark, refresh_landmark
 from mingzheng.issuer.logplace import check_log
 from mingzheng.issuer.options import (
@@ -56,10 +53,8 @@ from mingzheng.issuer.options import (
 )
 from mingzheng.issuer.places import name_number
 from mingzheng.issuer.plan import CopyOrder
-from mingzheng.issuer.refusals import FaultyRecordsError, RefusalError
+from mingzheng.issuer.refusals import RefusalError
 from mingzheng.issuer.render import Outbox
-from mingzheng.issuer.schema import FileForm
-from mingzheng.issuer.sealconfig import FORMATS
 from mingzheng.issuer.serve_cli import serve_command, submit_key_command
 from mingzheng.issuer.status_cli import status_apply, status_delta, status_export
 from mingzheng.issuer.storage_cli import log_migrate, log_roll_over
@@ -72,7 +67,6 @@ from mingzheng.log.cli import fsck_json, fsck_text, log_group
 
 __all__ = [
     "init",
-    "issue",
     "issuer_group",
     "log_group",
     "log_migrate",
@@ -91,7 +85,6 @@ __all__ = [
 EXIT_SOME_REFUSED: Final = 1
 KEY_YEARS: Final = 5
 DEMO_KEYS_FROM: Final = parse_day("2000-01-01")
-MAX_RECORDS_BYTES: Final = 32 * 1024 * 1024
 
 
 @click.command("init")
@@ -192,66 +185,6 @@ def issuer_list(workspace: Path, *, as_json: bool) -> None:
                 click.echo(f"{spec.number}\t{spec.name}\t{', '.join(kinds)}")
 
 
-@click.command("issue")
-@click.argument("records", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory for the files. 输出目录。")
-@click.option(
-    "--copy",
-    "copy",
-    type=click.Choice(["approval", "usage"]),
-    required=True,
-    help="Approval or usage copy. 批准件 / 使用件。",
-)
-@click.option("--purpose", help="Purpose of the usage copies; a row's own counts if absent. 用途。")
-@ISSUER_NUMBER
-@FORMAT
-@COMMON
-@DRY_RUN
-@click.pass_context
-def issue(
-    ctx: click.Context, /, records: Path, *, out: Path, copy: str, as_json: bool, lang: show.Lang, **options: Any
-) -> None:
-    """Issue copies from records (CSV, or JSON by its name; - is CSV on stdin). 按记录签发。
-
-    Run it again after any interruption: it goes on where it was, with the same serials and files.
-
-    \b
-    mingzheng issue records.csv --workspace W --out certificates --copy usage --purpose "某项目投标" --dry-run
-    mingzheng issue records.csv --workspace W --out certificates --copy approval --json
-    """
-    request = Request(
-        data=_read_records(records),
-        is_json=records.suffix.lower() == ".json",
-        images=Path.cwd() if str(records) == "-" else records.parent,
-        copy=Copy.USAGE if copy == "usage" else Copy.APPROVAL,
-        purpose=options["purpose"],
-        issuer=options["issuer"],
-        forms=_forms(options),
-    )
-    with open_workspace(options["workspace"], options) as opened:
-        now = time_of(opened, options["as_of"])
-        if options["dry_run"]:
-            found = prepare(opened, request, now=now, store_images=False)
-            print_lines(
-                (show.job_json(job) for job in found.jobs), (show.job_text(job, lang) for job in found.jobs), as_json
-            )
-            faults = found.faults
-        else:
-            faults = ()
-            try:
-                issued = issue_records(opened, request, out=out, now=now)
-            except FaultyRecordsError as error:
-                click.echo(error.zh if lang == "zh" else error.en, err=True)
-                faults = error.faults
-            else:
-                print_lines(map(show.issued_json, issued), (show.issued_text(item, lang) for item in issued), as_json)
-                _say_unsealed(issued, lang)
-    print_lines(
-        map(show.fault_json, faults), (show.fault_text(fault, lang) for fault in faults), as_json, err=not as_json
-    )
-    ctx.exit(EXIT_SOME_REFUSED if faults else 0)
-
-
 @click.command("reissue")
 @TARGET
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory for the file. 输出目录。")
@@ -288,10 +221,10 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
         click.echo(show.job_text(job, lang), err=True)
         check_passphrase(opened, options["yes"])
         confirm(options["yes"])
-        outbox = Outbox(directory=out, forms=_forms(options))
+        outbox = Outbox(directory=out, forms=forms_of(options))
         issued = lifecycle.reissue(opened, target, wanted=wanted, reason=reason, now=now, out=outbox)
         print_lines([show.issued_json(issued)], [show.issued_text(issued, lang)], as_json)
-        _say_unsealed([issued], lang)
+        say_unsealed([issued], lang)
 
 
 trust_group.add_command(show_command(claimed_this_update, lambda *what: name_number(load_shipped_profiles(), *what)))
@@ -501,22 +434,5 @@ def _key_days(options: dict[str, Any], *, demo: bool) -> tuple[int, int]:
     return first, last
 
 
-def _forms(options: dict[str, Any]) -> tuple[FileForm, ...] | None:
-    return None if options["form"] is None else FORMATS[options["form"]]
-
-
-def _say_unsealed(issued: Sequence[Issued], lang: show.Lang) -> None:
-    count = sum(not item.seals for item in issued)
-    if count:
-        click.echo(show.unsealed_text(count, lang), err=True)
-
-
 def _say_scope(spec: IssuerSpec, days: tuple[int, int], lang: show.Lang) -> None:
     click.echo(show.scope_text(spec, days, load_shipped_profiles(), lang), err=True)
-
-
-def _read_records(path: Path) -> bytes:
-    if str(path) == "-":
-        return sys.stdin.buffer.read(MAX_RECORDS_BYTES + 1)
-    with path.open("rb") as stream:
-        return stream.read(MAX_RECORDS_BYTES + 1)

@@ -1,14 +1,20 @@
 """What can be wrong with a file of application records: one row of a table per fault, in Chinese and English.
 
+Files as such: `filefaults`; what spreadsheets do to cells, names, identity documents: `cellfaults`.
+
 Spec: docs/records.md. A message names row, column, lengths and known names; never a value out of the file (it
 could be a holder's name or identity number). Pure.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["FAULTS", "Fault", "FaultText", "make_fault"]
+from mingzheng.issuer.cellfaults import CELL_FAULTS
+from mingzheng.issuer.faulttext import FaultText, Severity
+from mingzheng.issuer.filefaults import FILE_FAULTS
+
+__all__ = ["FAULTS", "Fault", "FaultText", "Severity", "make_fault", "name_cells"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,32 +28,12 @@ class Fault:
     message_en: str
     remedy_zh: str
     remedy_en: str
+    severity: Severity = Severity.FAULT
+    cell: str = ""  # as a spreadsheet names it, such as C7; "" where there is none
 
 
-@dataclass(frozen=True, slots=True)
-class FaultText:
-    """Sentences of one code; braces take the arguments of `make_fault`."""
-
-    message_zh: str
-    message_en: str
-    remedy_zh: str
-    remedy_en: str
-
-
-FAULTS: Final[Mapping[str, FaultText]] = {
-    # the file
-    "record.encoding": FaultText(
-        "文件不是 UTF-8 编码",
-        "the file is not UTF-8",
-        "另存为“CSV UTF-8（逗号分隔）”",
-        "save it as “CSV UTF-8 (comma delimited)”",
-    ),
-    "record.file_too_large": FaultText(
-        "文件超过 {limit} 字节",
-        "the file has more than {limit} bytes",
-        "分成几个文件",
-        "split it into several files",
-    ),
+_ROWS: Final[Mapping[str, FaultText]] = {
+    # the file; more in `filefaults`
     "record.too_many_rows": FaultText(
         "记录超过 {limit} 条",
         "more than {limit} records",
@@ -126,8 +112,8 @@ FAULTS: Final[Mapping[str, FaultText]] = {
     "record.bad_date": FaultText(
         "日历上没有这一天，或写法有歧义",
         "no day of the calendar, or written ambiguously",
-        "写成 2022-06-27、2022年6月27日 或 2022/6/27",
-        "write 2022-06-27, 2022年6月27日 or 2022/6/27",
+        "写成 2022-06-27、2022/6/27 或 2022年6月27日",
+        "write 2022-06-27, 2022/6/27 or 2022年6月27日",
     ),
     "record.date_range": FaultText(
         "日期超出 {low} 至 {high}",
@@ -156,10 +142,10 @@ FAULTS: Final[Mapping[str, FaultText]] = {
     ),
     # identity number: the fault never says more than which test failed
     "record.id_number_form": FaultText(
-        "身份号码应为 17 位数字加一位校验码",
-        "an identity number has 17 digits and one check character",
-        "对照证件更正，或留空",
-        "correct it from the document, or leave it empty",
+        "居民身份证号码应为 17 位数字加一位校验码",
+        "the number of a resident identity card has 17 digits and one check character",
+        "对照证件更正；其他证件请填写 id_type",
+        "correct it from the document; of another document give id_type",
     ),
     "record.id_number_check": FaultText(
         "身份号码的校验码不符（GB 11643）",
@@ -281,7 +267,23 @@ FAULTS: Final[Mapping[str, FaultText]] = {
         "改为 {nearest}，或写其编号",
         "write {nearest} or its number",
     ),
+    # against the ledger
+    "record.already_issued": FaultText(
+        "台账里已有同一天的同一份（序号 {serial}），不会再占用新号",
+        "the ledger has this very copy of the same day (serial {serial}): no new one is used",
+        "无须处理",
+        "nothing to do",
+        Severity.NOTE,
+    ),
+    "record.issued_before": FaultText(
+        "{day} 已签发过同样数据、同样用途的一份（序号 {serial}）",
+        "a copy with the same data and purpose was issued on {day} (serial {serial})",
+        "确认需要再签发一份；否则去掉该行",
+        "make sure that another one is wanted, else take the row out",
+        Severity.NOTE,
+    ),
 }
+FAULTS: Final[Mapping[str, FaultText]] = {**FILE_FAULTS, **CELL_FAULTS, **_ROWS}
 
 
 def make_fault(row: int, field: str, code: str, **arguments: int | str) -> Fault:
@@ -295,4 +297,23 @@ def make_fault(row: int, field: str, code: str, **arguments: int | str) -> Fault
         message_en=text.message_en.format(**arguments),
         remedy_zh=text.remedy_zh.format(**arguments),
         remedy_en=text.remedy_en.format(**arguments),
+        severity=text.severity,
     )
+
+
+def name_cells(faults: Iterable[Fault], columns: Sequence[str]) -> tuple[Fault, ...]:
+    """The faults with the cells they speak of; `columns` as the file has them, none for a file without cells."""
+    places = {column: _letters(place) for place, column in enumerate(columns, start=1)}
+    return tuple(
+        replace(fault, cell=f"{places[fault.field]}{fault.row}") if fault.row and fault.field in places else fault
+        for fault in faults
+    )
+
+
+def _letters(place: int) -> str:
+    """A, B, ..., Z, AA, ..."""
+    letters = ""
+    while place:
+        place, rest = divmod(place - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters

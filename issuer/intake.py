@@ -7,6 +7,7 @@ Pillow decodes.
 
 import io
 import struct
+import threading
 import warnings
 from typing import Final, Literal
 
@@ -53,7 +54,6 @@ _DECODER_FAILURES: Final = (
     Image.DecompressionBombError,
 )
 _NAMES: Final = (
-    (b"RIFF", "WebP"),
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),
     (b"II*\x00", "TIFF"),
@@ -61,6 +61,31 @@ _NAMES: Final = (
     (b"%PDF", "PDF"),
     (b"%!PS", "EPS"),
 )
+
+
+class _Quiet:
+    """Keeps warnings about odd metadata, which is dropped anyway, from whoever runs us; many threads may be inside."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._caught: warnings.catch_warnings[None] | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._caught is not None:
+                self._caught.__exit__(None, None, None)
+
+
+_QUIET: Final = _Quiet()
 
 
 def normalise_photo(data: bytes) -> bytes:
@@ -99,13 +124,11 @@ def _decode(data: bytes, what: What) -> Image.Image:
         )
     kind = "PNG" if data.startswith(PNG_MAGIC) else "JPEG"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata, which is dropped anyway
-            with Image.open(io.BytesIO(data), formats=(kind,)) as opened:
-                if opened.size != (width, height) or opened.mode == "CMYK":
-                    raise _damaged(what)  # a second header that says something else than the first
-                opened.load()
-                return _flatten(ImageOps.exif_transpose(opened))
+        with _QUIET, Image.open(io.BytesIO(data), formats=(kind,)) as opened:
+            if opened.size != (width, height) or opened.mode == "CMYK":
+                raise _damaged(what)  # a second header that says something else than the first
+            opened.load()
+            return _flatten(ImageOps.exif_transpose(opened))
     except ImageError:
         raise
     except _DECODER_FAILURES as error:
@@ -126,8 +149,10 @@ def _header(data: bytes, what: What) -> tuple[int, int]:
         width, height = _jpeg_size(data, what)
     else:
         name = next((name for magic, name in _NAMES if data.startswith(magic)), "")
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            name = "WebP"
         if data[4:8] == b"ftyp":
-            name = "HEIC/AVIF"
+            name = "AVIF" if data[8:11] == b"avi" else "HEIC"
         raise _bad_format(
             what,
             f"不是 PNG 或 JPEG{f'（是 {name}）' if name else ''}",

@@ -5,27 +5,27 @@ Source: docs/life-of-a-certificate.md. `prepare` reads, checks and previews and 
 files and no second serial. Nothing is issued while any row has a fault.
 """
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-from mingzheng.formats.civil import day_of_time
+from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.formats.claims import Copy, encode_claims
 from mingzheng.formats.errors import FormatError
-from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.profile import Profile, ProfileSet
-from mingzheng.issuer.errors import ImageError, PlanError
-from mingzheng.issuer.faults import Fault
-from mingzheng.issuer.intake import normalise_photo, normalise_signature
+from mingzheng.issuer.errors import PlanError
+from mingzheng.issuer.faultfile import write_faulty
+from mingzheng.issuer.faults import Fault, make_fault, name_cells
 from mingzheng.issuer.kept import KeptRecord, batch_key, copy_key, format_kept, image_digest_of, parse_kept, request_key
 from mingzheng.issuer.ledger import Randomness, SystemRandomness
+from mingzheng.issuer.pictures import Pictures, PictureWork
 from mingzheng.issuer.plan import Allotment, CopyOrder, Plan, check_records, plan_copy, profile_of
 from mingzheng.issuer.press import Press
 from mingzheng.issuer.publish import settle
-from mingzheng.issuer.record import ApplicationRecord, ParsedRecords, parse_csv, parse_json
+from mingzheng.issuer.record import ApplicationRecord, ParsedRecords
+from mingzheng.issuer.recordfile import RecordsFile, read_records
 from mingzheng.issuer.refusals import (
     FaultyRecordsError,
     SealMissingError,
@@ -38,10 +38,31 @@ from mingzheng.issuer.rows import CopyRow, Order, Registration
 from mingzheng.issuer.schema import CopyStatus, FileForm, RegistrationState
 from mingzheng.issuer.sealing import Sealer, Sheet
 from mingzheng.issuer.witnessing import witness_copies
-from mingzheng.issuer.workspace import Workspace
+from mingzheng.issuer.workspace import IMAGES, Workspace
 from mingzheng.keys.trust import IssuerRecord, Role
 
-__all__ = ["Issued", "Job", "Prepared", "Request", "deliver_jobs", "issue", "job_for", "prepare"]
+__all__ = [
+    "Issued",
+    "IssuedFile",
+    "Job",
+    "Prepared",
+    "Progress",
+    "Request",
+    "deliver_jobs",
+    "issue",
+    "issue_file",
+    "job_for",
+    "plan_jobs",
+    "prepare",
+]
+
+Step = Literal["check", "deliver"]
+Progress = Callable[[Step, int, int], None]  # told after each row: of which step, how many are done, how many there are
+
+
+def _silent(_step: Step, _done: int, _count: int) -> None:
+    """Nobody looks."""
+
 
 _PREVIEW_SALT: Final = bytes(16)
 _CLOSED: Final = {
@@ -62,12 +83,12 @@ class Request:
     """One issuing command: the file's bytes, where its image paths start, and what is asked for."""
 
     data: bytes
-    is_json: bool
     images: Path
     copy: Copy
     purpose: str | None
     issuer: int | None  # None: the one whose scope fits
     forms: tuple[FileForm, ...] | None = None  # None: what the workspace makes by default
+    faulty_beside: Path | None = None  # directory for the faulty rows, and the others are issued; None: all or none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +108,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """What a file gave. Issued only if there is no fault."""
+    """What a file gave. Issued only if there is no fault, or without the faulty rows if that was asked for."""
 
+    file: RecordsFile
     jobs: tuple[Job, ...]
     faults: tuple[Fault, ...]
+    notes: tuple[Fault, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,48 +132,67 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedFile:
+    """What became of a file: the copies, and the file with the rows that were left out."""
+
+    prepared: Prepared
+    issued: tuple[Issued, ...]
+    faulty: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Checks:
     """What every record of a file is checked against."""
 
     profiles: ProfileSet
     issuers: Mapping[int, IssuerRecord]  # by row
     wanted: CopyOrder
-    images: Path
-    keep: Callable[[bytes], bytes]  # stores an image or not, gives its digest
     press: Press
     sealer: Sealer
     forms: tuple[FileForm, ...]
     batch: bytes
 
 
-def prepare(workspace: Workspace, request: Request, *, now: int, store_images: bool) -> Prepared:
+def prepare(
+    workspace: Workspace, request: Request, *, now: int, store_images: bool, progress: Progress = _silent
+) -> Prepared:
     """Read and check a file of records against profiles, issuer, ledger and day; every fault at once.
 
     `store_images` False (a dry run) leaves the workspace untouched.
     """
-    parsed = parse_json(request.data) if request.is_json else parse_csv(request.data)
+    file = read_records(request.data)
     profiles = workspace.profiles()
     wanted = CopyOrder(copy=request.copy, purpose=request.purpose, day=day_of_time(now))
-    checked, issuers = _check(workspace, parsed, profiles, wanted, request.issuer)
+    checked, issuers = _check(workspace, file.parsed, profiles, wanted, request.issuer)
     press = Press(workspace)
     checks = _Checks(
         profiles=profiles,
         issuers=issuers,
         wanted=wanted,
-        images=request.images,
-        keep=workspace.store_image if store_images else _digest_only,
         press=press,
         sealer=Sealer(workspace, press.fonts, now=now),
         forms=workspace.config.sealing.forms if request.forms is None else request.forms,
         batch=batch_key(request.data, copy=int(request.copy), purpose=request.purpose, issuer=request.issuer),
     )
-    jobs, faults = [], list(checked.faults)
-    for record in checked.records:
-        job, found = _job(workspace, record, checks)
+    jobs, faults, notes = [], list(checked.faults), list(file.parsed.notes)
+    work = PictureWork(request.images, workspace.root / IMAGES if store_images else None)
+    for done, (record, pictures) in enumerate(work.of(checked.records), start=1):
+        job, found = _job(workspace, record, pictures, checks)
         faults += found
         if job is not None:
             jobs.append(job)
-    return Prepared(jobs=tuple(jobs), faults=tuple(sorted(faults, key=lambda fault: fault.row)))
+            notes += _ledger_notes(workspace, job)
+        progress("check", done, len(checked.records))
+    return Prepared(
+        file=file,
+        jobs=tuple(jobs),
+        faults=_in_order(faults, file.parsed.columns),
+        notes=_in_order(notes, file.parsed.columns),
+    )
+
+
+def _in_order(faults: Iterable[Fault], columns: Sequence[str]) -> tuple[Fault, ...]:
+    return name_cells(sorted(faults, key=lambda fault: fault.row), columns)
 
 
 def issue(
@@ -161,38 +203,53 @@ def issue(
     now: int,
     randomness: Randomness | None = None,
 ) -> tuple[Issued, ...]:
-    """Issue every record of a file into `out`, in file order; resumes what an earlier run left.
+    """As `issue_file`; only the copies."""
+    return issue_file(workspace, request, out=out, now=now, randomness=randomness).issued
 
-    Raises FaultyRecordsError (nothing issued), or an error of ledger, log or rendering: run again to go on.
+
+def issue_file(
+    workspace: Workspace,
+    request: Request,
+    *,
+    out: Path,
+    now: int,
+    randomness: Randomness | None = None,
+    progress: Progress = _silent,
+) -> IssuedFile:
+    """Issue the records of a file into `out`, in file order; resumes what an earlier run left.
+
+    With `faulty_beside` the faulty rows are written there first, and the others are issued. Raises FaultyRecordsError
+    (nothing issued), or an error of ledger, log or rendering: run again to go on.
     """
     settle(workspace, now=now)
-    prepared = prepare(workspace, request, now=now, store_images=True)
+    prepared = prepare(workspace, request, now=now, store_images=True, progress=progress)
+    faulty = None
     if prepared.faults:
-        raise FaultyRecordsError(prepared.faults)
+        if request.faulty_beside is None or not prepared.jobs:
+            raise FaultyRecordsError(prepared.faults, prepared.notes)
+        faulty = write_faulty(prepared.file, prepared.faults, beside=request.faulty_beside)
     outbox = Outbox(directory=out, forms=request.forms)
-    return deliver_jobs(workspace, prepared.jobs, out=outbox, now=now, randomness=randomness)
+    issued = deliver_jobs(workspace, prepared.jobs, out=outbox, now=now, randomness=randomness, progress=progress)
+    return IssuedFile(prepared=prepared, issued=issued, faulty=faulty)
 
 
 def deliver_jobs(
-    workspace: Workspace, jobs: Sequence[Job], *, out: Path | Outbox, now: int, randomness: Randomness | None = None
+    workspace: Workspace,
+    jobs: Sequence[Job],
+    *,
+    out: Path | Outbox,
+    now: int,
+    randomness: Randomness | None = None,
+    progress: Progress = _silent,
 ) -> tuple[Issued, ...]:
     """Plan, log, render and read back; what is done already is not done again."""
-    by_key = {job.order.key: job for job in jobs}
     renderer = Renderer(workspace, out, now=now)  # first of all: nothing is planned that could not be written there
-
-    def make_claims(order: Order, serial: int, salt: bytes) -> bytes:
-        return encode_claims(_plan(by_key[order.key], serial, salt).claims)
-
     for issuer in sorted({job.issuer.number for job in jobs}):  # before a serial is given out: both keys are there
         for role in (Role.CREDENTIAL, Role.ACT):
             workspace.signer(role, issuer, day_of_time(now))
     for job in {_sealed_alike(job): job for job in jobs}.values():  # and so are the seals
         renderer.check(job.preview.claims, job.profile, job.issuer.number)
-    orders = [job.order for job in jobs]
-    planned = workspace.ledger.plan(
-        orders, make_claims=make_claims, randomness=SystemRandomness() if randomness is None else randomness
-    )
-    _logger.info("planned copies=%d", len(planned))
+    planned = plan_jobs(workspace, jobs, randomness=randomness)
     settle(workspace, now=now)
     witness_copies(workspace, [(row.issuer, row.serial) for row in planned])
     issued = []
@@ -200,7 +257,26 @@ def deliver_jobs(
         paths = renderer.deliver(workspace.ledger.copy(row.issuer, row.serial))
         delivered = workspace.ledger.copy(row.issuer, row.serial)
         issued.append(Issued(job=job, row=delivered, paths=paths, seals=renderer.bodies(delivered)))
+        progress("deliver", len(issued), len(jobs))
     return tuple(issued)
+
+
+def plan_jobs(
+    workspace: Workspace, jobs: Sequence[Job], *, randomness: Randomness | None = None
+) -> tuple[CopyRow, ...]:
+    """Fix serial, salt and claims of every job in one transaction; what is planned already stays."""
+    by_key = {job.order.key: job for job in jobs}
+
+    def make_claims(order: Order, serial: int, salt: bytes) -> bytes:
+        return encode_claims(_plan(by_key[order.key], serial, salt).claims)
+
+    planned = workspace.ledger.plan(
+        [job.order for job in jobs],
+        make_claims=make_claims,
+        randomness=SystemRandomness() if randomness is None else randomness,
+    )
+    _logger.info("planned copies=%d", len(planned))
+    return planned
 
 
 def job_for(
@@ -211,8 +287,10 @@ def job_for(
     wanted: CopyOrder,
     batch: bytes = b"",
     reason: str = "",
+    seen: bool = True,
 ) -> Job:
-    """The job of one copy from kept data; `batch` empty: a command of its own.
+    """The job of one copy from kept data; `batch` empty: a command of its own. `seen` False: the ledger is not asked
+    about a registration that it does not have.
 
     Raises a PlanError if no copy may be planned on that day.
     """
@@ -243,8 +321,8 @@ def job_for(
         wanted=wanted,
         order=order,
         preview=_plan_of(kept, profile, named, wanted, (0, _PREVIEW_SALT)),
-        existing=workspace.ledger.existing(order),
-        supersedes=_superseded(workspace, order),
+        existing=workspace.ledger.existing(order) if seen else None,
+        supersedes=_superseded(workspace, order) if seen else (),
     )
 
 
@@ -312,28 +390,25 @@ def _check(
 _REMEDY_ISSUER: Final = ("检查种类、地区或 --issuer", "check kind, jurisdiction or --issuer")
 
 
-def _job(workspace: Workspace, record: ApplicationRecord, checks: _Checks) -> tuple[Job | None, list[Fault]]:
+def _job(
+    workspace: Workspace, record: ApplicationRecord, pictures: Pictures, checks: _Checks
+) -> tuple[Job | None, list[Fault]]:
     """The job of one record, or its faults: images, ledger, rules, and whether the page can be printed."""
     issuer = checks.issuers[record.row]
-    photo, faults = _image(record, "photo", checks.images, normalise_photo)
-    signature, more = _image(record, "signature_image", checks.images, normalise_signature)
-    if faults := faults + more:
-        return None, faults
-    kept = KeptRecord(
-        record=record,
-        photo=None if photo is None else checks.keep(photo),
-        signature_image=None if signature is None else checks.keep(signature),
-        reissued=0,
-    )
+    if pictures.faults:
+        return None, list(pictures.faults)
+    kept = KeptRecord(record=record, photo=pictures.photo_digest, signature_image=pictures.signature_digest, reissued=0)
     kind = checks.profiles.code_of(record.kind)
     assert kind is not None  # check_records
     registration = Registration(issuer=issuer.number, kind=kind, registration_no=record.registration_no)
-    kept, fault = _against_ledger(workspace, registration, kept)
+    seen = workspace.ledger.registration_state(registration) is not None
+    kept, fault = _against_ledger(workspace, registration, kept) if seen else (kept, None)
     if fault is not None:
         return None, [fault]
+    images = pictures.photo, pictures.signature_image
     try:
-        job = job_for(workspace, kept, issuer=issuer.number, wanted=checks.wanted, batch=checks.batch)
-        page = checks.press.check(job.preview.claims, job.profile, issuer.number, (photo, signature))
+        job = job_for(workspace, kept, issuer=issuer.number, wanted=checks.wanted, batch=checks.batch, seen=seen)
+        page = checks.press.check(job.preview.claims, job.profile, issuer.number, images)
         checks.sealer.check(Sheet(issuer=issuer.number, claims=job.preview.claims, page=page), checks.forms)
     except (SealMissingError, SealRuleMissingError, SealPlacesError) as error:
         return None, [_fault(record.row, "sealing_body", error.code, (error.zh, error.en), _REMEDY_SEAL)]
@@ -395,6 +470,25 @@ def _closed_copy(row: int, copy: CopyRow) -> Fault:
     )
 
 
+def _ledger_notes(workspace: Workspace, job: Job) -> list[Fault]:
+    """Whether the ledger has this very copy, or one that differs by its day only, from another command than this."""
+    mine, found = job.order.batch, job.existing
+    if workspace.ledger.registration_state(job.order.registration) is None:
+        return []
+    if found is not None:
+        arguments: dict[str, int | str] = {"serial": found.serial}
+        return [] if found.batch == mine else [_ledger_note(job, "record.already_issued", arguments)]
+    for copy in reversed(workspace.ledger.copies_of(job.order.registration)):
+        if copy.request == job.order.request and copy.status is CopyStatus.LIVE and copy.batch != mine:
+            arguments = {"serial": copy.serial, "day": format_day(copy.day)}
+            return [_ledger_note(job, "record.issued_before", arguments)]
+    return []
+
+
+def _ledger_note(job: Job, code: str, arguments: Mapping[str, int | str]) -> Fault:
+    return make_fault(job.row, "registration_no", code, **arguments)
+
+
 def _superseded(workspace: Workspace, order: Order) -> tuple[int, ...]:
     """Serials of live copies of other data: what logging this copy will supersede."""
     return tuple(
@@ -402,30 +496,6 @@ def _superseded(workspace: Workspace, order: Order) -> tuple[int, ...]:
         for copy in workspace.ledger.copies_of(order.registration)
         if copy.record != order.record_digest and copy.status in (CopyStatus.LIVE, CopyStatus.SUSPENDED)
     )
-
-
-def _image(
-    record: ApplicationRecord, column: str, base: Path, normalise: Callable[[bytes], bytes]
-) -> tuple[bytes | None, list[Fault]]:
-    """A normalised image; a fault if it cannot be had."""
-    name = record.photo if column == "photo" else record.signature_image
-    if name is None:
-        return None, []
-    try:
-        with (base / name).open("rb") as stream:
-            data = stream.read(LIMITS_DEFAULT.image_bytes + 1)
-        return normalise(data), []
-    except OSError:
-        words = ("图片文件读不到", "the image file cannot be read")
-        remedy = ("检查路径（相对于记录文件）", "check the path: it starts at the records file")
-        return None, [_fault(record.row, column, "record.image_unreadable", words, remedy)]
-    except ImageError as error:
-        remedy = ("换一张图片", "use another image")
-        return None, [_fault(record.row, column, error.code, (error.zh, error.en), remedy)]
-
-
-def _digest_only(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
 
 
 def _fault(row: int, field: str, code: str, message: Iterable[str], remedy: Iterable[str]) -> Fault:

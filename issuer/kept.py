@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mingzheng.formats import cbor
-from mingzheng.issuer.record import ApplicationRecord, format_record, parse_json
+from mingzheng.issuer.record import ApplicationRecord, format_record, parse_stored
 from mingzheng.issuer.refusals import LedgerCorruptError
 
 __all__ = ["KeptRecord", "batch_key", "copy_key", "format_kept", "image_digest_of", "parse_kept", "request_key"]
@@ -52,7 +52,7 @@ def parse_kept(data: bytes) -> KeptRecord:
     body, photo, signature, reissued = value
     if not (isinstance(body, bytes) and isinstance(photo, bytes) and isinstance(signature, bytes)):
         raise LedgerCorruptError("a kept record")
-    parsed = parse_json(b"[" + body + b"]")
+    parsed = parse_stored(b"[" + body + b"]")
     if parsed.faults or not isinstance(reissued, int):
         raise LedgerCorruptError("a kept record")
     record = replace(

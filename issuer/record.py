@@ -1,14 +1,12 @@
-"""Application records from CSV or JSON: every fault of a file at once, no record from a faulty row.
+"""Application records from a table or JSON: every fault of a file at once, no record from a faulty row.
 
-Spec: docs/records.md. CSV: UTF-8 with or without byte order mark, comma, RFC 4180 quotes, column names in the first
-row. JSON: an array of objects with the same names. What depends on the kind of certificate or on the issuer is
-checked by `plan.check_records`. Pure.
+Spec: docs/records.md. Files to rows: `tables`, `workbook`; columns: `columns`; what is done to a cell before it is
+read: `tidy`. What depends on the kind of certificate or on the issuer is checked by `plan.check_records`. Pure.
 """
 
-import csv
-import difflib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
@@ -17,19 +15,34 @@ from mingzheng.formats.claims import Sex
 from mingzheng.issuer.cells import (
     CellError,
     RecordSpecialty,
-    check_id_number,
     read_date,
-    read_id_number,
     read_jurisdiction,
     read_path,
     read_sex,
     read_specialties,
     read_text,
 )
-from mingzheng.issuer.faults import Fault, make_fault
+from mingzheng.issuer.columns import (
+    ADDED,
+    COLUMNS,
+    REQUIRED,
+    Holds,
+    count_known,
+    header_faults,
+    holds,
+    is_note,
+    nearest,
+    nearest_column,
+    resolve,
+)
+from mingzheng.issuer.faults import FAULTS, Fault, Severity, make_fault, name_cells
+from mingzheng.issuer.identity import IdType, check_id_number, read_id_number, read_id_type
+from mingzheng.issuer.tables import MAX_FILE_BYTES, MAX_ROWS, CellKind, Row, Table, decode_text, read_csv
+from mingzheng.issuer.tidy import Note, check_characters, tidy, tidy_name
 
 __all__ = [
     "COLUMNS",
+    "REQUIRED",
     "ApplicationRecord",
     "Fault",
     "ParsedRecords",
@@ -38,76 +51,17 @@ __all__ = [
     "nearest",
     "parse_csv",
     "parse_json",
-    "records_template",
+    "parse_stored",
+    "parse_table",
 ]
 
-MAX_FILE_BYTES: Final = 32 * 1024 * 1024
-MAX_ROWS: Final = 50_000
 MAX_CELL_CHARS: Final = 1_000
-
-COLUMNS: Final = (
-    "kind",
-    "jurisdiction",
-    "name",
-    "sex",
-    "birth_date",
-    "id_number",
-    "registration_no",
-    "specialties",
-    "certificate_issued_on",
-    "employer",
-    "registered_until",
-    "issuing_body",
-    "sealing_body",
-    "photo",
-    "signature_image",
-    "purpose",
-)
-REQUIRED: Final = (
-    "kind",
-    "jurisdiction",
-    "name",
-    "sex",
-    "birth_date",
-    "registration_no",
-    "certificate_issued_on",
-    "registered_until",
-    "issuing_body",
-)
-# What people call the columns; only to name the nearest one.
-_CALLED: Final = {
-    "种类": "kind",
-    "证书种类": "kind",
-    "地区": "jurisdiction",
-    "省份": "jurisdiction",
-    "姓名": "name",
-    "性别": "sex",
-    "出生日期": "birth_date",
-    "birthday": "birth_date",
-    "身份证号": "id_number",
-    "身份证号码": "id_number",
-    "注册编号": "registration_no",
-    "证书编号": "registration_no",
-    "注册专业": "specialties",
-    "专业": "specialties",
-    "签发日期": "certificate_issued_on",
-    "issue_date": "certificate_issued_on",
-    "聘用企业": "employer",
-    "聘用单位": "employer",
-    "company": "employer",
-    "注册有效期": "registered_until",
-    "有效期至": "registered_until",
-    "valid_until": "registered_until",
-    "颁发机关": "issuing_body",
-    "发证机关": "issuing_body",
-    "签章机关": "sealing_body",
-    "照片": "photo",
-    "签名图像": "signature_image",
-    "签名": "signature_image",
-    "用途": "purpose",
-}
+_HEADER_WITHIN: Final = 10  # rows in which column names are looked for, to say where they stand
+_SAME_LENGTH: Final = 0.8  # share of the numbers of a kind that makes their length the usual one
+_BLANKS: Final = " \t\u3000"
 
 T = TypeVar("T")
+_Cells = Mapping[str, tuple[str, CellKind | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +78,7 @@ class ApplicationRecord:
     name: str
     sex: Sex
     birth: int
+    id_type: IdType = IdType.RESIDENT
     id_number: str | None = field(repr=False)
     registration_no: str
     specialties: tuple[RecordSpecialty, ...]
@@ -139,47 +94,60 @@ class ApplicationRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRecords:
-    """What a file gave: records of the faultless rows in file order, and every fault in file order."""
+    """What a file gave: records of the faultless rows, every fault and every note, each in file order."""
 
     records: tuple[ApplicationRecord, ...]
     faults: tuple[Fault, ...]
+    notes: tuple[Fault, ...] = ()
+    columns: tuple[str, ...] = ()  # of the file, in its order; none where there is no header
 
 
 def parse_csv(data: bytes) -> ParsedRecords:
-    """Read a CSV file; never raises on input. A fault of the file or its header leaves no record."""
-    text, fault = _text(data)
-    if fault is not None:
-        return _none(fault)
-    rows: list[list[str]] = []
-    try:
-        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        for cells in csv.reader((line + "\n" for line in lines), strict=True):
-            if len(rows) > MAX_ROWS + 1:
-                return _none(make_fault(0, "", "record.too_many_rows", limit=MAX_ROWS))
-            rows.append([cell.strip(" \t\u3000") for cell in cells])
-    except csv.Error:
-        return _none(make_fault(len(rows) + 1, "", "record.csv_syntax"))
-    filled = [(row, cells) for row, cells in enumerate(rows, start=1) if any(cells)]
-    if len(filled) < 2:
+    """Read a text file of rows; never raises on input. A fault of the file or its header leaves no record."""
+    return parse_table(read_csv(data))
+
+
+def parse_table(table: Table) -> ParsedRecords:
+    """Read the rows of a table. A fault of the file or its header leaves no record."""
+    if table.faults:
+        return ParsedRecords(records=(), faults=table.faults, notes=table.notes)
+    rows = [row for row in table.rows if not is_note(row.cells)]
+    if len(rows) < 2:
         return _none(make_fault(0, "", "record.empty_file"))
-    header_row, header = filled[0]
-    faults = list(_header_faults(header_row, header))
+    if len(rows) - 1 > MAX_ROWS:
+        return _none(make_fault(0, "", "record.too_many_rows", limit=MAX_ROWS))
+    if (below := _header_below(rows)) is not None:
+        return _none(make_fault(rows[0].number, "", "record.rows_above_header", place=below))
+    header = rows[0].cells
+    faults = [*rows[0].faults, *header_faults(rows[0].number, header)]
     if faults:
-        return ParsedRecords(records=(), faults=tuple(faults))
-    good: list[tuple[int, Mapping[str, str]]] = []
-    for row, cells in filled[1:]:
-        if len(cells) != len(header):
-            faults.append(make_fault(row, "", "record.cell_count", got=len(cells), want=len(header)))
-        else:
-            good.append((row, dict(zip(header, cells, strict=True))))
-    return _records(good, faults)
+        return ParsedRecords(records=(), faults=tuple(faults), notes=table.notes)
+    columns = [resolve(cell) or "" for cell in header]
+    found = _records(_good_rows(rows[1:], columns, faults), faults, list(table.notes))
+    return replace(
+        found,
+        faults=name_cells(found.faults, columns),
+        notes=name_cells(found.notes, columns),
+        columns=tuple(columns),
+    )
 
 
 def parse_json(data: bytes) -> ParsedRecords:
     """Read a JSON array of objects; `specialties` as in CSV or as objects with name, from, to. Never raises."""
-    text, fault = _text(data)
-    if fault is not None:
-        return _none(fault)
+    return _parse_json(data, stored=False)
+
+
+def parse_stored(data: bytes) -> ParsedRecords:
+    """Read what `format_record` wrote, inside `[...]`: nothing is tidied, nothing refused for its characters."""
+    return _parse_json(data, stored=True)
+
+
+def _parse_json(data: bytes, *, stored: bool) -> ParsedRecords:
+    if len(data) > MAX_FILE_BYTES:
+        return _none(make_fault(0, "", "record.file_too_large", limit=MAX_FILE_BYTES))
+    text, _, _ = decode_text(data)
+    if text is None:
+        return _none(make_fault(0, "", "record.encoding"))
     try:
         document = json.loads(text, object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse)
     except (ValueError, RecursionError):  # also integers of thousands of digits
@@ -191,41 +159,13 @@ def parse_json(data: bytes) -> ParsedRecords:
     if len(document) > MAX_ROWS:
         return _none(make_fault(0, "", "record.too_many_rows", limit=MAX_ROWS))
     faults: list[Fault] = []
-    good: list[tuple[int, Mapping[str, str]]] = []
+    good: list[tuple[int, _Cells]] = []
     for row, item in enumerate(document, start=1):
         found, cells = _json_cells(row, item)
         faults += found
         if not found:
-            good.append((row, cells))
-    return _records(good, faults)
-
-
-def records_template(kind: str) -> bytes:
-    """Return a sample CSV for a kind id: UTF-8 with byte order mark, so that spreadsheets read it right."""
-    sample = {
-        "kind": kind,
-        "jurisdiction": "0",
-        "name": "王小明",
-        "sex": "男",
-        "birth_date": "1985-03-03",
-        "id_number": "",
-        "registration_no": "京1112006200712345",
-        "specialties": "建筑工程:2024-01-01:2027-01-01;市政公用工程:2025-06-01:2028-06-01",
-        "certificate_issued_on": "2024-01-01",
-        "employer": "北京示例建设有限公司",
-        "registered_until": "2028-06-01",
-        "issuing_body": "1",
-        "sealing_body": "1",
-        "photo": "photos/1.jpg",
-        "signature_image": "signatures/1.png",
-        "purpose": "",
-    }
-    if kind == "cn.constructor.2":
-        sample |= {"jurisdiction": "31", "registration_no": "沪2312006200712345"}
-    elif kind != "cn.constructor.1":
-        sample |= {"registration_no": "20240000001", "specialties": ""}
-    lines = (",".join(COLUMNS), ",".join(sample[column] for column in COLUMNS))
-    return ("\ufeff" + "".join(line + "\r\n" for line in lines)).encode()
+            good.append((row, {column: (cell, None) for column, cell in cells.items()}))
+    return _records(good, faults, [], stored=stored)
 
 
 def format_record(record: ApplicationRecord) -> bytes:
@@ -252,44 +192,54 @@ def format_record(record: ApplicationRecord) -> bytes:
         "sealing_body": record.sealing_body,
         "purpose": record.purpose,
     }
+    if record.id_type is not IdType.RESIDENT:
+        cells["id_type"] = str(record.id_type)
     filled = {key: value for key, value in cells.items() if value not in (None, [])}
     return json.dumps(filled, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word most like `word`, the first one if none is."""
-    words = list(known)
-    found = difflib.get_close_matches(word[:60], words, n=1, cutoff=0.0)
-    return found[0] if found else words[0]
-
-
-# The file
-
-
-def _text(data: bytes) -> tuple[str, Fault | None]:
-    if len(data) > MAX_FILE_BYTES:
-        return "", make_fault(0, "", "record.file_too_large", limit=MAX_FILE_BYTES)
-    try:
-        return data.decode("utf-8-sig", "strict"), None
-    except UnicodeDecodeError:
-        return "", make_fault(0, "", "record.encoding")
+# The table
 
 
 def _none(fault: Fault) -> ParsedRecords:
     return ParsedRecords(records=(), faults=(fault,))
 
 
-def _header_faults(row: int, header: Sequence[str]) -> Iterable[Fault]:
-    """Faults of the column names; an unknown name is not repeated: without a header it would be a person's data."""
-    for place, name in enumerate(header, start=1):
-        if name not in COLUMNS:
-            column = _CALLED.get(name) or nearest(name, COLUMNS)
-            yield make_fault(row, "", "record.unknown_column", place=place, nearest=column)
-        elif name in header[: place - 1]:
-            yield make_fault(row, name, "record.duplicate_column", place=place)
-    for name in REQUIRED:
-        if name not in header:
-            yield make_fault(row, name, "record.missing_column")
+def _header_below(rows: Sequence[Row]) -> int | None:
+    """Where the column names stand if not in the first row."""
+    if count_known(rows[0].cells) > 1:
+        return None
+    return next((row.number for row in rows[1:_HEADER_WITHIN] if count_known(row.cells) > 2), None)
+
+
+def _fitted(cells: tuple[str, ...], columns: Sequence[str]) -> tuple[str, ...] | None:
+    """As many cells as columns: spreadsheets leave out or add empty ones at the end. None: others are missing."""
+    if any(cells[len(columns) :]) or any(column in REQUIRED for column in columns[len(cells) :]):
+        return None
+    return (*cells[: len(columns)], *("" for _ in columns[len(cells) :]))
+
+
+def _good_rows(rows: Sequence[Row], columns: Sequence[str], faults: list[Fault]) -> Iterator[tuple[int, _Cells]]:
+    """The rows that can be read, one at a time; the faults of the others."""
+    for row in rows:
+        cells = _fitted(row.cells, columns)
+        if row.faults:
+            faults += row.faults
+        elif cells is None:
+            faults.append(make_fault(row.number, "", "record.cell_count", got=len(row.cells), want=len(columns)))
+        else:
+            yield row.number, _by_column(columns, cells, row)
+
+
+def _by_column(columns: Sequence[str], cells: Sequence[str], row: Row) -> _Cells:
+    return {
+        column: (cell, row.kinds.get(place))
+        for place, (column, cell) in enumerate(zip(columns, cells, strict=True))
+        if (cell or place in row.kinds) and column not in ADDED
+    }
+
+
+# JSON
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -308,7 +258,8 @@ def _json_cells(row: int, item: Mapping[str, object]) -> tuple[list[Fault], dict
     cells: dict[str, str] = {}
     for key, value in item.items():
         if key not in COLUMNS:
-            faults.append(make_fault(row, "", "record.unknown_key", nearest=_CALLED.get(key) or nearest(key, COLUMNS)))
+            if key not in ADDED:
+                faults.append(make_fault(row, "", "record.unknown_key", nearest=nearest_column(key)))
         elif value is None:
             continue
         elif key == "specialties" and isinstance(value, list):
@@ -318,7 +269,7 @@ def _json_cells(row: int, item: Mapping[str, object]) -> tuple[list[Fault], dict
             else:
                 cells[key] = text
         elif isinstance(value, str):
-            cells[key] = value.strip(" \t\u3000")
+            cells[key] = value.strip(_BLANKS)
         elif key == "jurisdiction" and isinstance(value, int) and not isinstance(value, bool):
             cells[key] = str(value)
         else:
@@ -342,68 +293,95 @@ def _joined_specialties(items: Sequence[object]) -> str | None:
 # The rows
 
 
-def _records(rows: Sequence[tuple[int, Mapping[str, str]]], faults: list[Fault]) -> ParsedRecords:
+def _records(
+    rows: Iterable[tuple[int, _Cells]], faults: list[Fault], notes: list[Fault], *, stored: bool = False
+) -> ParsedRecords:
     records = []
     for row, cells in rows:
-        record, found = _record(row, cells)
-        faults += found
-        if record is not None:
+        reader = _Row(row, cells, stored=stored)
+        record = _record(reader)
+        faults += (fault for fault in reader.found if fault.severity is Severity.FAULT)
+        notes += (fault for fault in reader.found if fault.severity is Severity.NOTE)
+        if not reader.faulty:
             records.append(record)
     clashes = list(_clashes(records))
     faulty = {fault.row for fault in clashes}
-    faults = sorted(faults + clashes, key=lambda fault: fault.row)  # stable: order within a row is kept
-    return ParsedRecords(records=tuple(record for record in records if record.row not in faulty), faults=tuple(faults))
+    notes += _short_numbers(records)
+    return ParsedRecords(
+        records=tuple(record for record in records if record.row not in faulty),
+        faults=tuple(sorted(faults + clashes, key=lambda fault: fault.row)),  # stable: order within a row is kept
+        notes=tuple(sorted(notes, key=lambda fault: fault.row)),
+    )
 
 
 class _Row:
-    """Reads the cells of one row and gathers their faults."""
+    """Reads the cells of one row and gathers their faults and notes."""
 
-    def __init__(self, row: int, cells: Mapping[str, str]) -> None:
-        self.row, self.faults = row, list[Fault]()
-        self._cells = cells
+    def __init__(self, row: int, cells: _Cells, *, stored: bool) -> None:
+        self.row, self.found, self.faulty = row, list[Fault](), False
+        self._cells, self._stored = cells, stored
 
     def optional(self, column: str, read: Callable[[str], T]) -> T | None:
         """Read a cell; None if it is empty or faulty."""
-        cell = self._cells.get(column, "")
-        if not cell:
+        cell, kind = self._cells.get(column, ("", None))
+        if not cell and kind is None:
             return None
+        notes: list[Note] = []
         try:
             if len(cell) > MAX_CELL_CHARS:
                 cut = len(cell) - MAX_CELL_CHARS
                 raise CellError("record.cell_too_long", got=len(cell), limit=MAX_CELL_CHARS, cut=cut)
-            return read(cell)
+            text = cell if self._stored else _meant(cell, holds(column), kind, notes)
+            return read(text) if text else None
         except CellError as error:
-            self.faults.append(make_fault(self.row, column, error.code, **error.arguments))
+            self.fault(column, error.code, **error.arguments)
             return None
+        finally:
+            for code, arguments in notes:
+                self.fault(column, code, **arguments)
 
     def required(self, column: str, read: Callable[[str], T], instead: T) -> T:
         """Read a cell that must not be empty; `instead` if it is faulty (the row is dropped then)."""
-        if not self._cells.get(column, ""):
-            self.fault(column, "record.required")
-            return instead
+        before = len(self.found)
         value = self.optional(column, read)
+        if value is None and not any(fault.severity is Severity.FAULT for fault in self.found[before:]):
+            self.fault(column, "record.required")
         return instead if value is None else value
 
     def sound(self, *columns: str) -> bool:
         """Tell whether none of the columns has a fault."""
-        return not any(fault.field in columns for fault in self.faults)
+        return not any(fault.field in columns and fault.severity is Severity.FAULT for fault in self.found)
 
-    def fault(self, column: str, code: str) -> None:
-        """Add a fault without arguments."""
-        self.faults.append(make_fault(self.row, column, code))
+    def fault(self, column: str, code: str, **arguments: int | str) -> None:
+        """Add a fault or a note."""
+        self.found.append(make_fault(self.row, column, code, **arguments))
+        self.faulty |= FAULTS[code].severity is Severity.FAULT
 
 
-def _record(row: int, cells: Mapping[str, str]) -> tuple[ApplicationRecord | None, list[Fault]]:
-    reader = _Row(row, cells)
+def _meant(cell: str, what: Holds, kind: CellKind | None, notes: list[Note]) -> str:
+    """A cell as it was meant (`tidy`), its characters checked."""
+    text, found = tidy(cell, what, kind)
+    notes += found
+    if what is Holds.NAME:
+        text = tidy_name(text, notes)
+    if what is not Holds.DATE:
+        check_characters(text, what)
+    return text
+
+
+def _record(reader: _Row) -> ApplicationRecord:
     issuing = reader.required("issuing_body", _body, "")
+    id_type = reader.optional("id_type", read_id_type) or IdType.RESIDENT
+    sound = reader.sound("id_type")
     record = ApplicationRecord(
-        row=row,
+        row=reader.row,
         kind=reader.required("kind", read_text, ""),
         jurisdiction=reader.required("jurisdiction", read_jurisdiction, 0),
         name=reader.required("name", read_text, ""),
         sex=reader.required("sex", read_sex, Sex.MALE),
         birth=reader.required("birth_date", lambda cell: read_date(cell, birth=True), 0),
-        id_number=reader.optional("id_number", read_id_number),
+        id_type=id_type,
+        id_number=reader.optional("id_number", lambda cell: read_id_number(cell, id_type)) if sound else None,
         registration_no=reader.required("registration_no", read_text, ""),
         specialties=reader.optional("specialties", read_specialties) or (),
         certificate_issued_on=reader.required("certificate_issued_on", read_date, 0),
@@ -416,7 +394,7 @@ def _record(row: int, cells: Mapping[str, str]) -> tuple[ApplicationRecord | Non
         purpose=reader.optional("purpose", read_text),
     )
     _compare(reader, record)
-    return (None if reader.faults else record), reader.faults
+    return record
 
 
 def _compare(reader: _Row, record: ApplicationRecord) -> None:
@@ -424,13 +402,27 @@ def _compare(reader: _Row, record: ApplicationRecord) -> None:
     birth = record.birth if reader.sound("birth_date") else None
     sex = record.sex if reader.sound("sex") else None
     if record.id_number is not None:
-        for code in check_id_number(record.id_number, birth=birth, sex=sex):
+        for code in check_id_number(record.id_number, record.id_type, birth=birth, sex=sex):
             reader.fault("id_number", code)
     issued = record.certificate_issued_on if reader.sound("certificate_issued_on") else None
     if birth is not None and issued is not None and birth >= issued:
         reader.fault("birth_date", "record.birth_after_issue")
     if issued is not None and reader.sound("registered_until") and issued > record.registered_until:
         reader.fault("registered_until", "record.issue_after_end")
+
+
+def _short_numbers(records: Sequence[ApplicationRecord]) -> Iterable[Fault]:
+    """Notes on numbers that are all digits and shorter than nearly all others of their kind."""
+    plain = [record for record in records if record.registration_no.isdecimal()]
+    for kind in {record.kind for record in plain}:
+        lengths = Counter(len(record.registration_no) for record in plain if record.kind == kind)
+        usual, count = lengths.most_common(1)[0]
+        if count < 3 or count < _SAME_LENGTH * lengths.total():
+            continue
+        for record in plain:
+            missing = usual - len(record.registration_no)
+            if record.kind == kind and missing > 0:
+                yield make_fault(record.row, "registration_no", "record.short_number", count=missing)
 
 
 def _body(cell: str) -> str:

@@ -372,13 +372,14 @@ class FaultyRecordsError(RefusalError):
 
     code: ClassVar[str] = "issue.faulty_records"
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, faults: tuple[Fault, ...], notes: tuple[Fault, ...] = ()) -> None:
         count = len(faults)
         super().__init__(
-            f"记录有 {count} 处错误，未签发任何证书；全部改正后重试",
-            f"the records have {count} faults, nothing was issued: correct them all and try again",
+            f"记录有 {count} 处错误，未签发任何证书；全部改正后重试，或用 --skip-faulty 先签发无误的行",
+            f"the records have {count} faults, nothing was issued: correct them all and try again, "
+            "or issue the good rows first with --skip-faulty",
         )
-        self.faults = faults
+        self.faults, self.notes = faults, notes
 
 
 # --- seals

@@ -22,7 +22,6 @@ from mingzheng.formats.profile import (
     usage_window,
 )
 from mingzheng.issuer.errors import NoProfileError, WindowRefusedError
-from mingzheng.issuer.record import records_template
 from mingzheng.issuer.rules_args import day_option, days_option, kind_code, place_option
 from mingzheng.issuer.rules_ask_cli import COMMANDS
 from mingzheng.issuer.rules_show import Json, citation_json, head_json
@@ -81,18 +80,6 @@ def window(
         return
     for line in window_lines(profile, found, lang):
         click.echo(line)
-
-
-@rules_group.command("template")
-@click.option("--kind", required=True, help="Kind id, such as cn.constructor.1. 证书种类。")
-def template(kind: str) -> None:
-    """Write a sample CSV of application records to standard output. 输出申请记录的 CSV 模板。
-
-    \b
-    mingzheng rules template --kind cn.constructor.2 > records.csv
-    """
-    kind_code(kind)
-    click.echo(records_template(kind), nl=False)
 
 
 def window_json(found: Window) -> Json:

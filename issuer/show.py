@@ -5,12 +5,13 @@ Registration numbers and names are not printed; a row number, an issuer and a se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.profile import ProfileSet, Window
-from mingzheng.issuer.faults import Fault
+from mingzheng.issuer.faults import Fault, Severity
 from mingzheng.issuer.places import kind_name, place_name
 from mingzheng.issuer.schema import FileForm
 from mingzheng.log.hashing import HASH_BYTES
@@ -50,11 +51,12 @@ def rule_name(rule: str, lang: str) -> str:
 
 
 def fault_json(fault: Fault) -> Json:
-    """A fault of a row."""
+    """A fault or a note: of a row, or (row 0) of the file."""
     return {
-        "type": "fault",
+        "type": str(fault.severity),
         "row": fault.row,
         "field": fault.field,
+        "cell": fault.cell,
         "code": fault.code,
         "message_zh": fault.message_zh,
         "message_en": fault.message_en,
@@ -64,11 +66,49 @@ def fault_json(fault: Fault) -> Json:
 
 
 def fault_text(fault: Fault, lang: Lang) -> str:
-    """Row, field, what is wrong, what to do."""
-    where = f" {fault.field}" if fault.field else ""
+    """Cell or row, field, what is wrong, what to do."""
+    zh, note = lang == "zh", fault.severity is Severity.NOTE
+    where = fault.cell or (f"第 {fault.row} 行" if zh else f"row {fault.row}")
+    if not fault.row:
+        where = "文件" if zh else "file"
+    if fault.field:
+        where += f" {fault.field}"
+    if zh:
+        return f"{'提示 ' if note else ''}{where}：{fault.message_zh}。{fault.remedy_zh}。[{fault.code}]"
+    return f"{'note, ' if note else ''}{where}: {fault.message_en}; {fault.remedy_en}. [{fault.code}]"
+
+
+def notes_texts(notes: Sequence[Fault], lang: Lang, *, most: int) -> Iterator[str]:
+    """Notes in order; of each code only the first ones, then how many more there are."""
+    seen = Counter[str]()
+    for note in notes:
+        seen[note.code] += 1
+        if seen[note.code] <= most:
+            yield fault_text(note, lang)
+    for code, count in seen.items():
+        if count > most:
+            more = f"{count - most:,}"
+            yield f"提示 [{code}] 还有 {more} 处" if lang == "zh" else f"note [{code}]: {more} more"
+
+
+def checked_json(good: int, faults: int, notes: int) -> Json:
+    """The count behind a check of a records file."""
+    return {"type": "checked", "good": good, "faults": faults, "notes": notes}
+
+
+def checked_text(good: int, faults: int, lang: Lang) -> str:
+    """The same for people."""
+    return f"{good:,} 行无误，{faults:,} 处错误" if lang == "zh" else f"{good:,} rows are good, {faults:,} faults"
+
+
+def faulty_text(name: str, issued: int, lang: Lang) -> str:
+    """What became of the rows that were left out."""
     if lang == "zh":
-        return f"第 {fault.row} 行{where}：{fault.message_zh}。{fault.remedy_zh}。[{fault.code}]"
-    return f"row {fault.row}{where}: {fault.message_en}; {fault.remedy_en}. [{fault.code}]"
+        return f"已签发 {issued:,} 份；有误的行写入 {name}，改好后再次导入即可（含个人信息，用后删除）"
+    return (
+        f"{issued:,} copies issued; the faulty rows are in {name}: mend them and import that file "
+        "(it holds personal data, delete it afterwards)"
+    )
 
 
 def job_json(job: Job) -> Json:

@@ -410,14 +410,6 @@ class Workspace:
         if not (self.config.demo and self.config.origin.name.startswith(DEMO_PREFIXES)):
             raise DemoOnlyError
 
-    def store_image(self, data: bytes) -> bytes:
-        """Keep a normalised image once, by its SHA-256, durable on return; returns the digest."""
-        digest = hashlib.sha256(data).digest()
-        path = self.root / IMAGES / digest.hex()
-        if not path.exists():
-            publish(path, data, temporary=path.with_suffix(".tmp"))
-        return digest
-
     def read_image(self, digest: bytes | None) -> bytes | None:
         """A stored image; None for None. Raises ImageMissingError if it is gone or changed."""
         if digest is None:

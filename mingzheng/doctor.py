@@ -73,6 +73,7 @@ def checks(now: datetime.datetime, where: Path) -> list[Check]:
         library("pypdfium2", "pypdfium2", zh="读取 PDF", en="reads PDF"),
         library("pyhanko", "pyHanko", zh="核验别处生成的盖章 PDF", en="judges sealed PDF made elsewhere"),
         library("uharfbuzz", "uharfbuzz", zh="签发 PDF（字体子集）", en="issues PDF (font subsets)"),
+        library("openpyxl", "openpyxl", zh="读取 Excel 记录（.xlsx）", en="reads records from Excel (.xlsx)"),
         library("pkcs11", "python-pkcs11", zh="令牌里的印章密钥（可选）", en="seal keys in tokens (optional)"),
         library("psycopg", "psycopg", zh="数据库里的日志（可选）", en="logs in a database server (optional)"),
         library("tuf.ngclient", "tuf", zh="更新、发布签名的信任数据", en="updates and publishes signed trust data"),

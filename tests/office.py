@@ -149,7 +149,6 @@ class Office:
     ) -> Request:
         return Request(
             data=table(rows),
-            is_json=False,
             images=self.base,
             copy=copy,
             purpose=purpose if copy is Copy.USAGE else None,

@@ -312,7 +312,7 @@ def test_real_commands_take_the_settings(run: Run, monkeypatch: pytest.MonkeyPat
     assert taken("issue") == {"workspace": "W", "lang": "en"}
     assert taken("trust", "export") == {"workspace": "W", "lang": "en"}
     assert taken("log", "audit") == {"lang": "en"}
-    assert taken("rules", "template") == {}
+    assert taken("records", "template") == {"lang": "en"}
     (tmp_path / "T").mkdir()
     monkeypatch.setenv("MINGZHENG_TRUST", "T")
     assert "[trust.no_store]" in run("verify", "cert.pdf")[2]
@@ -367,7 +367,7 @@ def test_faulty_settings_file_is_named(run: Run, tmp_path: Path, content: bytes,
 
 def test_settings_file_at_its_limit_is_read(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mingzheng.toml").write_bytes(b"#" * face.CONFIG_MAX_BYTES)
-    assert run("rules", "template", "--kind", "cn.safety")[0] == 0
+    assert run("records", "template", "--kind", "cn.safety")[0] == 0
 
 
 def test_help_needs_no_sound_settings_file(run: Run, tmp_path: Path) -> None:
@@ -380,7 +380,7 @@ def test_help_needs_no_sound_settings_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_output_is_utf8_whatever_the_locale() -> None:
-    done = spawn("rules", "template", "--kind", "cn.constructor.2", env=C_LOCALE)
+    done = spawn("records", "template", "--kind", "cn.constructor.2", env=C_LOCALE)
     assert done.returncode == 0
     assert "建设" in done.stdout.decode("utf-8")
     done = spawn("nothing", env=C_LOCALE)
@@ -451,7 +451,7 @@ def test_reader_that_left_is_no_traceback() -> None:
     read, write = os.pipe()
     os.close(read)
     try:
-        done = spawn("rules", "template", "--kind", "cn.safety", stdout=write, stderr=subprocess.PIPE)
+        done = spawn("records", "template", "--kind", "cn.safety", stdout=write, stderr=subprocess.PIPE)
     finally:
         os.close(write)
     assert done.returncode == 4

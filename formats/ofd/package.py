@@ -68,6 +68,8 @@ _EXTRAS: Final = frozenset(  # times and owners; above all no second name (0x707
 )
 _EXTRA_MAX: Final = 256  # bytes of extra fields of one entry: times and owners need 60
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")  # the names that makers give
+_GROWTH_HINT: Final = 0xA220  # ISO/IEC 29500-2: room that Office leaves behind a name
+_PADDED_MAX: Final = 4_096
 _BAD_CHARACTERS: Final = frozenset('\\:*?"<>|')  # §4.4.17.1, and what Windows reads as something else
 
 
@@ -99,8 +101,8 @@ class _Entry(NamedTuple):
         return self.name.endswith("/")
 
 
-def read_package(data: bytes, *, limits: OfdLimits) -> Package:
-    """Every file of the package.
+def read_package(data: bytes, *, limits: OfdLimits, padded: bool = False) -> Package:
+    """Every file of the package. `padded`: entries may bear the growth hint of Office packages, which is skipped.
 
     Raises OfdZipError and its kin, OfdEntriesError, OfdSizeError, OfdRatioError; the limits are checked before
     anything is unpacked. Cost: one pass, 1 ms for a certificate.
@@ -110,10 +112,10 @@ def read_package(data: bytes, *, limits: OfdLimits) -> Package:
     start, end, count, comment = _read_end(data)
     if count > limits.entries:
         raise OfdEntriesError("entries of the package", limit=limits.entries, got=count)
-    entries = list(_read_directory(data, start, end, count))
+    entries = list(_read_directory(data, start, end, count, padded))
     _check_sizes(entries, limits)
     folded = _name_table(entries, limits)
-    bodies = dict(_read_bodies(data, entries, start))
+    bodies = dict(_read_bodies(data, entries, start, padded))
     files = {entry.name: bodies[entry.offset] for entry in entries if not entry.is_folder}
     return Package(files=MappingProxyType(files), folded=MappingProxyType(folded), comment=comment)
 
@@ -134,18 +136,18 @@ def _read_end(data: bytes) -> tuple[int, int, int, bytes]:
     return start, place, count, comment
 
 
-def _read_directory(data: bytes, start: int, end: int, count: int) -> Iterator[_Entry]:
+def _read_directory(data: bytes, start: int, end: int, count: int, padded: bool) -> Iterator[_Entry]:
     place = start
     for _ in range(count):
         if place + _CENTRAL.size > end:
             raise OfdZipError("the directory ends within an entry", offset=place)
-        entry, place = _central(data, place, end)
+        entry, place = _central(data, place, end, padded)
         yield entry
     if place != end:
         raise OfdOutsideError("bytes behind the last entry of the directory", offset=place)
 
 
-def _central(data: bytes, place: int, end: int) -> tuple[_Entry, int]:
+def _central(data: bytes, place: int, end: int, padded: bool) -> tuple[_Entry, int]:
     fields = _CENTRAL.unpack_from(data, place)
     magic, made_by, needed, flags, method, _, _, crc, packed, size = fields[:10]
     name_size, extra_size, comment_size, disk, _, attributes, offset = fields[10:]
@@ -166,7 +168,7 @@ def _central(data: bytes, place: int, end: int) -> tuple[_Entry, int]:
         raise OfdZipError("the directory ends within an entry", offset=place)
     raw_name = data[at : at + name_size]
     if extra_size:
-        _read_extras(data[at + name_size : at + name_size + extra_size], at)
+        _read_extras(data[at + name_size : at + name_size + extra_size], at, padded)
     entry = _Entry(
         name=_decoded(raw_name, flags, place),
         raw_name=raw_name,
@@ -180,17 +182,18 @@ def _central(data: bytes, place: int, end: int) -> tuple[_Entry, int]:
     return entry, at + name_size + extra_size
 
 
-def _read_extras(extra: bytes, offset: int) -> bytes | None:
+def _read_extras(extra: bytes, offset: int, padded: bool) -> bytes | None:
     """Check the extra fields of a header; the content of its ZIP64 field, if it has one."""
     place, found = 0, None
-    if len(extra) > _EXTRA_MAX:
+    if len(extra) > (_PADDED_MAX if padded else _EXTRA_MAX):
         raise OfdHeaderError("long extra fields", offset=offset)
     while place < len(extra):
         if place + 4 > len(extra):
             raise OfdHeaderError("a damaged extra field", offset=offset)
         kind, size = struct.unpack_from("<2H", extra, place)
         body = extra[place + 4 : place + 4 + size]
-        if kind not in _EXTRAS or len(body) != size or (kind == _ZIP64 and found is not None):
+        known = kind in _EXTRAS or (padded and kind == _GROWTH_HINT)
+        if not known or len(body) != size or (kind == _ZIP64 and found is not None):
             raise OfdHeaderError("an extra field that is unknown or damaged", offset=offset)
         found = body if kind == _ZIP64 else found
         place += 4 + size
@@ -284,14 +287,14 @@ def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
-def _read_bodies(data: bytes, entries: list[_Entry], directory: int) -> Iterator[tuple[int, bytes]]:
+def _read_bodies(data: bytes, entries: list[_Entry], directory: int, padded: bool) -> Iterator[tuple[int, bytes]]:
     """The unpacked bytes by offset. The entries lie one behind the other from the first byte to the directory."""
     place = 0
     for entry in sorted(entries, key=lambda entry: entry.offset):
         if entry.offset != place:
             wrong = OfdOverlapError if entry.offset < place else OfdOutsideError
             raise wrong("entries that do not lie one behind the other", offset=place)
-        begin = _check_local(data, entry)
+        begin = _check_local(data, entry, padded)
         place = begin + entry.packed
         if place > directory:
             raise OfdOverlapError("an entry that reaches into the directory", offset=entry.offset)
@@ -302,7 +305,7 @@ def _read_bodies(data: bytes, entries: list[_Entry], directory: int) -> Iterator
         raise OfdOutsideError("bytes between the last entry and the directory", offset=place)
 
 
-def _check_local(data: bytes, entry: _Entry) -> int:
+def _check_local(data: bytes, entry: _Entry, padded: bool) -> int:
     """Hold the header before the entry against the directory; where its packed bytes begin."""
     at = entry.offset  # not behind the start of the directory, which is longer than a header
     magic, _, flags, method, _, _, crc, packed, size, name_size, extra_size = _LOCAL.unpack_from(data, at)
@@ -314,7 +317,7 @@ def _check_local(data: bytes, entry: _Entry) -> int:
         raise OfdEncryptedError("an entry is encrypted", offset=at)
     if name != entry.raw_name or flags != entry.flags or method != entry.method:
         raise OfdHeaderError("an entry and the directory disagree", offset=at)
-    large = _read_extras(data[at + _LOCAL.size + name_size : begin], at) if extra_size else None
+    large = _read_extras(data[at + _LOCAL.size + name_size : begin], at, padded) if extra_size else None
     if large is not None and packed == size == _LARGE:
         if len(large) != 16:
             raise OfdHeaderError("a damaged ZIP64 field", offset=at)

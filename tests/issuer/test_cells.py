@@ -11,9 +11,7 @@ from mingzheng.formats.claims import Sex
 from mingzheng.issuer.cells import (
     PROVINCES,
     CellError,
-    check_id_number,
     read_date,
-    read_id_number,
     read_jurisdiction,
     read_path,
     read_sex,
@@ -30,13 +28,19 @@ def code_of(call: object, *arguments: object, **named: object) -> str:
 
 
 @given(st.dates(datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)))
-def test_three_spellings_of_a_date(date: datetime.date) -> None:
+def test_spellings_of_a_date(date: datetime.date) -> None:
     day = day_of(date)
     for text in (
         date.isoformat(),
         f"{date.year}年{date.month}月{date.day}日",
         f"{date.year}/{date.month}/{date.day}",
         f"{date.year}/{date.month:02}/{date.day:02}",
+        f"{date.year}.{date.month}.{date.day}",
+        f"{date.year}-{date.month}-{date.day}",
+        date.strftime("%Y%m%d"),
+        f"{date.isoformat()} 00:00:00",
+        f"{date.isoformat()}T00:00:00.000",
+        f"{date.year}/{date.month}/{date.day} 0:00",
     ):
         assert read_date(text) == read_date(text, birth=True) == day
 
@@ -44,9 +48,9 @@ def test_three_spellings_of_a_date(date: datetime.date) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "2022-6-27", "2022-06-7", "27/06/2022", "6/27/2022", "22/6/27", "2022.6.27", "20220627", "2022年6月27",
+        "", "2022-6-", "27/06/2022", "6/27/2022", "22/6/27", "2022.6", "2022062", "20220231", "2022年6月27",
         "2022-02-29", "2022-00-01", "2022/13/1", "2022-06-27 ", " 2022-06-27", "２０２２-06-27", "2022–06–27",
-        "2022-06-27T00:00", "+2022-06-27", "2022/006/27", "44739", "0000-01-01",
+        "2022-06-27T00:01", "2022-06-27 12:00:00", "+2022-06-27", "2022/006/27", "44739", "0000-01-01",
     ],
 )  # fmt: skip
 def test_other_dates_are_refused(text: str) -> None:
@@ -100,37 +104,6 @@ def test_paths_refused(path: str) -> None:
         read_path(path)
 
 
-def id_number(first17: str) -> str:
-    """Check character by the weights as GB 11643 prints them."""
-    weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-    return first17 + "10X98765432"[sum(int(d) * w for d, w in zip(first17, weights, strict=True)) % 11]
-
-
-@given(st.text("0123456789", min_size=17, max_size=17), st.integers(0, 17), st.integers(1, 9))
-def test_identity_number_check_character(first17: str, place: int, step: int) -> None:
-    number = id_number(first17)
-    assert read_id_number(number) == read_id_number(number.lower()) == number
-    if place < 17:  # any one digit changed is found
-        digit = str((int(number[place]) + step) % 10)
-        assert code_of(read_id_number, number[:place] + digit + number[place + 1 :]) == "record.id_number_check"
-
-
-def test_identity_number_published_example() -> None:
-    assert read_id_number("11010519491231002X") == "11010519491231002X"  # the standard's own example
-    for text in ("", "11010519491231002", "1101051949123100 2X", "１1010519491231002X", "11010519491231002Y"):
-        assert code_of(read_id_number, text) == "record.id_number_form"
-
-
-def test_identity_number_against_other_cells() -> None:
-    birth = parse_day("1949-12-31")
-    assert check_id_number("11010519491231002X", birth=birth, sex=Sex.FEMALE) == []
-    assert check_id_number("11010519491231002X", birth=birth + 1, sex=Sex.MALE) == [
-        "record.id_number_birth",
-        "record.id_number_sex",
-    ]
-    assert check_id_number("11010519491231002X", birth=None, sex=None) == []
-
-
 def test_specialties() -> None:
     found = read_specialties("建筑工程：2023-01-01：2026-01-01； 10:2023/1/1:2026年1月1日;")
     assert [item.name for item in found] == ["建筑工程", "10"]
@@ -148,7 +121,7 @@ def test_specialties() -> None:
         ("a:2023-01-01:2023-01-02;;b:2023-01-01:2023-01-02", "record.specialty_syntax", 2),
         (":2023-01-01:2023-01-02", "record.specialty_syntax", 1),
         ("a\u200bb:2023-01-01:2023-01-02", "record.specialty_syntax", 1),
-        ("a:2023-1-1:2023-01-02", "record.specialty_dates", 1),
+        ("a:2023-1-0:2023-01-02", "record.specialty_dates", 1),
         ("a:2023-01-02:2023-01-01", "record.specialty_dates", 1),
         ("a:2023-01-01:2023-01-02;a:2024-01-01:2024-01-02", "record.specialty_twice", 2),
     ],

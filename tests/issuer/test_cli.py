@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from office import NOW, SeededVault, person, picture, table
 
 import mingzheng.issuer.cli as commands
+import mingzheng.issuer.issue_cli as issuing
 import mingzheng.issuer.options as shared
 from mingzheng.formats.civil import day_of_time, format_day, parse_day
 from mingzheng.issuer.refusals import DemoNameError, DemoOnlyError, RefusalError, WorkspaceExistsError
@@ -54,7 +55,7 @@ def make() -> Result:
 
 
 def issue(*options: str) -> Result:
-    return run(commands.issue, "records.csv", "--out", "out", "--copy", "usage", "--purpose", "投标", *options)
+    return run(issuing.issue, "records.csv", "--out", "out", "--copy", "usage", "--purpose", "投标", *options)
 
 
 def test_init_prints_the_logs_key_and_says_the_scope() -> None:
@@ -138,28 +139,44 @@ def test_a_dry_run_shows_windows_rules_and_what_exists() -> None:
     assert "supersedes serials" in issue("--dry-run", "--lang", "en").stdout
 
 
+def test_good_rows_go_ahead_and_the_others_wait_in_a_file() -> None:
+    make()
+    Path("records.csv").write_bytes(table([person(1), person(2, sex="?")]))
+    result = issue("--skip-faulty")
+    assert result.exit_code == 1
+    assert len(list(Path("out").iterdir())) == 1
+    assert "D3 sex" in result.stderr
+    assert "已签发 1 份" in result.stderr
+    assert "faults.csv" in result.stderr
+    again = issue("--skip-faulty", "--lang", "en")
+    assert "1 copies issued; the faulty rows are in faults.csv" in again.stderr
+    Path("records.csv").write_bytes(Path("faults.csv").read_bytes().replace(b"?,1985", "男,1985".encode()))
+    assert issue().exit_code == 0
+    assert len(list(Path("out").iterdir())) == 2
+
+
 def test_faults_are_all_listed_and_nothing_is_issued() -> None:
     make()
     Path("records.csv").write_bytes(table([person(1, sex="?"), person(2, photo="absent.png")]))
     for options in ((), ("--dry-run",)):
         result = issue(*options)
         assert result.exit_code == 1
-        assert "第 2 行 sex" in result.stderr
-        assert "第 3 行 photo" in result.stderr
+        assert "D2 sex" in result.stderr
+        assert "O3 photo" in result.stderr
         assert not Path("out").exists()
     assert [item["code"] for item in lines(issue("--json"))] == ["record.bad_sex", "record.image_unreadable"]
-    assert "row 2 sex" in issue("--lang", "en").stderr
+    assert "D2 sex" in issue("--lang", "en").stderr
 
 
 def test_records_come_from_standard_input_or_json() -> None:
     make()
     text = table([person(1)]).decode()
-    result = run(commands.issue, "-", "--out", "out", "--copy", "approval", "--json", input=text)
+    result = run(issuing.issue, "-", "--out", "out", "--copy", "approval", "--json", input=text)
     assert lines(result)[0]["usage_until"] is None
-    assert "无使用时限" in run(commands.issue, "-", "--out", "out", "--copy", "approval", input=text).stdout
+    assert "无使用时限" in run(issuing.issue, "-", "--out", "out", "--copy", "approval", input=text).stdout
     row = {key: value for key, value in person(2).items() if value}
     Path("records.json").write_text(json.dumps([row]), encoding="utf-8")
-    result = run(commands.issue, "records.json", "--out", "out", "--copy", "approval", "--lang", "en")
+    result = run(issuing.issue, "records.json", "--out", "out", "--copy", "approval", "--lang", "en")
     assert "no usage window" in result.stdout
 
 
@@ -323,7 +340,7 @@ def test_a_serial_that_is_not_logged_has_no_proof(monkeypatch: pytest.MonkeyPatc
 
 
 def test_no_option_takes_a_passphrase_itself() -> None:
-    for command in (commands.init, commands.issue, commands.revoke, commands.void, commands.reissue):
+    for command in (commands.init, issuing.issue, commands.revoke, commands.void, commands.reissue):
         names = [name for parameter in command.params for name in parameter.opts]
         found = [name for name in names if "pass" in name]
         assert {name.removeprefix("--operator-").removeprefix("--") for name in found} == {

@@ -196,7 +196,7 @@ def test_a_dry_run_changes_nothing_and_shows_the_rules(office: Office) -> None:
 
 def test_json_records_issue_the_same_way(office: Office) -> None:
     row = {key: value for key, value in person(1).items() if value}
-    request = replace(office.request([]), data=json.dumps([row]).encode(), is_json=True)
+    request = replace(office.request([]), data=json.dumps([row]).encode())
     with office.open() as workspace:
         (item,) = issue(workspace, request, out=office.out, now=NOW)
     assert item.row.state is CopyState.DELIVERED

@@ -9,7 +9,6 @@ from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator, ValidationError
 
 from mingzheng.issuer.errors import NoProfileError, WindowRefusedError
-from mingzheng.issuer.record import parse_csv
 from mingzheng.issuer.rules_cli import rules_group
 
 CASES = json.loads((Path(__file__).parent.parent / "vectors/rules/cases.json").read_text("utf-8"))["usage"]
@@ -139,12 +138,6 @@ def test_nothing_to_issue_and_no_rule() -> None:
     assert closed.stdout == early.stdout == ""
 
 
-def test_template() -> None:
-    result = run("template", "--kind", "cn.architect.1")
-    assert parse_csv(result.stdout_bytes).faults == ()
-    assert run("template", "--kind", "cn.x").exit_code == 2
-
-
 def test_help_has_an_example() -> None:
-    for arguments in (["--help"], ["window", "--help"], ["template", "--help"]):
+    for arguments in (["--help"], ["window", "--help"]):
         assert "mingzheng rules" in run(*arguments).stdout

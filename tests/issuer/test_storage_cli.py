@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from office import NOW, SeededVault, person, picture, table
 
 import mingzheng.issuer.cli as commands
+import mingzheng.issuer.issue_cli as issuing
 import mingzheng.issuer.logplace as logplace
 import mingzheng.issuer.options as shared
 from mingzheng.issuer.logplace import CloudExtraError, check_log, is_moved, open_log
@@ -51,7 +52,7 @@ def run(command: click.Command, *arguments: str) -> Result:
 
 def issue(*people: int) -> None:
     Path("records.csv").write_bytes(table([person(number) for number in people]))
-    done = run(commands.issue, "records.csv", "--out", f"out-{people[0]}", "--copy", "usage", "--purpose", "投标")
+    done = run(issuing.issue, "records.csv", "--out", f"out-{people[0]}", "--copy", "usage", "--purpose", "投标")
     assert done.exit_code == 0, done.output
 
 

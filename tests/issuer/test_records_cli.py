@@ -1,0 +1,183 @@
+"""`mingzheng records`: a sample that is itself faultless, and every fault of a file without a workspace."""
+
+import csv
+import importlib.util
+import io
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from office import person, picture, table
+
+from mingzheng.formats.library import load_shipped_profiles
+from mingzheng.issuer import progress, workbook
+from mingzheng.issuer.progress import ProgressLine
+from mingzheng.issuer.recordfile import read_records
+from mingzheng.issuer.records_cli import records_group
+
+KINDS = sorted({profile.id for profile in load_shipped_profiles().profiles})
+needs_xlsx = pytest.mark.skipif(
+    importlib.util.find_spec("openpyxl") is None, reason='openpyxl is not installed: pip install "mingzheng[xlsx]"'
+)
+ON = ("--on", "2026-06-01")
+
+
+def run(*arguments: str, data: bytes | None = None) -> Result:
+    result = CliRunner().invoke(records_group, list(arguments), input=data)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photo.png").write_bytes(picture(300, 420))
+    (tmp_path / "sign.png").write_bytes(picture(300, 100))
+    return tmp_path
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("form", ["csv", pytest.param("xlsx", marks=needs_xlsx)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_sample_is_faultless(kind: str, form: str, lang: str, folder: Path) -> None:
+    made = run("template", "--kind", kind, "--format", form, "--lang", lang)
+    assert made.exit_code == 0
+    (folder / "records").write_bytes(made.stdout_bytes)
+    checked = run("check", "records", "--no-images", "--json", *ON)
+    assert [json.loads(line) for line in checked.stdout.splitlines()] == [
+        {"type": "checked", "good": 1, "faults": 0, "notes": 0}
+    ]
+
+
+def test_the_csv_sample_opens_in_a_spreadsheet_with_its_chinese() -> None:
+    data = run("template", "--kind", "cn.constructor.1").stdout_bytes
+    assert data.startswith(b"\xef\xbb\xbf")
+    header, notes, sample = csv.reader(io.StringIO(data.decode("utf-8-sig")))
+    assert header[2] == "姓名"
+    assert all(note.startswith("#") for note in notes)
+    assert len(header) == len(notes) == len(sample)
+
+
+@needs_xlsx
+def test_cells_of_the_workbook_are_text() -> None:
+    import openpyxl
+
+    data = run("template", "--kind", "cn.constructor.1", "--format", "xlsx").stdout_bytes
+    sheet = openpyxl.load_workbook(io.BytesIO(data)).active
+    assert {cell.number_format for row in sheet.iter_rows() for cell in row} == {"@"}
+    assert sheet.column_dimensions["G"].number_format == "@"
+
+
+def test_a_sample_for_a_province() -> None:
+    data = run("template", "--kind", "cn.constructor.2", "--jurisdiction", "ln").stdout_bytes.decode("utf-8-sig")
+    assert "辽2212006200712345" in data
+    assert ",21," in data
+
+
+@pytest.mark.parametrize("arguments", [("--kind", "cn.x"), ("--kind", "cn.safety", "--jurisdiction", "zz")])
+def test_samples_that_there_are_not(arguments: tuple[str, ...]) -> None:
+    assert run("template", *arguments).exit_code == 2
+
+
+def test_without_the_library_a_person_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
+    assert not workbook.can_write()
+    refused = run("template", "--kind", "cn.safety", "--format", "xlsx")
+    assert refused.exit_code == 2
+    assert "mingzheng[xlsx]" in refused.stderr
+    (fault,) = read_records(b"PK\x03\x04[Content_Types].xml xl/").parsed.faults
+    assert fault.code == "record.xlsx_library"
+    assert "mingzheng[xlsx]" in fault.remedy_zh
+
+
+def test_check_says_every_fault_with_its_cell_and_exits_1(folder: Path) -> None:
+    rows = [
+        person(1),
+        person(2, sex="x"),
+        person(3, photo="absent.png"),
+        person(4, kind="cn.x"),
+        person(5, employer=""),
+    ]
+    (folder / "records.csv").write_bytes(table(rows))
+    result = run("check", "records.csv", *ON)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    said = result.stderr.splitlines()
+    assert [line.split("：")[0] for line in said[:-1]] == ["D3 sex", "O4 photo", "A5 kind", "K6 employer"]
+    assert said[-1] == "1 行无误，4 处错误"
+    english = run("check", "records.csv", "--lang", "en", *ON).stderr
+    assert "D3 sex: unknown sex; write 男 or 女 (1 or 2). [record.bad_sex]" in english
+    assert english.splitlines()[-1] == "1 rows are good, 4 faults"
+
+
+def test_check_reads_standard_input_and_bodies_are_left_to_the_workspace() -> None:
+    result = run("check", "-", *ON, data=table([person(1, issuing_body="某机关")]))
+    assert (result.exit_code, result.stderr) == (0, "1 行无误，0 处错误\n")
+
+
+def test_notes_are_few_for_people_and_all_for_programs() -> None:
+    data = table([person(number, employer=f"{number}\u00a0公司") for number in range(6)])
+    result = run("check", "-", *ON, data=data)
+    assert result.exit_code == 0
+    assert result.stderr.count("提示 K") == 3
+    assert "提示 [record.odd_space] 还有 3 处" in result.stderr
+    assert "note [record.odd_space]: 3 more" in run("check", "-", "--lang", "en", *ON, data=data).stderr
+    assert run("check", "-", "--json", *ON, data=data).stdout.count('"type": "note"') == 6
+
+
+def test_a_file_that_is_none_says_so_without_a_cell() -> None:
+    assert run("check", "-", data=b"%PDF").stderr.startswith("文件：文件不是表格（是 PDF）")
+
+
+def test_a_missing_file() -> None:
+    with pytest.raises(FileNotFoundError):
+        run("check", "absent.csv")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("lang", "words"), [("zh", " / 100，约剩 0:07"), ("en", " of 100, about 0:07 left")])
+def test_progress_and_time_left(lang: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, terminal = Clock(), Terminal()
+    monkeypatch.setattr(progress.time, "monotonic", clock.monotonic)
+    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    with ProgressLine(lang, shown=True) as line:  # type: ignore[arg-type]
+        for done in range(1, 31):
+            clock.now = 100 + done * 0.1
+            line("check", done, 100)
+        assert words in terminal.getvalue()
+        line("check", 100, 100)
+        assert terminal.getvalue().endswith(" \r")
+        line("deliver", 1, 100)
+        line("deliver", 2, 100)
+        clock.now += 5
+        line("deliver", 3, 100)
+    assert terminal.getvalue().endswith(" \r")
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_no_progress_where_nobody_looks(quiet: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, terminal = Clock(), Terminal() if quiet else io.StringIO()
+    monkeypatch.setattr(progress.time, "monotonic", clock.monotonic)
+    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    if quiet:
+        monkeypatch.setattr(logging.getLogger("mingzheng"), "level", logging.ERROR)
+    with ProgressLine("zh", shown=True) as line:
+        line("check", 1, 100)
+        clock.now += 60
+        line("check", 2, 100)
+    assert terminal.getvalue() == ""
