@@ -72,6 +72,7 @@ __all__ = [
     "Workspace",
     "check_demo_name",
     "current_log",
+    "lock_workspace",
     "log_vkey",
 ]
 
@@ -146,7 +147,7 @@ class Workspace:
     def __init__(self, root: Path, access: Access) -> None:
         """Use `open`."""
         self.root = root
-        self._lock = _lock(root)
+        self._lock = lock_workspace(root)
         try:
             self.config = parse_config((root / CONFIG).read_bytes())
             self.ledger = Ledger.open(root / LEDGER)

@@ -61,6 +61,7 @@ EFFECTFUL: dict[str, set[str]] = {
     "log": {
         "durable",
         "database",
+        "copying",
         "directory",
         "postgres",
         "queuetable",
@@ -111,6 +112,13 @@ EFFECTFUL: dict[str, set[str]] = {
     "issuer": {
         "workspace",
         "ledger",
+        "ledgerfile",
+        "backup",
+        "restore",
+        "archive",
+        "upgrade",
+        "forget",
+        "keep_cli",
         "logplace",
         "storage_cli",
         "publish",
