@@ -13,7 +13,16 @@ from typing import Any, Final
 
 from mingzheng.issuer.refusals import BackupDamagedError
 
-__all__ = ["MANIFEST", "MAX_BYTES", "FileEntry", "LogEntry", "Manifest", "format_manifest", "is_safe_path", "parse_manifest"]
+__all__ = [
+    "MANIFEST",
+    "MAX_BYTES",
+    "FileEntry",
+    "LogEntry",
+    "Manifest",
+    "format_manifest",
+    "is_safe_path",
+    "parse_manifest",
+]
 
 MANIFEST: Final = "manifest.json"
 MAX_BYTES: Final = 256 * 1024 * 1024

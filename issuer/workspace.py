@@ -520,7 +520,8 @@ def _name_of(config: WorkspaceConfig, name: str, number: int) -> str:
     return name if number == config.begun[0].number else f"{name}-{number}"
 
 
-def _lock(root: Path) -> WriterLock:
+def lock_workspace(root: Path) -> WriterLock:
+    """One command at a time: held until `release`. Raises WorkspaceBusyError."""
     try:
         return WriterLock(root / LOCK)
     except WriterActiveError as error:
