@@ -117,7 +117,7 @@ def _of_archive(source: Path) -> Iterator[tuple[str, IO[bytes]]]:
     try:
         with tarfile.open(source, mode="r:") as archive:
             for member in archive:
-                if not member.isreg() or member.sparse is not None:  # type: ignore[attr-defined]
+                if not member.isreg() or member.sparse is not None:
                     raise BackupDamagedError(source.name, "something that is no plain file")
                 stream = archive.extractfile(member)
                 assert stream is not None  # a plain file
