@@ -6,7 +6,13 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from mingzheng.issuer.refusals import LedgerNewerError, LedgerOlderError, LedgerWriteError, NotALedgerError
+from mingzheng.issuer.refusals import (
+    LedgerNewerError,
+    LedgerOlderError,
+    LedgerWriteError,
+    NotALedgerError,
+    RefusalError,
+)
 from mingzheng.issuer.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
 
 __all__ = ["connect_ledger", "ledger_version"]
@@ -34,13 +40,17 @@ def connect_ledger(path: Path, *, create: bool, upgrade: bool = False) -> sqlite
         connection.close()
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             raise
-        if error.sqlite_errorname.startswith(_NOT_THE_FILES_FAULT):
-            raise LedgerWriteError(str(error)) from error
-        raise NotALedgerError(path.name) from error
+        raise _refusal(error, path) from error
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _refusal(error: sqlite3.DatabaseError, path: Path) -> RefusalError:
+    if error.sqlite_errorname.startswith(_NOT_THE_FILES_FAULT):
+        return LedgerWriteError(str(error))
+    return NotALedgerError(path.name)
 
 
 def _check_version(connection: sqlite3.Connection, name: str, *, create: bool) -> None:
@@ -79,6 +89,6 @@ def ledger_version(path: Path) -> int:
         _check_version(connection, path.name, create=False)
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
     except sqlite3.DatabaseError as error:
-        raise NotALedgerError(path.name) from error
+        raise _refusal(error, path) from error
     finally:
         connection.close()

@@ -473,3 +473,20 @@ def test_a_partial_tile_that_is_gone_is_cut_out_of_the_wider_one(office: Office,
     with pytest.raises(StorageError, match="missing"):
         moment.copy_to(tmp_path / "none")
     moment.close()
+
+
+def test_modes_of_a_workspace_at_work(tmp_path: Path) -> None:
+    old = os.umask(0o022)
+    try:
+        made = Office(tmp_path).build()
+        with made.open() as workspace:
+            workspace.store_image(b"an image")
+            workspace.ledger.advance_clock(NOW)
+            found = modes(made.root)
+    finally:
+        os.umask(old)
+    assert {name: found[name] for name in ("keys", "images")} == {"keys": 0o700, "images": 0o700}
+    for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"):
+        assert found[name] == 0o600
+    for name in ("mingzheng.toml", "log/log.sqlite", "log/public/checkpoint"):
+        assert found[name] == 0o644
