@@ -18,6 +18,7 @@ import pytest
 from crashpoints import run
 from office import DAY, NOW, Office, person
 
+import mingzheng.issuer.backup as backup_module
 from mingzheng.issuer.archive import describe
 from mingzheng.issuer.backup import README, back_up
 from mingzheng.issuer.exporting import export_trust
@@ -384,6 +385,40 @@ def test_killed_before_any_write_a_backup_is_not_there_and_a_workspace_is_not_re
             if left == ["b"]:
                 assert fatal >= points - 8
             shutil.rmtree(place)
+
+
+def test_ledger_and_log_are_of_one_moment(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the log is looked at nobody writes the ledger; what is written afterwards is not in the backup."""
+    shutil.copytree(office.root, tmp_path / "W")
+    outside = sqlite3.connect(tmp_path / "W" / "ledger.sqlite", isolation_level=None, timeout=0)
+    log = sqlite3.connect(tmp_path / "W" / "log" / "log.sqlite", isolation_level=None, timeout=0)
+    wait, copy, met = backup_module._wait_for_round, backup_module._copy_database, []
+
+    def look(moment: LogMoment) -> None:
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            outside.execute("UPDATE counter SET next_serial = 50")
+        met.append("locked")
+        wait(moment)
+
+    def copy_later(source: sqlite3.Connection, target: Path) -> None:
+        outside.execute("UPDATE counter SET next_serial = 60")
+        log.execute("UPDATE head SET last_time = 7")
+        met.append("written")
+        copy(source, target)
+
+    monkeypatch.setattr(backup_module, "_wait_for_round", look)
+    monkeypatch.setattr(backup_module, "_copy_database", copy_later)
+    made = back_up(tmp_path / "W", tmp_path / "b", with_keys=True, now=NOW).path
+    assert met == ["locked", "written"]
+    for file, query, later in (
+        ("ledger.sqlite", "SELECT next_serial FROM counter", 60),
+        ("log/log.sqlite", "SELECT last_time FROM head", 7),
+    ):
+        saved = sqlite3.connect(made / file)
+        assert saved.execute(query).fetchone()[0] != later
+        saved.close()
+    outside.close()
+    log.close()
 
 
 ISSUING = """

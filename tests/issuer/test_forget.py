@@ -128,6 +128,19 @@ def test_no_byte_of_the_person_is_left_in_any_file(made: Office) -> None:
     assert (len(done.copies), done.images, done.shared_reasons) == (3, 1, 0)
 
 
+def test_what_earlier_programs_left_in_free_pages_goes_too_while_the_ledger_is_open(made: Office) -> None:
+    secret = b"left by a program that did not overwrite " * 4
+    old = sqlite3.connect(made.root / "ledger.sqlite", isolation_level=None)
+    old.execute("PRAGMA secure_delete = OFF")
+    old.execute("INSERT INTO record (digest, body) VALUES (x'99', ?)", (secret * 100,))
+    old.execute("DELETE FROM record WHERE digest = x'99'")
+    old.close()
+    assert leaks(made, [secret])
+    with made.open() as workspace:
+        forget(workspace, HERE, reason="", now=CAME)
+        assert leaks(made, [secret]) == []
+
+
 def test_what_stays_is_what_the_log_shows(made: Office) -> None:
     with made.open() as workspace:
         before = workspace.ledger.copies_of(HERE)
