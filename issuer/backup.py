@@ -41,6 +41,7 @@ __all__ = ["BackedUp", "back_up", "log_directories"]
 
 README: Final = "README.txt"
 _WAIT_SECONDS: Final = 2.0  # for a round to end; a writer waits for the ledger up to ten
+_BUSY_SECONDS: Final = 10.0
 _STEP_SECONDS: Final = 0.005
 _MADE_AGAIN: Final = "cosigned"
 _MAY_LAG: Final = ("landmark", "followed")  # may speak of less than the log, never of more: copied before it
@@ -207,8 +208,12 @@ def _is_temporary(name: str) -> bool:
 def _moment(root: Path) -> Iterator[_Moment]:
     with contextlib.ExitStack() as stack:
         path = root / LEDGER
-        holder = stack.enter_context(contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=10.0)))
-        reader = stack.enter_context(contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=10.0)))
+        holder = stack.enter_context(
+            contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS))
+        )
+        reader = stack.enter_context(
+            contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS))
+        )
         try:
             holder.execute("BEGIN IMMEDIATE")  # nobody moves the ledger until log and ledger are seen
             reader.execute("BEGIN")
@@ -229,6 +234,10 @@ def _moment(root: Path) -> Iterator[_Moment]:
             raise RollOverUnfinishedError(following.number)
         holder.execute("ROLLBACK")
         yield _Moment(ledger=reader, config=data, logs=tuple(logs), elsewhere=elsewhere)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
 
 
 def _wait_for_round(log: LogMoment) -> None:

@@ -30,6 +30,7 @@ from mingzheng.issuer.refusals import (
     BackupExistsError,
     BackupUnfinishedError,
     LedgerBehindLogError,
+    LedgerWriteError,
     LogBehindLedgerError,
     RollOverUnfinishedError,
     WorkspaceExistsError,
@@ -525,3 +526,61 @@ def test_modes_of_a_workspace_at_work(tmp_path: Path) -> None:
         assert found[name] == 0o600
     for name in ("mingzheng.toml", "log/log.sqlite", "log/public/checkpoint"):
         assert found[name] == 0o644
+
+
+def test_a_round_that_was_cut_short_is_rolled_forward_in_the_restored_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(name: str) -> Office:
+        (tmp_path / name).mkdir()
+        return Office(tmp_path / name).build()
+
+    counted, cut = made("counted"), made("cut")
+    points = run(lambda _report: (counted.issue([person(1)]), None)[1]).points
+    staged = points.index("sql many staged")
+    committed = staged + points[staged:].index("sql COMMIT")
+    assert run(lambda _report: (cut.issue([person(1)]), None)[1], kill_at=committed, when="after").killed
+    monkeypatch.setattr(backup_module, "_WAIT_SECONDS", 0.0)
+    saved = back_up(cut.root, tmp_path / "b", with_keys=True, now=NOW)
+    assert [log.is_through for log in saved.manifest.logs] == [False]
+    there = restored(cut, saved.path, tmp_path / "there")
+    with cut.open() as workspace:
+        assert workspace.log.read_only is None  # rolled forward there, too, and published
+    with there.open() as workspace:
+        workspace.log.resume_from_anchor((cut.root / CHECKPOINT).read_bytes())
+    assert len(there.issue([person(1)], now=NOW + 60)) == 1
+    assert there.fsck().clean
+
+
+def test_a_backup_whose_parts_do_not_belong_together(office: Office, saved: Path, tmp_path: Path) -> None:
+    manifest = parse_manifest((saved / MANIFEST).read_bytes())
+    (saved / MANIFEST).write_bytes(format_manifest(replace(manifest, logs=())))
+    with pytest.raises(BackupDamagedError, match="other logs"):
+        restore(saved, tmp_path / "W2", anchor=None)
+    (saved / "ledger.sqlite").unlink()
+    forge_manifest(saved)
+    with pytest.raises(BackupDamagedError, match="missing"):
+        restore(saved, tmp_path / "W2", anchor=None)
+    assert not (tmp_path / "W2").exists()
+
+
+def test_tiles_that_are_not_of_the_head_are_not_backed_up(office: Office, tmp_path: Path) -> None:
+    shutil.copytree(office.root, tmp_path / "W")
+    for path in (tmp_path / "W/log/public/tile/0").rglob("*.p/*"):
+        path.write_bytes(bytes(len(path.read_bytes())))
+    with pytest.raises(StorageError, match="fsck"):
+        back_up(tmp_path / "W", tmp_path / "b", with_keys=True, now=NOW)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["W"]
+
+
+def test_a_ledger_that_cannot_be_frozen_is_named(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(office.root, tmp_path / "W")
+    monkeypatch.setattr(backup_module, "_BUSY_SECONDS", 0.01)
+    writer = sqlite3.connect(tmp_path / "W" / "ledger.sqlite", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerWriteError):
+        back_up(tmp_path / "W", tmp_path / "b", with_keys=True, now=NOW)
+    writer.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["W"]
