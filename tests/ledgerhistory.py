@@ -111,6 +111,22 @@ def dump(path: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def take_back(path: Path) -> None:
+    """Make a ledger one of the version before: take away what the last version brings (tables, indexes, columns)."""
+    from mingzheng.issuer.schema import MIGRATIONS, SCHEMA_VERSION
+
+    database = sqlite3.connect(path, isolation_level=None)
+    for statement in reversed(MIGRATIONS[SCHEMA_VERSION]):
+        words = [word for word in statement.split() if word != "UNIQUE"]
+        if words[0] == "CREATE":
+            database.execute(f"DROP {words[1]} IF EXISTS {words[2]}")
+        else:
+            assert (words[0], words[3:5]) == ("ALTER", ["ADD", "COLUMN"])
+            database.execute(f"ALTER TABLE {words[2]} DROP COLUMN {words[5]}")
+    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION - 1}")
+    database.close()
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     with Ledger.create(target) as made:

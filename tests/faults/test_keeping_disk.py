@@ -6,14 +6,13 @@ about, and with room the same command does what it was to do.
 
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledgerhistory import dump
+from ledgerhistory import dump, take_back
 from office import NOW, Office, person, table
 
 import mingzheng.issuer.cli as commands
@@ -105,10 +104,7 @@ def test_a_full_disk_under_migrate_and_forget(
     office: Office, small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree("W", small / "W")
-    database = sqlite3.connect(small / "W" / "ledger.sqlite", isolation_level=None)
-    database.execute("DROP TABLE forgotten")
-    database.execute("PRAGMA user_version = 3")
-    database.close()
+    take_back(small / "W" / "ledger.sqlite")
     before = dump(small / "W" / "ledger.sqlite")
     leave(small, 0)
     told = type_it(capsys, monkeypatch, "migrate", "--workspace", str(small / "W"), "--to", "first", "--yes")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from ledgerhistory import take_back
 from office import NOW, Office, person
 
 import mingzheng.issuer.keep_cli as commands
@@ -79,17 +80,18 @@ def test_with_its_anchor_a_restored_workspace_writes(office: Office, monkeypatch
 def test_migrate_shows_its_steps_backs_up_and_asks(office: Office) -> None:
     assert "无需升级" in run(commands.migrate_command, "--dry-run").stdout
     assert "up to date" in run(commands.migrate_command, "--lang", "en").stdout
-    database = sqlite3.connect("W/ledger.sqlite", isolation_level=None)
-    database.execute("DROP TABLE forgotten")
-    database.execute("PRAGMA user_version = 3")
-    database.close()
+    take_back(Path("W/ledger.sqlite"))
     value = json.loads(run(commands.migrate_command, "--dry-run", "--json").stdout)
-    assert (value["schema"], [step["version"] for step in value["steps"]], value["done"]) == (3, [4], False)
+    assert (value["schema"], [step["version"] for step in value["steps"]], value["done"]) == (
+        SCHEMA_VERSION - 1,
+        [SCHEMA_VERSION],
+        False,
+    )
     assert run(commands.migrate_command).exit_code == 2  # no place for the backup
     assert run(commands.migrate_command, "--to", "b", input="n\n").exit_code == 1
     assert not Path("b").exists()
     done = run(commands.migrate_command, "--to", "b", "--lang", "en", input="y\n")
-    assert f"3 → {SCHEMA_VERSION}" in done.stderr
+    assert f"{SCHEMA_VERSION - 1} → {SCHEMA_VERSION}" in done.stderr
     assert "the backup is b" in done.stdout
     assert Path("b/manifest.json").is_file()
     with office.open() as workspace:

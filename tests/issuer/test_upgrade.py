@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from crashpoints import run
-from ledgerhistory import dump, play
+from ledgerhistory import dump, play, take_back
 from office import NOW, Office, person
 
 from mingzheng.issuer.ledger import Ledger
@@ -94,16 +94,9 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
 
 
 def older(office: Office, base: Path) -> Path:
-    """A copy of the workspace whose ledger lacks what version 4 brings."""
+    """A copy of the workspace whose ledger lacks what the last version brings."""
     shutil.copytree(office.root, base)
-    database = sqlite3.connect(base / "ledger.sqlite", isolation_level=None)
-    for statement in MIGRATIONS[SCHEMA_VERSION]:
-        words = statement.split()
-        assert words[:2] in (["CREATE", "TABLE"], ["CREATE", "INDEX"], ["CREATE", "UNIQUE"], ["CREATE", "TRIGGER"])
-        if words[1] == "TABLE":
-            database.execute(f"DROP TABLE IF EXISTS {words[2]}")
-    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION - 1}")
-    database.close()
+    take_back(base / "ledger.sqlite")
     return base
 
 
