@@ -110,7 +110,7 @@ def lost_copies(workspace: Workspace, key: KeySpec) -> tuple[int, ...]:
     if key.role is not Role.CREDENTIAL or key.good_size is None:
         return ()
     rows = workspace.ledger.live_from(key.issuer, key.good_size, shard=_shard_of_loss(workspace.config, key))
-    return tuple(row.serial for row in rows if row.signed is not None and parse_credential(row.signed).kid == key.kid)
+    return tuple(row.serial for row in rows if row.signed and parse_credential(row.signed).kid == key.kid)
 
 
 def _put_out(workspace: Workspace, key: KeySpec, changed: KeySpec, event: KeyEventType, *, now: int) -> None:

@@ -18,15 +18,16 @@ from typing import Final, Protocol, Self
 
 from mingzheng.issuer.deskbook import DeskBook, packed
 from mingzheng.issuer.journal import deed_name
+from mingzheng.issuer.ledgerfile import connect_ledger
 from mingzheng.issuer.refusals import (
     ClockBehindError,
     LedgerCorruptError,
-    LedgerNewerError,
     LedgerWriteError,
     NotALedgerError,
     RegistrationClosedError,
     RegistrationLockedError,
     SerialUnknownError,
+    SweepBusyError,
 )
 from mingzheng.issuer.rows import (
     DESK,
@@ -43,20 +44,11 @@ from mingzheng.issuer.rows import (
     Registration,
     StatusRow,
 )
-from mingzheng.issuer.schema import (
-    APPLICATION_ID,
-    MIGRATIONS,
-    SCHEMA_VERSION,
-    CopyState,
-    CopyStatus,
-    FileForm,
-    RegistrationState,
-)
+from mingzheng.issuer.schema import CopyState, CopyStatus, FileForm, RegistrationState
 
 __all__ = ["Ledger", "Randomness", "SystemRandomness"]
 
 SALT_BYTES: Final = 16
-_BUSY_SECONDS: Final = 10.0
 
 
 class Randomness(Protocol):
@@ -105,17 +97,24 @@ class Ledger:
     def create(cls, path: Path) -> Self:
         """Make a new ledger file, readable by its owner only; refuses one that exists (FileExistsError)."""
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        return cls(_connect(path, create=True))
+        return cls(connect_ledger(path, create=True))
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a ledger and bring its tables to this program's version.
+        """Open a ledger whose tables are of this program's version.
 
-        Raises NotALedgerError, LedgerNewerError or LedgerCorruptError.
+        Raises NotALedgerError, LedgerNewerError, LedgerOlderError (`upgrade` brings it up) or LedgerCorruptError.
         """
         if not path.is_file():
             raise NotALedgerError(path.name)
-        return cls(_connect(path, create=False))
+        return cls(connect_ledger(path, create=False))
+
+    @classmethod
+    def upgrade(cls, path: Path) -> Self:
+        """Open a ledger and bring its tables to this program's version, each step one transaction. Raises as `open`."""
+        if not path.is_file():
+            raise NotALedgerError(path.name)
+        return cls(connect_ledger(path, create=False, upgrade=True))
 
     def close(self) -> None:
         """Close the file; more than once is fine."""
@@ -393,6 +392,27 @@ class Ledger:
         if now != self._clock():
             self._update("INSERT OR REPLACE INTO meta (name, value) VALUES ('clock', ?)", [(now,)])
 
+    # what goes beside the rows of copies
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[sqlite3.Connection]:
+        """One transaction for a module of its own statements (`forget`). Raises LedgerWriteError."""
+        with self._transaction():
+            yield self._db
+
+    def sweep(self) -> None:
+        """Write the file anew without what was deleted, and empty its WAL.
+
+        Raises LedgerWriteError (disk full), SweepBusyError while another program reads the ledger.
+        """
+        try:
+            self._db.execute("VACUUM")
+            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            raise LedgerWriteError(str(error)) from error
+        if busy:
+            raise SweepBusyError
+
     # within
 
     def _clock(self) -> int | None:
@@ -540,48 +560,3 @@ class Ledger:
             "UPDATE copy SET status = ? WHERE issuer = ? AND serial = ?",
             [(str(act.status), act.issuer, serial) for serial in act.serials],
         )
-
-
-_NOT_THE_FILES_FAULT: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")
-
-
-def _connect(path: Path, *, create: bool) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
-    try:
-        connection.execute("PRAGMA foreign_keys = ON")
-        _check_version(connection, path.name, create=create)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        _migrate(connection)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-            raise
-        if error.sqlite_errorname.startswith(_NOT_THE_FILES_FAULT):
-            raise LedgerWriteError(str(error)) from error
-        raise NotALedgerError(path.name) from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _check_version(connection: sqlite3.Connection, name: str, *, create: bool) -> None:
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if not create and application != APPLICATION_ID:
-        raise NotALedgerError(name)
-    if version > SCHEMA_VERSION:
-        raise LedgerNewerError(version, SCHEMA_VERSION)
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Run the missing migrations, each one transaction with its version number."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    for step in range(version + 1, SCHEMA_VERSION + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in MIGRATIONS[step]:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {step}")
-        connection.execute("COMMIT")

@@ -6,6 +6,7 @@ act. `exit_code`: 1 for a request that cannot be met, 2 for a wrong use, 4 for w
 
 from typing import ClassVar
 
+from mingzheng.formats.civil import format_day
 from mingzheng.issuer.errors import BilingualError
 from mingzheng.issuer.faults import Fault
 
@@ -240,6 +241,32 @@ class LedgerNewerError(RefusalError):
         )
 
 
+class LedgerOlderError(RefusalError):
+    """A ledger of an earlier program: `mingzheng migrate` brings it up, after a backup."""
+
+    code: ClassVar[str] = "ledger.older_schema"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"台账版本 {found} 早于本程序（{known}）；先运行 mingzheng migrate（会先备份）",
+            f"the ledger has schema {found}, this program {known}: run `mingzheng migrate`, which backs up first",
+        )
+
+
+class SweepBusyError(RefusalError):
+    """What was forgotten is out of the ledger's rows, but another program reads the file, and its old pages stay."""
+
+    code: ClassVar[str] = "ledger.sweep_busy"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "记录已抹去，但另一个程序（例如备份）正在读台账，旧数据页尚未清除；等它结束后再次运行同一命令",
+            "the rows are erased, but another program (a backup?) reads the ledger and its old pages are still there: "
+            "run the same command again when it is done",
+        )
+
+
 class LedgerCorruptError(RefusalError):
     """Rows that contradict each other."""
 
@@ -324,6 +351,32 @@ class RegistrationLockedError(RefusalError):
             f"机构 {issuer} 序号 {serial} 尚未写入日志，登记被锁定；重试即可继续",
             f"serial {serial} of issuer {issuer} is not logged yet, its registration is locked: try again",
         )
+
+
+class ForgetUnknownError(RefusalError):
+    """Nothing to forget under that number: never issued here, or forgotten already. The ledger cannot tell which."""
+
+    code: ClassVar[str] = "forget.unknown"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "台账里没有该种类的这个注册编号：从未签发，或已被遗忘；请核对编号",
+            "the ledger has no registration of that kind and number: never issued, or forgotten already; check it",
+        )
+
+
+class ForgetTooEarlyError(RefusalError):
+    """Something of the registration still counts: `last_day` is the last day on which it does."""
+
+    code: ClassVar[str] = "forget.too_early"
+
+    def __init__(self, copies: int, last_day: int) -> None:
+        day = format_day(last_day)
+        super().__init__(
+            f"该注册到 {day} 仍有效（{copies} 份副本在用），不能遗忘；先撤销 (revoke)，或等到期之后",
+            f"the registration counts until {day} ({copies} copies in use): revoke it first, or wait until then",
+        )
+        self.copies, self.last_day = copies, last_day
 
 
 class SerialUnknownError(RefusalError):
@@ -436,3 +489,60 @@ class SealOptionError(OptionError):
     """A request about seals that contradicts what is there."""
 
     code: ClassVar[str] = "sealing.option"
+
+
+# --- backups
+
+
+class BackupExistsError(RefusalError):
+    """A backup over something that is there, or inside the workspace itself."""
+
+    code: ClassVar[str] = "backup.exists"
+    exit_code: ClassVar[int] = EXIT_USAGE
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} 已存在，或在工作区之内；备份不覆盖任何文件，请换一个名称",
+            f"{name} exists, or lies inside the workspace: a backup overwrites nothing, choose another name",
+        )
+
+
+class BackupUnfinishedError(RefusalError):
+    """An earlier backup or restore was cut short, or is under way; its leftover holds personal data."""
+
+    code: ClassVar[str] = "backup.unfinished"
+    exit_code: ClassVar[int] = EXIT_USAGE
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"上次备份或恢复中断（或正在进行），留下 {name}（含个人数据）；确认没有在运行后删除它，再试",
+            f"an earlier backup or restore was interrupted (or is running) and left {name}, which holds personal data: "
+            "make sure that none is running, delete it, then try again",
+        )
+
+
+class BackupChangedError(RefusalError):
+    """Images went away while the backup was made (something was forgotten): it would lack what its ledger names."""
+
+    code: ClassVar[str] = "backup.changed"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"台账引用的 {count} 个图片文件不在；如果备份期间有遗忘操作，请再次备份，否则图片已丢失",
+            f"{count} image files that the ledger names are not there: if something was forgotten meanwhile, back up "
+            "again; else they are lost",
+        )
+
+
+class BackupDamagedError(RefusalError):
+    """A backup that is not whole, was changed, or is none. Nothing was restored."""
+
+    code: ClassVar[str] = "backup.damaged"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(
+            f"备份不完整或被改动（{where}），什么也没有恢复；请用另一份备份",
+            f"the backup is not whole or was changed: {where}: {problem}; nothing was restored, take another one",
+        )
+        self.where = where

@@ -12,6 +12,7 @@ __all__ = [
     "APPLICATION_ID",
     "MIGRATIONS",
     "SCHEMA_VERSION",
+    "STEPS",
     "CopyState",
     "CopyStatus",
     "FileForm",
@@ -191,7 +192,20 @@ _VERSION_4: Final = (
     # from which act number on the journal must name every act
     "CREATE TABLE journal_start (issuer INTEGER PRIMARY KEY, next_act INTEGER NOT NULL) STRICT",
     "INSERT INTO journal_start SELECT issuer, next_act FROM counter",
+    # What was forgotten, under the random name that stands in place of the registration number. While `meta` has a row
+    # 'unswept', files and free pages may still hold it.
+    """CREATE TABLE forgotten (
+        name TEXT PRIMARY KEY, day INTEGER NOT NULL, reason TEXT NOT NULL, copies INTEGER NOT NULL)
+        STRICT, WITHOUT ROWID""",
 )
 
 # version reached -> statements that lead to it from the version before
 MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4}
+
+# version reached -> what it brings, in Chinese and English: shown before `mingzheng migrate` begins
+STEPS: Final[Mapping[int, tuple[str, str]]] = {
+    1: ("建立台账", "the ledger's first tables"),
+    2: ("每份副本可有 PDF 和 OFD 两个文件，并记下写入日志的时刻", "a file per form, and the time a copy was logged"),
+    3: ("日志换届：记下条目在哪一个日志", "logs that follow one another: which one holds an entry"),
+    4: ("双人操作与操作日志；可以遗忘：抹去个人数据", "two persons for one act, a journal, and forgetting"),
+}

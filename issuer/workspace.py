@@ -73,6 +73,7 @@ __all__ = [
     "Workspace",
     "check_demo_name",
     "current_log",
+    "lock_workspace",
     "log_vkey",
 ]
 
@@ -127,7 +128,7 @@ class Workspace:
     def __init__(self, root: Path, access: Access) -> None:
         """Use `open`."""
         self.root = root
-        self._lock = _lock(root)
+        self._lock = lock_workspace(root)
         try:
             self.config = parse_config((root / CONFIG).read_bytes())
             self.ledger = Ledger.open(root / LEDGER)
@@ -511,7 +512,8 @@ def _name_of(config: WorkspaceConfig, name: str, number: int) -> str:
     return name if number == config.begun[0].number else f"{name}-{number}"
 
 
-def _lock(root: Path) -> WriterLock:
+def lock_workspace(root: Path) -> WriterLock:
+    """One command at a time: held until `release`. Raises WorkspaceBusyError."""
     try:
         return WriterLock(root / LOCK)
     except WriterActiveError as error:

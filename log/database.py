@@ -108,6 +108,15 @@ class _Connection:
         if self._raw.in_transaction:
             self.execute("ROLLBACK")
 
+    def copy_to(self, target: Path) -> None:
+        copy = sqlite3.connect(target, isolation_level=None)
+        try:
+            self._raw.backup(copy)
+        except sqlite3.Error as error:
+            raise _failed(error) from error
+        finally:
+            copy.close()
+
     def close(self) -> None:
         self._raw.close()
 
@@ -137,6 +146,19 @@ class Database:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def hold(self) -> None:
+        """From here on see one moment, whatever others write, until `let_go`: for copies."""
+        self._connection.execute("BEGIN")
+        self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+    def let_go(self) -> None:
+        """End what `hold` began; without it nothing."""
+        self._connection.rollback()
+
+    def copy_to(self, target: Path) -> None:
+        """SQLite's online backup of what this connection sees, into a new file."""
+        self._connection.copy_to(target)
 
     def _upgrade(self) -> None:
         """Bring a database of a schema before to this one."""

@@ -14,6 +14,7 @@ from mingzheng.issuer.refusals import (
     ClockBehindError,
     LedgerCorruptError,
     LedgerNewerError,
+    LedgerOlderError,
     LedgerWriteError,
     NotALedgerError,
     RegistrationClosedError,
@@ -119,7 +120,7 @@ def test_opens_what_it_made_and_nothing_else(tmp_path: Path) -> None:
         Ledger.open(tmp_path / "text")
 
 
-def test_a_newer_schema_is_refused_and_an_older_one_migrated(tmp_path: Path) -> None:
+def test_a_newer_schema_is_refused_and_a_file_without_tables_gets_them(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -151,7 +152,9 @@ def test_copies_of_the_first_schema_keep_everything_and_gain_form_and_time(tmp_p
     for row in rows:
         old.execute(f"INSERT INTO copy VALUES {row}")
     old.close()
-    with Ledger.open(path) as ledger:
+    with pytest.raises(LedgerOlderError):
+        Ledger.open(path)
+    with Ledger.upgrade(path) as ledger:
         first, second = ledger.all_copies()
         assert first.files == (FileRow(form=FileForm.PDF, name="a.pdf", sha256=b"\x80"),)
         assert first.logged_at == day_start(20_000) + 12 * 3_600
@@ -169,7 +172,7 @@ def test_copies_of_the_first_schema_keep_everything_and_gain_form_and_time(tmp_p
 def test_a_locked_file_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.sqlite"
     Ledger.create(path).close()
-    monkeypatch.setattr("mingzheng.issuer.ledger._BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("mingzheng.issuer.ledgerfile._BUSY_SECONDS", 0.01)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("PRAGMA locking_mode = EXCLUSIVE")
     holder.execute("BEGIN EXCLUSIVE")

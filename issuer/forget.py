@@ -1,0 +1,250 @@
+"""Forgetting a registration: what the ledger knows of a person goes, what the log shows stays.
+
+Source: docs/workspace.md ("Forgetting"). One transaction takes everything out of the rows from which the person could
+be told, or a guess about the person be confirmed: records, claims with their salts, signed bytes, digests made of
+them, names and digests of files, image digests, free texts, the registration number (a random name stands in its
+place). Then the sweep: image files that no copy names, and the ledger's own file, written anew. That it is due is
+noted in that transaction; a sweep cut short is finished by the next call. No key is needed and no log is opened.
+
+Why the log's leaf says nothing any more: its identity is SHA-256 over bytes that hold 16 random bytes of salt; without
+these no guess about the person can be tried. `WHAT_STAYS` says of every column whether it is emptied, and why not.
+"""
+
+import logging
+import re
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mingzheng.formats.civil import day_of_time
+from mingzheng.formats.claims import parse_claims
+from mingzheng.issuer.kept import parse_kept
+from mingzheng.issuer.refusals import ForgetTooEarlyError, ForgetUnknownError, RegistrationLockedError
+from mingzheng.issuer.rows import CopyRow, Registration
+from mingzheng.issuer.schema import CopyStatus, RegistrationState
+from mingzheng.issuer.workspace import IMAGES, Workspace
+from mingzheng.log.durable import fsync_dir, unlink
+
+__all__ = ["EMPTIED", "WHAT_STAYS", "ForgetPlan", "Forgotten", "forget", "plan_forget"]
+
+_OPEN: Final = (CopyStatus.LIVE, CopyStatus.SUSPENDED)
+_NOBODY: Final = b""  # digest of the empty record that stands for forgotten ones
+_UNSWEPT: Final = "unswept"  # in `meta`
+_HEX_DIGEST: Final = re.compile(r"[0-9a-f]{64}(\.tmp)?")
+_KEY_BYTES: Final = 32
+_IMAGES_IN_USE: Final = (
+    "SELECT photo FROM copy WHERE photo IS NOT NULL "
+    "UNION SELECT signature_image FROM copy WHERE signature_image IS NOT NULL"
+)
+
+EMPTIED: Final = frozenset(
+    {
+        ("record", "digest"),
+        ("record", "body"),
+        ("registration", "registration_no"),
+        ("registration", "record"),
+        ("copy", "key"),
+        ("copy", "request"),
+        ("copy", "batch"),
+        ("copy", "registration_no"),
+        ("copy", "record"),
+        ("copy", "claims"),
+        ("copy", "reason"),
+        ("copy", "photo"),
+        ("copy", "signature_image"),
+        ("copy", "signed"),
+        ("copy", "receipt"),
+        ("copy", "proof"),
+        ("file", "issuer"),
+        ("file", "serial"),
+        ("file", "form"),
+        ("file", "name"),
+        ("file", "sha256"),
+        ("act", "reason"),
+        ("decision", "registration_no"),
+        ("decision", "reason"),
+    }
+)
+
+# table, column -> why it stays. A new column is in one of the two, or a test fails.
+_PUBLIC: Final = "stands in the log"
+_COUNT: Final = "a count of the whole ledger"
+_MADE: Final = "made by the forgetting itself"
+WHAT_STAYS: Final[Mapping[tuple[str, str], str]] = {
+    ("meta", "name"): _COUNT,
+    ("meta", "value"): _COUNT,
+    ("counter", "issuer"): _COUNT,
+    ("counter", "next_serial"): _COUNT,
+    ("counter", "next_act"): _COUNT,
+    ("registration", "issuer"): _PUBLIC,
+    ("registration", "kind"): _PUBLIC,
+    ("registration", "state"): "closed: no copy is planned under the random name",
+    ("copy", "issuer"): _PUBLIC,
+    ("copy", "serial"): _PUBLIC,
+    ("copy", "kind"): _PUBLIC,
+    ("copy", "day"): _PUBLIC,
+    ("copy", "state"): _PUBLIC,
+    ("copy", "status"): _PUBLIC,
+    ("copy", "leaf_index"): _PUBLIC,
+    ("copy", "shard"): _PUBLIC,
+    ("copy", "logged_at"): _PUBLIC,
+    ("act", "issuer"): _PUBLIC,
+    ("act", "number"): _PUBLIC,
+    ("act", "act"): _PUBLIC,
+    ("act", "serials"): _PUBLIC,
+    ("act", "day"): _PUBLIC,
+    ("act", "entry"): _PUBLIC,
+    ("act", "leaf_index"): _PUBLIC,
+    ("act", "shard"): _PUBLIC,
+    ("decision", "id"): _COUNT,
+    ("decision", "issuer"): _PUBLIC,
+    ("decision", "kind"): _PUBLIC,
+    ("decision", "state"): "says what was decided, of nobody",
+    ("decision", "day"): "says when, of nobody",
+    ("status_list", "issuer"): _PUBLIC,
+    ("status_list", "covered"): _PUBLIC,
+    ("status_list", "this_update"): _PUBLIC,
+    ("status_list", "list"): _PUBLIC,
+    ("status_list", "proof"): _PUBLIC,
+    ("forgotten", "name"): _MADE,
+    ("forgotten", "day"): _MADE,
+    ("forgotten", "reason"): _MADE,
+    ("forgotten", "copies"): _MADE,
+}
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetPlan:
+    """What would be forgotten: the copies of a registration, all revoked, superseded, void or past their last day."""
+
+    registration: Registration
+    copies: tuple[CopyRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What stays of each copy, and how much was removed. No copies: an earlier forgetting was brought to its end."""
+
+    copies: tuple[CopyRow, ...]  # as the ledger has them now
+    images: int
+    shared_reasons: int  # acts that name other registrations' copies too keep their reason
+
+
+def plan_forget(workspace: Workspace, registration: Registration, *, today: int) -> ForgetPlan:
+    """Which copies would be forgotten.
+
+    Raises ForgetTooEarlyError while one still counts, RegistrationLockedError while one is on its way to the log,
+    ForgetUnknownError.
+    """
+    ledger = workspace.ledger
+    state, found = ledger.registration_state(registration), ledger.current_record(registration)
+    if state is None or found is None:
+        raise ForgetUnknownError
+    copies = ledger.copies_of(registration)
+    for row in copies:
+        if row.is_unlogged:
+            raise RegistrationLockedError(row.issuer, row.serial)
+    counting = [row for row in copies if row.status in _OPEN and _last_day(row) >= today]
+    last = max((_last_day(row) for row in counting), default=None)
+    if state is not RegistrationState.REVOKED:
+        until = parse_kept(found[1]).record.registered_until
+        last = max(until, last or until) if until >= today else last
+    if last is not None:
+        raise ForgetTooEarlyError(len(counting), last)
+    return ForgetPlan(registration=registration, copies=copies)
+
+
+def forget(workspace: Workspace, registration: Registration, *, reason: str, now: int) -> Forgotten:
+    """Erase a registration and sweep; killed anywhere and run again, it is done once. There is no way back.
+
+    Raises as `plan_forget`, ClockBehindError, SweepBusyError, LedgerWriteError. An earlier call that was cut short is
+    swept first; if the registration is gone then, that was it.
+    """
+    workspace.ledger.check_clock(now)
+    swept = _sweep(workspace)
+    try:
+        plan = plan_forget(workspace, registration, today=day_of_time(now))
+    except ForgetUnknownError:
+        if swept is None:
+            raise
+        return Forgotten(copies=(), images=swept, shared_reasons=0)
+    name = f"forgotten-{secrets.token_hex(16)}"
+    with workspace.ledger.step() as database:
+        shared = _erase(database, plan, name)
+        note = (name, day_of_time(now), reason, len(plan.copies))
+        database.execute("INSERT INTO forgotten (name, day, reason, copies) VALUES (?, ?, ?, ?)", note)
+        database.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, 1)", (_UNSWEPT,))
+    images = _sweep(workspace) or 0
+    _logger.info("forgotten copies=%d images=%d", len(plan.copies), images)
+    stays = tuple(workspace.ledger.copy(row.issuer, row.serial) for row in plan.copies)
+    return Forgotten(copies=stays, images=images, shared_reasons=shared)
+
+
+def _last_day(row: CopyRow) -> int:
+    claims = parse_claims(row.claims)
+    return claims.registered_until if claims.usage_until is None else claims.usage_until
+
+
+def _erase(database: sqlite3.Connection, plan: ForgetPlan, name: str) -> int:
+    """Every statement of the transaction; how many acts keep a reason that is not this registration's alone."""
+    named = plan.registration
+    place = (named.issuer, named.kind, named.registration_no)
+    where = "WHERE issuer = ?1 AND kind = ?2 AND registration_no = ?3"
+    records = {row.record for row in plan.copies}
+    records |= {row[0] for row in database.execute(f"SELECT record FROM registration {where}", place)}  # noqa: S608
+    database.execute("INSERT OR IGNORE INTO record (digest, body) VALUES (?, ?)", (_NOBODY, b""))
+    database.execute(
+        "INSERT INTO registration (issuer, kind, registration_no, state, record) VALUES (?, ?, ?, 'revoked', ?)",
+        (named.issuer, named.kind, name, _NOBODY),
+    )
+    database.executemany(
+        "DELETE FROM file WHERE issuer = ? AND serial = ?", [(row.issuer, row.serial) for row in plan.copies]
+    )
+    database.executemany(
+        "UPDATE copy SET registration_no = ?3, key = ?4, request = x'', batch = x'', record = x'', claims = x'', "
+        "reason = '', photo = NULL, signature_image = NULL, signed = iif(signed IS NULL, NULL, x''), "
+        "receipt = iif(receipt IS NULL, NULL, x''), proof = NULL WHERE issuer = ?1 AND serial = ?2",
+        [(row.issuer, row.serial, name, secrets.token_bytes(_KEY_BYTES)) for row in plan.copies],
+    )
+    database.execute(f"UPDATE decision SET registration_no = ?4, reason = '' {where}", (*place, name))  # noqa: S608
+    database.execute(f"DELETE FROM registration {where}", place)  # noqa: S608 (constants)
+    database.executemany(
+        "DELETE FROM record WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM copy WHERE record = ?1) "
+        "AND NOT EXISTS (SELECT 1 FROM registration WHERE record = ?1)",
+        [(digest,) for digest in sorted(records - {_NOBODY})],
+    )
+    return _erase_reasons(database, named.issuer, {row.serial for row in plan.copies})
+
+
+def _erase_reasons(database: sqlite3.Connection, issuer: int, serials: set[int]) -> int:
+    shared, own = 0, []
+    for number, packed in database.execute("SELECT number, serials FROM act WHERE issuer = ?", (issuer,)).fetchall():
+        named = {int.from_bytes(packed[at : at + 8], "big") for at in range(0, len(packed), 8)}
+        if named and named <= serials:
+            own.append((issuer, number))
+        elif named & serials:
+            shared += 1
+    database.executemany("UPDATE act SET reason = '' WHERE issuer = ? AND number = ?", own)
+    return shared
+
+
+def _sweep(workspace: Workspace) -> int | None:
+    """Remove the image files that no copy names, and rewrite the ledger; how many files, None if nothing was due."""
+    ledger, directory = workspace.ledger, workspace.root / IMAGES
+    with ledger.step() as database:
+        due = database.execute("SELECT 1 FROM meta WHERE name = ?", (_UNSWEPT,)).fetchone()
+        used = {bytes(row[0]).hex() for row in database.execute(_IMAGES_IN_USE)} if due else set()
+    if not due:
+        return None
+    unused = [path for path in directory.iterdir() if _HEX_DIGEST.fullmatch(path.name) and path.name not in used]
+    for path in unused:
+        unlink(path)
+    fsync_dir(directory)
+    ledger.sweep()
+    with ledger.step() as database:
+        database.execute("DELETE FROM meta WHERE name = ?", (_UNSWEPT,))
+    return len(unused)

@@ -1,0 +1,302 @@
+"""Forgetting: nothing is left in any file from which the person could be told or a guess be confirmed."""
+
+import contextlib
+import hashlib
+import shutil
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from crashpoints import run
+from office import DAY, NOW, Office, person, picture
+
+from mingzheng.formats.civil import parse_day
+from mingzheng.formats.claims import parse_claims
+from mingzheng.issuer.exporting import export_trust
+from mingzheng.issuer.forget import EMPTIED, WHAT_STAYS, Forgotten, forget, plan_forget
+from mingzheng.issuer.kept import parse_kept
+from mingzheng.issuer.lifecycle import find_registration, find_serial, perform, plan_reissue
+from mingzheng.issuer.refusals import (
+    ForgetTooEarlyError,
+    ForgetUnknownError,
+    RegistrationClosedError,
+    RegistrationLockedError,
+    RegistrationUnknownError,
+    SweepBusyError,
+)
+from mingzheng.issuer.rows import Registration
+from mingzheng.issuer.schema import MIGRATIONS, CopyState, CopyStatus
+from mingzheng.issuer.workspace import log_vkey
+from mingzheng.keys.vkey import parse_vkey
+from mingzheng.log.acts import ActType
+from mingzheng.log.client import DirectoryFetcher, LogReader
+
+NO = person(1)["registration_no"]
+HERE = Registration(issuer=1, kind=1, registration_no=NO)
+CAME = NOW + 600
+
+
+@pytest.fixture(scope="module")
+def done_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawing pages is what takes long: once for all."""
+    base = tmp_path_factory.mktemp("once") / "office"
+    build(base)
+    return base
+
+
+@pytest.fixture
+def made(done_once: Path, tmp_path: Path) -> Office:
+    """A copy of it: its log is read-only, and forgetting needs none."""
+    return copied(done_once, tmp_path / "copy")
+
+
+def copied(source: Path, base: Path) -> Office:
+    shutil.copytree(source, base)
+    return Office(base)
+
+
+def build(base: Path) -> Office:
+    """Person 1 with a picture of their own, three copies and a change of data, revoked; person 2 beside them."""
+    base.mkdir(exist_ok=True)
+    made = Office(base).build()
+    (base / "own.png").write_bytes(picture(310, 430))
+    first, second = person(1, photo="own.png"), person(2)
+    made.issue([first, second])
+    made.issue([first], purpose="注册")
+    made.issue([person(1, photo="own.png", employer="上海示例建设有限公司")], now=NOW + 60)
+    with made.open() as workspace:
+        target = find_registration(workspace, kind=1, registration_no=NO, issuer=None)
+        perform(workspace, ActType.REVOKE, target, reason="王乙明本人申请", now=NOW + 120)
+    return made
+
+
+def secrets_of(made: Office) -> list[bytes]:
+    """Every byte string that belongs to person 1 alone: names, texts, salts, digests, signed bytes."""
+    with made.open() as workspace:
+        rows, found = workspace.ledger.copies_of(HERE), workspace.ledger.current_record(HERE)
+        assert found is not None
+        record, theirs = parse_kept(found[1]).record, workspace.ledger.copy(1, _other(workspace))
+    secrets = [NO.encode(), record.name.encode(), "王乙明".encode(), found[0], "上海示例建设有限公司".encode()]
+    for row in rows:
+        salt = parse_claims(row.claims).salt
+        secrets += [
+            salt,
+            row.key,
+            row.request,
+            row.batch,
+            row.record,
+            row.claims,
+            row.signed or b"",
+            row.receipt or b"",
+        ]
+        secrets += [row.photo or b"", *(file.sha256 for file in row.files), *(file.name.encode() for file in row.files)]
+        secrets.append(hashlib.sha256(row.claims).digest())
+    shared = {theirs.batch, theirs.receipt, theirs.signature_image}
+    return [secret for secret in secrets if secret and secret not in shared]
+
+
+def _other(workspace: object) -> int:
+    rows = workspace.ledger.all_copies()  # type: ignore[attr-defined]
+    return next(row.serial for row in rows if row.registration_no != NO)
+
+
+def forget_it(made: Office, *, now: int = CAME) -> Forgotten:
+    with made.open() as workspace:
+        return forget(workspace, HERE, reason="持证人申请", now=now)
+
+
+def leaks(made: Office, secrets: list[bytes]) -> list[str]:
+    """Files of the workspace that still hold one of them, as bytes or as hexadecimal."""
+    found = []
+    for path in sorted(made.root.rglob("*")):
+        data = path.read_bytes() if path.is_file() else b""
+        text = f"{path.name}".encode()
+        found += [
+            f"{path.name}: {secret.hex()}"
+            for secret in secrets
+            if secret in data or secret.hex().encode() in data + text
+        ]
+    return found
+
+
+def test_no_byte_of_the_person_is_left_in_any_file(made: Office) -> None:
+    secrets = secrets_of(made)
+    assert {name.partition(":")[0] for name in leaks(made, secrets)} >= {"ledger.sqlite"}
+    done = forget_it(made)
+    assert leaks(made, secrets) == []
+    assert (len(done.copies), done.images, done.shared_reasons) == (3, 1, 0)
+
+
+def test_what_earlier_programs_left_in_free_pages_goes_too_while_the_ledger_is_open(made: Office) -> None:
+    secret = b"left by a program that did not overwrite " * 4
+    old = sqlite3.connect(made.root / "ledger.sqlite", isolation_level=None)
+    old.execute("PRAGMA secure_delete = OFF")
+    old.execute("INSERT INTO record (digest, body) VALUES (x'99', ?)", (secret * 100,))
+    old.execute("DELETE FROM record WHERE digest = x'99'")
+    old.close()
+    assert leaks(made, [secret])
+    with made.open() as workspace:
+        forget(workspace, HERE, reason="", now=CAME)
+        assert leaks(made, [secret]) == []
+
+
+def test_what_stays_is_what_the_log_shows(made: Office) -> None:
+    with made.open() as workspace:
+        before = workspace.ledger.copies_of(HERE)
+        others = [row for row in workspace.ledger.all_copies() if row.registration_no != NO]
+        acts = workspace.ledger.all_acts()
+    done = forget_it(made)
+    for old, new in zip(before, done.copies, strict=True):
+        for name in ("issuer", "serial", "kind", "day", "state", "status", "leaf_index", "shard", "logged_at"):
+            assert getattr(old, name) == getattr(new, name)
+        assert (new.claims, new.signed, new.receipt, new.proof, new.record) == (b"", b"", b"", None, b"")
+        assert new.registration_no.startswith("forgotten-")
+    with made.open() as workspace:
+        assert [
+            row for row in workspace.ledger.all_copies() if row.registration_no == others[0].registration_no
+        ] == others
+        assert [replace(act, reason="") for act in acts] == [
+            replace(act, reason="") for act in workspace.ledger.all_acts()
+        ]
+        assert {act.reason for act in workspace.ledger.all_acts()} == {""}
+        assert workspace.read_image(others[0].photo)
+        assert workspace.ledger.counters(1) == (4, 2)
+
+
+def test_log_and_auditor_see_no_difference_and_work_goes_on(tmp_path: Path) -> None:
+    made = build(tmp_path)
+    with made.open() as workspace:
+        vkey = parse_vkey(log_vkey(workspace.config))
+    public = made.root / "log" / "public"
+    before = {path: path.read_bytes() for path in public.rglob("*") if path.is_file()}
+    forget_it(made)
+    assert {path: path.read_bytes() for path in public.rglob("*") if path.is_file()} == before
+    assert made.fsck().clean
+    made.issue([person(1), person(3)], now=CAME + 60)  # the same person may come again
+    with made.open() as workspace:
+        export_trust(workspace, tmp_path / "trust", now=CAME + 120)
+        target = find_registration(workspace, kind=1, registration_no=NO, issuer=None)
+        assert len(workspace.ledger.copies_of(target.registration)) == 1
+    reader = LogReader(DirectoryFetcher(public), vkey)
+    assert reader.refresh().size > 0
+    assert made.fsck().clean
+
+
+def test_an_act_on_a_forgotten_serial_is_still_possible(tmp_path: Path) -> None:
+    made = Office(tmp_path).build()
+    made.issue([person(1, registered_until="2026-12-31")])
+    later = NOW + 86_400 * (parse_day("2027-01-01") - DAY)
+    done = forget_it(made, now=later)
+    assert [row.status for row in done.copies] == [CopyStatus.LIVE]  # past its last day
+    with made.open() as workspace:
+        target = find_serial(workspace, serial=0, issuer=None)
+        with pytest.raises(RegistrationClosedError):
+            plan_reissue(workspace, target, wanted=None, reason="", now=later)
+        perform(workspace, ActType.REVOKE, target, reason="冒领", now=later)
+        assert workspace.ledger.copy(1, 0).status is CopyStatus.REVOKED
+    assert made.fsck().clean
+
+
+def test_only_after_the_last_day_of_registration_and_copies(tmp_path: Path) -> None:
+    made = Office(tmp_path).build()
+    made.issue([person(1)])
+    last = parse_day("2028-06-01")
+    with made.open() as workspace:
+        assert len(plan_forget(workspace, HERE, today=last + 1).copies) == 1
+        with pytest.raises(ForgetTooEarlyError) as caught:
+            plan_forget(workspace, HERE, today=last)
+        assert (caught.value.copies, caught.value.last_day) == (0, last)
+        with pytest.raises(ForgetTooEarlyError) as caught:
+            plan_forget(workspace, HERE, today=DAY)
+        assert (caught.value.copies, caught.value.last_day) == (1, parse_day("2028-06-01"))
+        with workspace.ledger.step() as database:
+            database.execute("UPDATE registration SET state = 'revoked'")
+        with pytest.raises(ForgetTooEarlyError) as caught:
+            plan_forget(workspace, HERE, today=DAY)
+        assert (caught.value.copies, caught.value.last_day < parse_day("2028-06-01")) == (1, True)
+
+
+def test_a_copy_on_its_way_holds_it_up(made: Office) -> None:
+    with made.open() as workspace:
+        with workspace.ledger.step() as database:
+            database.execute("UPDATE copy SET state = 'planned', status = 'live' WHERE serial = 0")
+        issuer = workspace.ledger.copy(1, 0).registration
+        with pytest.raises(RegistrationLockedError):
+            plan_forget(workspace, issuer, today=DAY + 4_000)
+
+
+def test_the_same_again_is_unknown_and_changes_nothing(made: Office) -> None:
+    forget_it(made)
+    before = (made.root / "ledger.sqlite").read_bytes()
+    with pytest.raises(ForgetUnknownError):
+        forget_it(made)
+    with made.open() as workspace, pytest.raises(RegistrationUnknownError):
+        find_registration(workspace, kind=1, registration_no=NO, issuer=None)
+    assert (made.root / "ledger.sqlite").read_bytes() == before
+
+
+def test_two_forgotten_ones_stand_apart(made: Office) -> None:
+    forget_it(made)
+    with made.open() as workspace:
+        other = Registration(issuer=1, kind=1, registration_no=person(2)["registration_no"])
+        forget(workspace, other, reason="", now=NOW + 86_400 * 1_000)
+        names = {row.registration_no for row in workspace.ledger.all_copies()}
+        keys = {row.key for row in workspace.ledger.all_copies()}
+        assert (len(names), len(keys)) == (2, 4)
+        assert list((made.root / "images").iterdir()) == []
+
+
+def test_a_reason_shared_with_others_stays_and_is_counted(tmp_path: Path) -> None:
+    made = Office(tmp_path).build()
+    made.issue([person(1), person(2)])
+    moved = {"employer": "上海示例建设有限公司"}
+    made.issue([person(1, **moved), person(2, **moved)], now=NOW + 60)  # one act supersedes both
+    done = forget_it(made, now=NOW + 86_400 * 1_000)
+    assert (len(done.copies), done.shared_reasons) == (2, 1)
+
+
+def test_while_another_program_reads_the_sweep_is_not_called_done(
+    made: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = secrets_of(made)
+    monkeypatch.setattr("mingzheng.issuer.ledgerfile._BUSY_SECONDS", 0.01)
+    reader = sqlite3.connect(made.root / "ledger.sqlite", isolation_level=None)
+    with made.open() as workspace:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM copy").fetchone()
+        with pytest.raises(SweepBusyError):
+            forget(workspace, HERE, reason="", now=CAME)
+        reader.execute("COMMIT")
+        reader.close()
+        assert forget(workspace, HERE, reason="", now=CAME).copies == ()
+    assert leaks(made, secrets) == []
+
+
+def test_killed_before_any_write_it_is_done_once(done_once: Path, tmp_path: Path) -> None:
+    counted = copied(done_once, tmp_path / "count")
+    points = run(lambda _report: (forget_it(counted), None)[1]).points
+    assert len(points) > 15
+    for fatal in range(len(points)):
+        made = copied(done_once, tmp_path / str(fatal))
+        secrets = secrets_of(made)
+        assert run(lambda _report, made=made: (forget_it(made), None)[1], kill_at=fatal).killed
+        with contextlib.suppress(ForgetUnknownError):  # killed after all was done
+            forget_it(made)
+        assert leaks(made, secrets) == [], points[fatal]
+        with made.open() as workspace:
+            rows = [row for row in workspace.ledger.all_copies() if not row.claims]
+            assert len(rows) == 3
+            assert {row.state for row in rows} == {CopyState.DELIVERED}
+        assert made.fsck().clean
+
+
+def test_every_column_of_the_ledger_is_emptied_or_has_a_reason_to_stay() -> None:
+    database = sqlite3.connect(":memory:")
+    for version in sorted(MIGRATIONS):
+        for statement in MIGRATIONS[version]:
+            database.execute(statement)
+    tables = [row[0] for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    columns = {(table, row[1]) for table in tables for row in database.execute(f"PRAGMA table_info({table})")}
+    assert columns == EMPTIED | WHAT_STAYS.keys()
+    assert not EMPTIED & WHAT_STAYS.keys()
