@@ -24,6 +24,7 @@ from mingzheng.issuer.backup import README, back_up
 from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.lifecycle import find_registration, perform
 from mingzheng.issuer.manifest import MANIFEST, format_manifest, is_safe_path, parse_manifest
+from mingzheng.issuer.pictures import keep_image
 from mingzheng.issuer.refusals import (
     BackupChangedError,
     BackupDamagedError,
@@ -516,7 +517,7 @@ def test_modes_of_a_workspace_at_work(tmp_path: Path) -> None:
     try:
         made = Office(tmp_path).build()
         with made.open() as workspace:
-            workspace.store_image(b"an image")
+            keep_image(made.root / "images", b"an image")
             workspace.ledger.advance_clock(NOW)
             found = modes(made.root)
     finally:

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from office import NOW, SeededVault, person, picture, table
 
 import mingzheng.issuer.cli as commands
+import mingzheng.issuer.issue_cli as issue_cli
 import mingzheng.issuer.options as shared
 from mingzheng.cli import cli
 from mingzheng.doctor import doctor
@@ -80,7 +81,7 @@ def init(*options: str) -> Result:
 
 
 def issue() -> None:
-    run(commands.issue, "records.csv", "--out", "out", "--copy", "usage", "--purpose", "投标")
+    run(issue_cli.issue, "records.csv", "--out", "out", "--copy", "usage", "--purpose", "投标")
 
 
 def office() -> None:

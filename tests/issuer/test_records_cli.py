@@ -47,9 +47,10 @@ def test_the_sample_is_faultless(kind: str, form: str, lang: str, folder: Path) 
     assert made.exit_code == 0
     (folder / "records").write_bytes(made.stdout_bytes)
     checked = run("check", "records", "--no-images", "--json", *ON)
-    assert [json.loads(line) for line in checked.stdout.splitlines()] == [
-        {"type": "checked", "good": 1, "faults": 0, "notes": 0}
-    ]
+    *faults, last = [json.loads(line) for line in checked.stdout.splitlines()]
+    announced = kind == "cn.post-training"  # and not open yet: that is all that is wrong with its sample
+    assert [fault["code"] for fault in faults] == ["plan.not_enabled"] * announced
+    assert last == {"type": "checked", "good": 1 - announced, "faults": int(announced), "notes": 0}
 
 
 def test_the_csv_sample_opens_in_a_spreadsheet_with_its_chinese() -> None:
