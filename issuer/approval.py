@@ -65,6 +65,7 @@ __all__ = [
     "read_request",
     "request_path",
     "review",
+    "tidy_requests",
     "withdraw",
 ]
 
@@ -139,7 +140,7 @@ def ask(workspace: Workspace, proposal: Proposal, operator: Operator, *, now: in
     row = _request(workspace, proposal, operator, day_of_time(now))
     workspace.ledger.desk.store_request(row, parse_form(row.body).serials)
     _keep_file(workspace, row)
-    _tidy(workspace)
+    tidy_requests(workspace)
     return row
 
 
@@ -226,7 +227,7 @@ def approve(workspace: Workspace, identity: bytes, operator: Operator, *, effect
     by = By(operators=(found.row.operator, operator.name), request=identity)
     acts = workspace.ledger.store_acts(found.effect.acts, sign=sign, decision=found.effect.decision, by=by)
     settle(workspace, now=now)
-    _tidy(workspace)
+    tidy_requests(workspace)
     return Approved(review=found, acts=acts)
 
 
@@ -239,13 +240,25 @@ def withdraw(workspace: Workspace, identity: bytes, operator: Operator, *, reaso
         raise OtherIssuerError(row.issuer)
     by = By(operators=(operator.name,), request=row.id)
     workspace.ledger.desk.close_request(row, RequestState.WITHDRAWN, by=by, reason=reason)
-    _tidy(workspace)
+    tidy_requests(workspace)
     return row
 
 
 def request_path(workspace: Workspace, row: RequestRow) -> Path:
     """Where the file of a request is."""
     return workspace.root / REQUESTS / f"{row.id.hex()}{SUFFIX}"
+
+
+def tidy_requests(workspace: Workspace) -> None:
+    """Remove files of requests that are not open any more, and what a killed command left."""
+    directory = workspace.root / REQUESTS
+    if not directory.is_dir():
+        return
+    kept = {f"{row.id.hex()}{SUFFIX}" for row in workspace.ledger.desk.open_requests()}
+    for path in sorted(directory.iterdir()):
+        if path.suffix in (SUFFIX, ".tmp") and path.name not in kept:
+            unlink(path)
+    fsync_dir(directory)
 
 
 def _request(workspace: Workspace, proposal: Proposal, operator: Operator, today: int) -> RequestRow:
@@ -316,15 +329,3 @@ def _keep_file(workspace: Workspace, row: RequestRow) -> None:
     temporary = path.with_suffix(".tmp")
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE_FILE))
     publish(path, row.body, temporary=temporary)
-
-
-def _tidy(workspace: Workspace) -> None:
-    """Remove files of requests that are not open any more, and what a killed command left."""
-    directory = workspace.root / REQUESTS
-    if not directory.is_dir():
-        return
-    kept = {f"{row.id.hex()}{SUFFIX}" for row in workspace.ledger.desk.open_requests()}
-    for path in sorted(directory.iterdir()):
-        if path.suffix in (SUFFIX, ".tmp") and path.name not in kept:
-            unlink(path)
-    fsync_dir(directory)

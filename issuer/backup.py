@@ -4,7 +4,7 @@ The ledger's write lock is held for a moment, until ledger and logs are each see
 log of that moment has, the ledger has planned or signed before, and every index in the ledger is in that log. Then
 both are copied by SQLite's online backup while others write on; the rest are files that are only ever replaced whole.
 Everything is built in `.NAME.partial` beside the target and renamed, the manifest last: a backup is there whole or not
-at all. Files are for their owner alone. No key is opened.
+at all; before the renaming it is entered in the journal. Files are for their owner alone. No key is opened.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from typing import Final
 
 from mingzheng.issuer.archive import copy_file, describe, is_archive, pack, private_dir
 from mingzheng.issuer.config import WorkspaceConfig, parse_config
+from mingzheng.issuer.deskbook import note_in
 from mingzheng.issuer.ledgerfile import ledger_version
 from mingzheng.issuer.logplace import is_moved
 from mingzheng.issuer.manifest import MANIFEST, LogEntry, Manifest, format_manifest
@@ -92,6 +93,8 @@ def back_up(root: Path, target: Path, *, with_keys: bool, now: int) -> BackedUp:
         manifest, left_out = _Copy(root, partial).run(with_keys=with_keys, now=now)
         if is_archive(target):
             pack(partial, packed)
+        note_in(root / LEDGER, "backup", time=now, count=manifest.copies)
+        if is_archive(target):
             os.rename(packed, target)
             shutil.rmtree(partial)
         else:

@@ -2,22 +2,30 @@
 
 Source: docs/workspace.md (Operators, Journal). What `Ledger` does is entered in its own transaction, so no act is
 stored without its row; what is asked for and withdrawn has a transaction here.
+`note_in` enters what is done to a ledger as a whole: a backup, a restoring.
 """
 
+import contextlib
 import hashlib
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from mingzheng.issuer.approvalerrors import RequestDoneError
 from mingzheng.issuer.journal import Deed, chained, encode_deed, reason_digest
-from mingzheng.issuer.rows import By, JournalRow, RequestRow
+from mingzheng.issuer.ledgerfile import ledger_version
+from mingzheng.issuer.refusals import LedgerWriteError
+from mingzheng.issuer.rows import DESK, By, JournalRow, RequestRow
 from mingzheng.issuer.schema import RequestState
 
-__all__ = ["DeskBook", "packed"]
+__all__ = ["DeskBook", "note_in", "packed"]
 
+_BUSY_SECONDS: Final = 10.0
+_JOURNAL_SINCE: Final = 4  # the ledger's schema that has one
 _SALT_BYTES: Final = 16
 _REQUEST: Final = "SELECT id, issuer, body, target, reason, operator, seal, state FROM request"
 
@@ -34,12 +42,10 @@ class DeskBook:
         self, what: str, issuer: int, serials: Sequence[int], *, by: By, reason: str, act: int | None, decision: int = 0
     ) -> None:
         """Add a row. `act`: the act's number, None if it is none."""
-        last = self._db.execute("SELECT number, digest FROM journal ORDER BY number DESC LIMIT 1").fetchone()
-        clock = self._db.execute("SELECT value FROM meta WHERE name = 'clock'").fetchone()
         salt = secrets.token_bytes(_SALT_BYTES)
         deed = Deed(
-            number=1 if last is None else last[0] + 1,
-            time=0 if clock is None else clock[0],
+            number=0,
+            time=self._clock(),
             what=what,
             issuer=issuer,
             count=len(serials),
@@ -50,11 +56,26 @@ class DeskBook:
             reason=reason_digest(salt, reason),
             request=by.request,
         )
-        body = encode_deed(deed)
-        digest = chained(None if last is None else last[1], body)
-        self._db.execute("INSERT INTO journal (number, body, digest) VALUES (?, ?, ?)", (deed.number, body, digest))
+        number = self._append(deed)
         if reason:
-            self._db.execute("INSERT INTO journal_reason VALUES (?, ?, ?)", (deed.number, salt, reason))
+            self._db.execute("INSERT INTO journal_reason VALUES (?, ?, ?)", (number, salt, reason))
+
+    def note(self, what: str, *, time: int, count: int, issuer: int = 0, by: By = DESK) -> None:
+        """Add a row about the ledger itself, which names no act, no copy and no reason. Issuer 0: all of it."""
+        deed = Deed(
+            number=0,
+            time=max(time, self._clock()),
+            what=what,
+            issuer=issuer,
+            count=count,
+            serials=b"",
+            acts=(),
+            decision=0,
+            operators=by.operators,
+            reason=reason_digest(secrets.token_bytes(_SALT_BYTES), ""),
+            request=b"",
+        )
+        self._append(deed)
 
     def finish(self, request: bytes) -> None:
         """An open request is done. Raises RequestDoneError for any other."""
@@ -82,6 +103,10 @@ class DeskBook:
     def request(self, request: bytes) -> RequestRow | None:
         """The request of that id."""
         return next(self._requests("WHERE id = ?", (request,)), None)
+
+    def all_requests(self) -> tuple[RequestRow, ...]:
+        """Every request there was."""
+        return tuple(self._requests("ORDER BY id", ()))
 
     def open_requests(self) -> tuple[RequestRow, ...]:
         """What waits for a second person."""
@@ -130,6 +155,38 @@ class DeskBook:
     def journal_starts(self) -> dict[int, int]:
         """From which act number of an issuer on there are rows."""
         return dict(self._db.execute("SELECT issuer, next_act FROM journal_start"))
+
+    # within
+
+    def _append(self, deed: Deed) -> int:
+        """Store it as the next row; its number."""
+        last = self._db.execute("SELECT number, digest FROM journal ORDER BY number DESC LIMIT 1").fetchone()
+        deed = replace(deed, number=1 if last is None else last[0] + 1)
+        body = encode_deed(deed)
+        digest = chained(None if last is None else last[1], body)
+        self._db.execute("INSERT INTO journal (number, body, digest) VALUES (?, ?, ?)", (deed.number, body, digest))
+        return deed.number
+
+    def _clock(self) -> int:
+        clock = self._db.execute("SELECT value FROM meta WHERE name = 'clock'").fetchone()
+        return 0 if clock is None else int(clock[0])
+
+
+def note_in(path: Path, what: str, *, time: int, count: int) -> None:
+    """`DeskBook.note` in a ledger that is not open here; nothing for one of before the journal.
+
+    Raises LedgerWriteError.
+    """
+    if ledger_version(path) < _JOURNAL_SINCE:
+        return
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)) as database:
+        try:
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute("BEGIN IMMEDIATE")
+            DeskBook(database, contextlib.nullcontext).note(what, time=time, count=count)
+            database.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise LedgerWriteError(str(error)) from error
 
 
 def packed(serials: Sequence[int]) -> bytes:

@@ -4,7 +4,10 @@ Source: docs/workspace.md ("Forgetting"). One transaction takes everything out o
 be told, or a guess about the person be confirmed: records, claims with their salts, signed bytes, digests made of
 them, names and digests of files, image digests, free texts, the registration number (a random name stands in its
 place). Then the sweep: image files that no copy names, and the ledger's own file, written anew. That it is due is
-noted in that transaction; a sweep cut short is finished by the next call. No key is needed and no log is opened.
+noted in that transaction; a sweep cut short is finished by the next call. No log is opened, and no key is needed but
+the operator's where the issuer has operators. The journal gets a row and keeps all others: what they say of reasons is
+salted, and the salts go. Of an ended request goes what its first person sealed, and the seal, which would confirm a
+guess.
 
 Why the log's leaf says nothing any more: its identity is SHA-256 over bytes that hold 16 random bytes of salt; without
 these no guess about the person can be tried. `WHAT_STAYS` says of every column whether it is emptied, and why not.
@@ -15,16 +18,30 @@ import re
 import secrets
 import sqlite3
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 from mingzheng.formats.civil import day_of_time
 from mingzheng.formats.claims import parse_claims
+from mingzheng.issuer.approval import open_requests, tidy_requests
+from mingzheng.issuer.approvalerrors import OperatorNeededError, OtherIssuerError, RequestForgedError
+from mingzheng.issuer.journal import parse_deed
 from mingzheng.issuer.kept import parse_kept
-from mingzheng.issuer.refusals import ForgetTooEarlyError, ForgetUnknownError, RegistrationLockedError
-from mingzheng.issuer.rows import CopyRow, Registration
-from mingzheng.issuer.schema import CopyStatus, RegistrationState
+from mingzheng.issuer.lifecycle import decode_target
+from mingzheng.issuer.operators import Operator
+from mingzheng.issuer.refusals import (
+    ForgetRequestOpenError,
+    ForgetTooEarlyError,
+    ForgetUnknownError,
+    RegistrationLockedError,
+)
+from mingzheng.issuer.requestform import parse_form
+from mingzheng.issuer.rows import DESK, By, CopyRow, Registration, RequestRow
+from mingzheng.issuer.schema import CopyStatus, RegistrationState, RequestState
 from mingzheng.issuer.workspace import IMAGES, Workspace
+from mingzheng.log.acts import ActType
+from mingzheng.log.book import REQUEST_DAYS
 from mingzheng.log.durable import fsync_dir, unlink
 
 __all__ = ["EMPTIED", "WHAT_STAYS", "ForgetPlan", "Forgotten", "forget", "plan_forget"]
@@ -65,6 +82,12 @@ EMPTIED: Final = frozenset(
         ("act", "reason"),
         ("decision", "registration_no"),
         ("decision", "reason"),
+        ("request", "target"),
+        ("request", "reason"),
+        ("request", "seal"),
+        ("journal_reason", "number"),
+        ("journal_reason", "salt"),
+        ("journal_reason", "reason"),
     }
 )
 
@@ -72,6 +95,8 @@ EMPTIED: Final = frozenset(
 _PUBLIC: Final = "stands in the log"
 _COUNT: Final = "a count of the whole ledger"
 _MADE: Final = "made by the forgetting itself"
+_RANDOM: Final = "random"
+_STAFF: Final = "names of operators are the office's own: who answers for an act"
 WHAT_STAYS: Final[Mapping[tuple[str, str], str]] = {
     ("meta", "name"): _COUNT,
     ("meta", "value"): _COUNT,
@@ -112,6 +137,16 @@ WHAT_STAYS: Final[Mapping[tuple[str, str], str]] = {
     ("forgotten", "day"): _MADE,
     ("forgotten", "reason"): _MADE,
     ("forgotten", "copies"): _MADE,
+    ("request", "id"): _RANDOM,
+    ("request", "issuer"): _PUBLIC,
+    ("request", "body"): "names serials and keys, as the log does; signed without registration and reason",
+    ("request", "operator"): _STAFF,
+    ("request", "state"): "says how it ended, of nobody",
+    ("journal", "number"): _COUNT,
+    ("journal", "body"): f"names serials by a digest, reasons by a salted one, decisions by number; {_STAFF}",
+    ("journal", "digest"): "a digest of rows that say nothing of the person",
+    ("journal_start", "issuer"): _PUBLIC,
+    ("journal_start", "next_act"): _COUNT,
 }
 
 _logger = logging.getLogger(__name__)
@@ -119,10 +154,14 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetPlan:
-    """What would be forgotten: the copies of a registration, all revoked, superseded, void or past their last day."""
+    """What would be forgotten: the copies of a registration, all revoked, superseded, void or past their last day.
+
+    `requests`: what operators asked about it; all have ended.
+    """
 
     registration: Registration
     copies: tuple[CopyRow, ...]
+    requests: tuple[RequestRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +177,7 @@ def plan_forget(workspace: Workspace, registration: Registration, *, today: int)
     """Which copies would be forgotten.
 
     Raises ForgetTooEarlyError while one still counts, RegistrationLockedError while one is on its way to the log,
-    ForgetUnknownError.
+    ForgetRequestOpenError while an operator's request about it waits, ForgetUnknownError.
     """
     ledger = workspace.ledger
     state, found = ledger.registration_state(registration), ledger.current_record(registration)
@@ -155,33 +194,70 @@ def plan_forget(workspace: Workspace, registration: Registration, *, today: int)
         last = max(until, last or until) if until >= today else last
     if last is not None:
         raise ForgetTooEarlyError(len(counting), last)
-    return ForgetPlan(registration=registration, copies=copies)
+    return ForgetPlan(registration=registration, copies=copies, requests=_requests(workspace, registration, today))
 
 
-def forget(workspace: Workspace, registration: Registration, *, reason: str, now: int) -> Forgotten:
+def forget(
+    workspace: Workspace, registration: Registration, *, reason: str, now: int, operator: Operator | None = None
+) -> Forgotten:
     """Erase a registration and sweep; killed anywhere and run again, it is done once. There is no way back.
 
-    Raises as `plan_forget`, ClockBehindError, SweepBusyError, LedgerWriteError. An earlier call that was cut short is
-    swept first; if the registration is gone then, that was it.
+    Raises as `plan_forget`, OperatorNeededError, OtherIssuerError, ClockBehindError, SweepBusyError, LedgerWriteError.
+    An earlier call that was cut short is swept first; if the registration is gone then, that was it.
     """
     workspace.ledger.check_clock(now)
     swept = _sweep(workspace)
+    open_requests(workspace, now=now)  # ends those that have waited too long
     try:
         plan = plan_forget(workspace, registration, today=day_of_time(now))
     except ForgetUnknownError:
         if swept is None:
             raise
         return Forgotten(copies=(), images=swept, shared_reasons=0)
+    by = _by(workspace, registration.issuer, operator, day_of_time(now))
     name = f"forgotten-{secrets.token_hex(16)}"
     with workspace.ledger.step() as database:
         shared = _erase(database, plan, name)
         note = (name, day_of_time(now), reason, len(plan.copies))
         database.execute("INSERT INTO forgotten (name, day, reason, copies) VALUES (?, ?, ?, ?)", note)
         database.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, 1)", (_UNSWEPT,))
+        workspace.ledger.desk.note("forget", time=now, count=len(plan.copies), issuer=registration.issuer, by=by)
     images = _sweep(workspace) or 0
     _logger.info("forgotten copies=%d images=%d", len(plan.copies), images)
     stays = tuple(workspace.ledger.copy(row.issuer, row.serial) for row in plan.copies)
     return Forgotten(copies=stays, images=images, shared_reasons=shared)
+
+
+def _by(workspace: Workspace, issuer: int, operator: Operator | None, today: int) -> By:
+    if operator is None:
+        if workspace.config.needs_two(issuer, today):
+            raise OperatorNeededError(issuer)
+        return DESK
+    if operator.key.issuer != issuer:
+        raise OtherIssuerError(issuer)
+    return By(operators=(operator.name,))
+
+
+def _requests(workspace: Workspace, registration: Registration, today: int) -> tuple[RequestRow, ...]:
+    """What was asked about the registration; nothing of it waits any more."""
+    serials = {row.serial for row in workspace.ledger.copies_of(registration)}
+    found = tuple(row for row in workspace.ledger.desk.all_requests() if _is_about(row, registration, serials))
+    for row in found:
+        if row.state is RequestState.OPEN and today - parse_form(row.body).day <= REQUEST_DAYS:
+            raise ForgetRequestOpenError(row.id.hex())
+    return found
+
+
+def _is_about(row: RequestRow, registration: Registration, serials: set[int]) -> bool:
+    form = parse_form(row.body)
+    if row.issuer != registration.issuer or not isinstance(form.code, ActType):
+        return False
+    if not serials.isdisjoint(form.serials):
+        return True
+    try:
+        return decode_target(row).registration == registration
+    except RequestForgedError:  # emptied by an earlier forgetting, or altered
+        return False
 
 
 def _last_day(row: CopyRow) -> int:
@@ -210,6 +286,8 @@ def _erase(database: sqlite3.Connection, plan: ForgetPlan, name: str) -> int:
         "receipt = iif(receipt IS NULL, NULL, x''), proof = NULL WHERE issuer = ?1 AND serial = ?2",
         [(row.issuer, row.serial, name, secrets.token_bytes(_KEY_BYTES)) for row in plan.copies],
     )
+    found = database.execute(f"SELECT id FROM decision {where}", place).fetchall()  # noqa: S608 (constants)
+    decisions = {row[0] for row in found}
     database.execute(f"UPDATE decision SET registration_no = ?4, reason = '' {where}", (*place, name))  # noqa: S608
     database.execute(f"DELETE FROM registration {where}", place)  # noqa: S608 (constants)
     database.executemany(
@@ -217,10 +295,16 @@ def _erase(database: sqlite3.Connection, plan: ForgetPlan, name: str) -> int:
         "AND NOT EXISTS (SELECT 1 FROM registration WHERE record = ?1)",
         [(digest,) for digest in sorted(records - {_NOBODY})],
     )
-    return _erase_reasons(database, named.issuer, {row.serial for row in plan.copies})
+    database.executemany(
+        "UPDATE request SET target = x'', reason = '', seal = x'' WHERE id = ?", [(row.id,) for row in plan.requests]
+    )
+    own, shared = _erase_reasons(database, named.issuer, {row.serial for row in plan.copies})
+    _erase_journal(database, named.issuer, acts=own, named=decisions | {row.id for row in plan.requests})
+    return shared
 
 
-def _erase_reasons(database: sqlite3.Connection, issuer: int, serials: set[int]) -> int:
+def _erase_reasons(database: sqlite3.Connection, issuer: int, serials: set[int]) -> tuple[set[int], int]:
+    """The numbers of the acts that lost theirs, and how many keep it."""
     shared, own = 0, []
     for number, packed in database.execute("SELECT number, serials FROM act WHERE issuer = ?", (issuer,)).fetchall():
         named = {int.from_bytes(packed[at : at + 8], "big") for at in range(0, len(packed), 8)}
@@ -229,11 +313,32 @@ def _erase_reasons(database: sqlite3.Connection, issuer: int, serials: set[int])
         elif named & serials:
             shared += 1
     database.executemany("UPDATE act SET reason = '' WHERE issuer = ? AND number = ?", own)
-    return shared
+    return {number for _issuer, number in own}, shared
+
+
+def _erase_journal(
+    database: sqlite3.Connection, issuer: int, *, acts: set[int], named: AbstractSet[int | bytes]
+) -> None:
+    """Take out the reasons that belong to rows of these acts, or of a decision or request that is named."""
+    rows = database.execute("SELECT number, body FROM journal JOIN journal_reason USING (number)").fetchall()
+    erased = []
+    for number, body in rows:
+        try:
+            deed = parse_deed(body)
+        except ValueError:  # whose it is nobody can say any more
+            erased.append((number,))
+            continue
+        mine = deed.issuer == issuer and bool(deed.acts) and acts.issuperset(deed.acts)
+        if mine or deed.decision in named or deed.request in named:
+            erased.append((number,))
+    database.executemany("DELETE FROM journal_reason WHERE number = ?", erased)
 
 
 def _sweep(workspace: Workspace) -> int | None:
-    """Remove the image files that no copy names, and rewrite the ledger; how many files, None if nothing was due."""
+    """Remove image files that no copy names and files of ended requests, and rewrite the ledger.
+
+    How many images that were, None if nothing was due.
+    """
     ledger, directory = workspace.ledger, workspace.root / IMAGES
     with ledger.step() as database:
         due = database.execute("SELECT 1 FROM meta WHERE name = ?", (_UNSWEPT,)).fetchone()
@@ -244,6 +349,7 @@ def _sweep(workspace: Workspace) -> int | None:
     for path in unused:
         unlink(path)
     fsync_dir(directory)
+    tidy_requests(workspace)
     ledger.sweep()
     with ledger.step() as database:
         database.execute("DELETE FROM meta WHERE name = ?", (_UNSWEPT,))

@@ -11,17 +11,20 @@ from mingzheng.formats.civil import day_of_time
 from mingzheng.issuer.backup import BackedUp, back_up
 from mingzheng.issuer.forget import ForgetPlan, Forgotten, forget, plan_forget
 from mingzheng.issuer.lifecycle import find_registration
+from mingzheng.issuer.operators import Operator, check_operator, unlock
 from mingzheng.issuer.options import (
     AS_OF,
     DRY_RUN,
     ISSUER_NUMBER,
     JSON,
     LANG,
+    OPERATOR,
     SECRET,
     WORKSPACE,
     YES,
     confirm,
     open_workspace,
+    person_secret,
     print_lines,
     time_of,
 )
@@ -95,7 +98,7 @@ def restore_command(
     mingzheng restore W-2026-06-01.tar --workspace W --anchor checkpoint-from-the-mirror
     """
     note = None if anchor is None else anchor.read_bytes()
-    done = restore(backup, workspace, anchor=note)
+    done = restore(backup, workspace, anchor=note, now=int(time.time()))
     keys, writes = done.manifest.has_keys, False
     if note is not None and keys and not done.manifest.elsewhere:
         with open_workspace(workspace, options) as opened:
@@ -163,6 +166,7 @@ def ledger_group() -> None:
 @click.option("--kind", required=True, help="Kind. 证书种类。")
 @ISSUER_NUMBER
 @click.option("--reason", required=True, help="Why, without names; stays in the ledger. 事由（不写姓名），留在台账。")
+@OPERATOR
 @AS_OF
 @DRY_RUN
 @YES
@@ -180,11 +184,13 @@ def ledger_forget(
     yes: bool,
     as_json: bool,
     lang: show.Lang,
+    **options: Any,
 ) -> None:
     """Erase the personal data of a registration that no longer counts. There is no way back. 抹去个人数据，不可恢复。
 
     Only once it is revoked, or it and all its copies are past their last day. Serials, states and positions in the log
-    stay, and copies can still be revoked by serial. 仅限已撤销或已全部到期的注册；序号、状态和日志位置保留。
+    stay, and copies can still be revoked by serial. Where the issuer has operators, say who you are.
+    仅限已撤销或已全部到期的注册；序号、状态和日志位置保留。机构设有经办人时须写明经办人。
 
     \b
     mingzheng ledger forget --workspace W --registration 京1112006200712345 --kind cn.constructor.1 \\
@@ -198,8 +204,9 @@ def ledger_forget(
             print_lines([_plan_json(plan)], [_plan_text(len(plan.copies), lang)], as_json)
             return
         click.echo(STAYS_ZH if lang == "zh" else STAYS_EN, err=True)
+        operator = _person(opened, named, options, now=now)
         confirm(yes)
-        done = forget(opened, named, reason=reason, now=now)
+        done = forget(opened, named, reason=reason, now=now, operator=operator)
     print_lines([_done_json(done)], [_done_text(done, lang)], as_json)
 
 
@@ -212,6 +219,17 @@ def _named(workspace: Workspace, registration: str, kind: str, issuer: int | Non
         return find_registration(workspace, kind=code, registration_no=registration, issuer=issuer).registration
     except RegistrationUnknownError:
         return Registration(issuer=issuer or 0, kind=code, registration_no=registration)
+
+
+def _person(workspace: Workspace, named: Registration, options: dict[str, Any], *, now: int) -> Operator | None:
+    """Who forgets, where the issuer has operators; nobody is asked for only to finish what was cut short."""
+    name = options["operator"]
+    if workspace.ledger.registration_state(named) is None:
+        return None
+    check_operator(workspace, named.issuer, name, now=now)
+    return (
+        None if name is None else unlock(workspace, named.issuer, name, passphrase=person_secret(options).read, now=now)
+    )
 
 
 def _say_backup(made: BackedUp, as_json: bool, lang: show.Lang) -> None:

@@ -379,6 +379,18 @@ class ForgetTooEarlyError(RefusalError):
         self.copies, self.last_day = copies, last_day
 
 
+class ForgetRequestOpenError(RefusalError):
+    """An operator's request about the registration waits for a second person, who must see what it is about."""
+
+    code: ClassVar[str] = "forget.request_open"
+
+    def __init__(self, request: str) -> None:
+        super().__init__(
+            f"关于该注册的申请 {request} 还在等待批准，不能遗忘；先批准 (approve) 或撤回 (withdraw)",
+            f"request {request} about the registration waits for approval: `approve` or `withdraw` it first",
+        )
+
+
 class SerialUnknownError(RefusalError):
     """The ledger never gave out that serial."""
 

@@ -1,9 +1,9 @@
 """A workspace out of a backup (docs/workspace.md, "Keeping it"; docs/spec/storage.md, "Opening").
 
 Every file is hashed while it is copied and compared with the manifest; logs are checked whole, ledger against log, and
-both against an anchor where one is shown. Only then the workspace appears, by one rename. It is read-only: the copy of
-the log has no file `instance`, so nothing is signed until `log resume` (or `restore --anchor`) shows a checkpoint from
-outside that equals its head.
+both against an anchor where one is shown. Only then, entered in its journal, the workspace appears, by one rename. It
+is read-only: the copy of the log has no file `instance`, so nothing is signed until `log resume` (or `restore
+--anchor`) shows a checkpoint from outside that equals its head.
 """
 
 import os
@@ -16,6 +16,7 @@ from typing import Final
 from mingzheng.issuer.archive import unpack
 from mingzheng.issuer.backup import README, log_directories
 from mingzheng.issuer.config import WorkspaceConfig, parse_config
+from mingzheng.issuer.deskbook import note_in
 from mingzheng.issuer.ledgerfile import ledger_version
 from mingzheng.issuer.manifest import MANIFEST, MAX_BYTES, Manifest, parse_manifest
 from mingzheng.issuer.refusals import (
@@ -54,7 +55,7 @@ class Restored:
     manifest: Manifest
 
 
-def restore(source: Path, root: Path, *, anchor: bytes | None) -> Restored:
+def restore(source: Path, root: Path, *, anchor: bytes | None, now: int) -> Restored:
     """Make the workspace `root`, which must not exist, from a backup. All or nothing.
 
     `anchor`: the newest checkpoint, from outside; compared before anything appears, it does not open the log.
@@ -76,6 +77,7 @@ def restore(source: Path, root: Path, *, anchor: bytes | None) -> Restored:
         _check(build, config, manifest)
         if anchor is not None and not manifest.elsewhere:
             _check_anchor(build, config, anchor)
+        note_in(build / LEDGER, "restore", time=now, count=manifest.copies)
         _finish(build)
         os.rename(build, root)
     except BaseException:

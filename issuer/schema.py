@@ -165,7 +165,8 @@ _VERSION_3: Final = (
 )
 
 # What one operator asks for and another approves (body: `requestform`; target, reason: what it is about and why; seal:
-# the first person's signature over all of it), and the journal: rows that name the digest of the row before. Reasons
+# the first person's signature over all of it; these three can be emptied once it has ended, for who has the signature
+# can try guesses at what it signs), and the journal: rows that name the digest of the row before. Reasons
 # are apart, under a salted digest, so that one can be erased and the chain still holds.
 _VERSION_4: Final = (
     """CREATE TABLE request (
@@ -173,8 +174,10 @@ _VERSION_4: Final = (
         operator TEXT NOT NULL, seal BLOB NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('open', 'done', 'withdrawn', 'expired'))) STRICT, WITHOUT ROWID""",
     """CREATE TRIGGER request_kept BEFORE UPDATE ON request
-        WHEN (OLD.id, OLD.issuer, OLD.body, OLD.operator, OLD.seal)
-            IS NOT (NEW.id, NEW.issuer, NEW.body, NEW.operator, NEW.seal)
+        WHEN (OLD.id, OLD.issuer, OLD.body, OLD.operator)
+            IS NOT (NEW.id, NEW.issuer, NEW.body, NEW.operator)
+            OR ((OLD.target, OLD.reason, OLD.seal) IS NOT (NEW.target, NEW.reason, NEW.seal)
+                AND (OLD.state = 'open' OR (NEW.target, NEW.reason, NEW.seal) IS NOT (x'', '', x'')))
             OR (OLD.state <> 'open' AND NEW.state <> OLD.state)
         BEGIN SELECT RAISE(ABORT, 'a request only ends, once'); END""",
     """CREATE TRIGGER request_stays BEFORE DELETE ON request

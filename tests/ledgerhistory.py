@@ -101,18 +101,23 @@ def play(ledger: Ledger) -> None:
         ledger.advance_clock(NOON)
 
 
-def dump(path: Path) -> str:
-    """The whole file as SQL."""
+def dump(path: Path, *, journal: bool = True) -> str:
+    """The whole file as SQL; without `journal` the tables of the journal are empty, as if all was done before it."""
     database = sqlite3.connect(path)
     names = ("application_id", "user_version")
     application, version = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
     lines = [f"PRAGMA application_id = {application};", f"PRAGMA user_version = {version};", *database.iterdump()]
     database.close()
+    if not journal:
+        lines = [line for line in lines if not line.startswith('INSERT INTO "journal')]
     return "\n".join(lines) + "\n"
 
 
 def take_back(path: Path) -> None:
-    """Make a ledger one of the version before: take away what the last version brings (tables, indexes, columns)."""
+    """Make a ledger one of the version before: take away what the last version brings.
+
+    Tables with their rows, indexes, triggers, columns.
+    """
     from mingzheng.issuer.schema import MIGRATIONS, SCHEMA_VERSION
 
     database = sqlite3.connect(path, isolation_level=None)
@@ -120,6 +125,8 @@ def take_back(path: Path) -> None:
         words = [word for word in statement.split() if word != "UNIQUE"]
         if words[0] == "CREATE":
             database.execute(f"DROP {words[1]} IF EXISTS {words[2]}")
+        elif words[0] == "INSERT":  # into a table that goes as well
+            assert any(other.split()[:3] == ["CREATE", "TABLE", words[2]] for other in MIGRATIONS[SCHEMA_VERSION])
         else:
             assert (words[0], words[3:5]) == ("ALTER", ["ADD", "COLUMN"])
             database.execute(f"ALTER TABLE {words[2]} DROP COLUMN {words[5]}")

@@ -22,6 +22,8 @@ import mingzheng.issuer.backup as backup_module
 from mingzheng.issuer.archive import describe
 from mingzheng.issuer.backup import README, back_up
 from mingzheng.issuer.exporting import export_trust
+from mingzheng.issuer.journal import faults_of, parse_deed
+from mingzheng.issuer.ledger import Ledger
 from mingzheng.issuer.lifecycle import find_registration, perform
 from mingzheng.issuer.manifest import MANIFEST, format_manifest, is_safe_path, parse_manifest
 from mingzheng.issuer.pictures import keep_image
@@ -67,7 +69,7 @@ def restored(office: Office, source: Path, base: Path, anchor: bytes | None = No
     """The restored workspace on a machine that remembers nothing."""
     base.mkdir()
     made = Office(base)
-    restore(source, made.root, anchor=anchor)
+    restore(source, made.root, anchor=anchor, now=NOW)
     return made
 
 
@@ -167,18 +169,18 @@ def test_anchors(office: Office, saved: Path, tmp_path: Path) -> None:
     older = Office(tmp_path).build()
     smaller = (older.root / CHECKPOINT).read_bytes()  # the same seeded key, an empty log
     with pytest.raises(AnchorRefusedError, match="proves nothing"):
-        restore(saved, tmp_path / "W2", anchor=smaller)
+        restore(saved, tmp_path / "W2", anchor=smaller, now=NOW)
     older.issue([person(5), person(6), person(7)], now=NOW)
     with older.open() as workspace:
         target = find_registration(workspace, kind=1, registration_no=person(5)["registration_no"], issuer=None)
         perform(workspace, ActType.REVOKE, target, reason="", now=NOW + 60)
     with pytest.raises((AnchorRefusedError, ForkedHeadError)):
-        restore(saved, tmp_path / "W2", anchor=(older.root / CHECKPOINT).read_bytes())
+        restore(saved, tmp_path / "W2", anchor=(older.root / CHECKPOINT).read_bytes(), now=NOW)
     with pytest.raises(AnchorRefusedError, match="no checkpoint"):
-        restore(saved, tmp_path / "W2", anchor=b"what")
+        restore(saved, tmp_path / "W2", anchor=b"what", now=NOW)
     assert not (tmp_path / "W2").exists()
     assert not list(tmp_path.glob(".W2*"))
-    restore(saved, tmp_path / "W2", anchor=(office.root / CHECKPOINT).read_bytes())
+    restore(saved, tmp_path / "W2", anchor=(office.root / CHECKPOINT).read_bytes(), now=NOW)
 
 
 def test_a_backup_behind_the_anchor_says_how_many_are_missing(office: Office, saved: Path, tmp_path: Path) -> None:
@@ -187,7 +189,7 @@ def test_a_backup_behind_the_anchor_says_how_many_are_missing(office: Office, sa
         workspace.log.resume_from_anchor((office.root / CHECKPOINT).read_bytes())
     there.issue([person(4)], now=NOW + 120)
     with pytest.raises(AnchorRefusedError) as caught:
-        restore(saved, tmp_path / "W2", anchor=(there.root / CHECKPOINT).read_bytes())
+        restore(saved, tmp_path / "W2", anchor=(there.root / CHECKPOINT).read_bytes(), now=NOW)
     assert caught.value.missing == 2
 
 
@@ -197,7 +199,7 @@ def test_nothing_is_overwritten(office: Office, saved: Path, tmp_path: Path) -> 
     with pytest.raises(BackupExistsError):
         back_up(office.root, office.root / "here", with_keys=True, now=NOW)
     with pytest.raises(WorkspaceExistsError):
-        restore(saved, office.root, anchor=None)
+        restore(saved, office.root, anchor=None, now=NOW)
     with pytest.raises(WorkspaceMissingError):
         back_up(tmp_path, tmp_path / "b", with_keys=True, now=NOW)
     (tmp_path / ".b.partial").mkdir()
@@ -205,7 +207,7 @@ def test_nothing_is_overwritten(office: Office, saved: Path, tmp_path: Path) -> 
     with pytest.raises(BackupUnfinishedError):
         back_up(office.root, tmp_path / "b", with_keys=True, now=NOW)
     with pytest.raises(BackupUnfinishedError):
-        restore(saved, tmp_path / "w", anchor=None)
+        restore(saved, tmp_path / "w", anchor=None, now=NOW)
 
 
 def drop(saved: Path) -> None:
@@ -246,7 +248,7 @@ def tile(saved: Path) -> None:
 def test_a_damaged_backup_restores_nothing(saved: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
     damage(saved)
     with pytest.raises(BackupDamagedError):
-        restore(saved, tmp_path / "W2", anchor=None)
+        restore(saved, tmp_path / "W2", anchor=None, now=NOW)
     assert not (tmp_path / "W2").exists()
     assert not list(tmp_path.glob(".W2*"))
 
@@ -309,7 +311,7 @@ def hostile(kind: str, name: str) -> bytes:
 def test_hostile_archives(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "b.tar").write_bytes(data)
     with pytest.raises(BackupDamagedError):
-        restore(tmp_path / "b.tar", tmp_path / "W2", anchor=None)
+        restore(tmp_path / "b.tar", tmp_path / "W2", anchor=None, now=NOW)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.tar"]
 
 
@@ -331,7 +333,7 @@ def test_ledger_and_log_of_different_moments_are_refused(office: Office, saved: 
     ):
         change(statement)
         with pytest.raises(error):
-            restore(saved, tmp_path / "W2", anchor=None)
+            restore(saved, tmp_path / "W2", anchor=None, now=NOW)
     assert not (tmp_path / "W2").exists()
 
 
@@ -372,7 +374,7 @@ def test_killed_before_any_write_a_backup_is_not_there_and_a_workspace_is_not_re
         back_up(office.root, base / "b", with_keys=True, now=NOW)
 
     def load(base: Path) -> None:
-        restore(saved, base / "b", anchor=None)
+        restore(saved, base / "b", anchor=None, now=NOW)
 
     for number, work in enumerate((save, load)):
         base = tmp_path / f"count{number}"
@@ -557,11 +559,11 @@ def test_a_backup_whose_parts_do_not_belong_together(office: Office, saved: Path
     manifest = parse_manifest((saved / MANIFEST).read_bytes())
     (saved / MANIFEST).write_bytes(format_manifest(replace(manifest, logs=())))
     with pytest.raises(BackupDamagedError, match="other logs"):
-        restore(saved, tmp_path / "W2", anchor=None)
+        restore(saved, tmp_path / "W2", anchor=None, now=NOW)
     (saved / "ledger.sqlite").unlink()
     forge_manifest(saved)
     with pytest.raises(BackupDamagedError, match="missing"):
-        restore(saved, tmp_path / "W2", anchor=None)
+        restore(saved, tmp_path / "W2", anchor=None, now=NOW)
     assert not (tmp_path / "W2").exists()
 
 
@@ -585,3 +587,37 @@ def test_a_ledger_that_cannot_be_frozen_is_named(
         back_up(tmp_path / "W", tmp_path / "b", with_keys=True, now=NOW)
     writer.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["W"]
+
+
+def deeds(root: Path) -> list[tuple[str, int, tuple[str, ...], int]]:
+    with Ledger.open(root / "ledger.sqlite") as ledger:
+        found = [parse_deed(row.body) for row in ledger.desk.journal()]
+        assert faults_of(ledger.desk.journal(), ledger.desk.acts_serials(), ledger.desk.journal_starts()) == ()
+    return [(deed.what, deed.count, deed.operators, deed.time) for deed in found]
+
+
+def test_backups_and_restorings_are_entered_where_they_are_made(office: Office, tmp_path: Path) -> None:
+    shutil.copytree(office.root, tmp_path / "W")
+    before = deeds(tmp_path / "W")
+    made = back_up(tmp_path / "W", tmp_path / "b.tar", with_keys=True, now=NOW + 500)
+    row = ("backup", made.manifest.copies, (), NOW + 500)
+    assert deeds(tmp_path / "W") == [*before, row]
+    restore(tmp_path / "b.tar", tmp_path / "W2", anchor=None, now=NOW - 9)  # a clock behind: the ledger's is newer
+    assert [deed[:2] for deed in deeds(tmp_path / "W2")] == [*(deed[:2] for deed in before), ("restore", row[1])]
+    assert deeds(tmp_path / "W2")[-1][3] >= NOW
+
+
+def test_a_backup_that_cannot_be_entered_is_none(
+    office: Office, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_args: object, **_kwargs: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("mingzheng.issuer.deskbook.DeskBook.note", full)
+    left = sorted(tmp_path.iterdir())
+    for name in ("b", "b.tar"):
+        with pytest.raises(LedgerWriteError):
+            back_up(office.root, tmp_path / name, with_keys=True, now=NOW)
+    with pytest.raises(LedgerWriteError):
+        restore(saved, tmp_path / "W2", anchor=None, now=NOW)
+    assert sorted(tmp_path.iterdir()) == left
