@@ -236,7 +236,7 @@ def test_resumed_on_the_next_day_unlogged_serials_are_voided_and_logged_ones_kep
 
     points = points_of(partial(work, Scene(tmp_path / "count").office))
     outcomes = set()
-    for fatal in range(0, points, 1 if FULL else 23):
+    for fatal in range(0, points, 1 if FULL else 15):
         scene = Scene(tmp_path / str(fatal))
         kill(partial(work, scene.office), fatal)
         notes = scene.notes()
