@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from office import ARCHITECTS, CONSTRUCTORS, NOW, person
+from office import ARCHITECTS, CONSTRUCTORS, NOW, Office, person
 from operatoroffice import NAMES, OperatorOffice, approved, asked, passphrase, present, target_of
 
 import mingzheng.issuer.keep_cli as commands
@@ -87,13 +87,13 @@ def state(made: OperatorOffice) -> tuple[tuple[RequestRow, ...], tuple[JournalRo
         return workspace.ledger.desk.all_requests(), tuple(workspace.ledger.desk.journal())
 
 
-def faults(made: OperatorOffice) -> tuple[object, ...]:
+def faults(made: Office) -> tuple[object, ...]:
     with made.open() as workspace:
         desk = workspace.ledger.desk
         return faults_of(desk.journal(), desk.acts_serials(), desk.journal_starts())
 
 
-def holding(made: OperatorOffice, secrets: list[bytes]) -> list[bytes]:
+def holding(made: Office, secrets: list[bytes]) -> list[bytes]:
     """Which of them stand in a file of the workspace, as bytes or as hexadecimal."""
     files = [path for path in made.root.rglob("*") if path.is_file()]
     data = b"".join(path.read_bytes() + path.name.encode() for path in files)
@@ -231,15 +231,33 @@ def test_who_forgets_is_an_operator_of_the_issuer(tmp_path: Path) -> None:
         assert len(workspace.ledger.copies_of(HERE)) == 2
 
 
-def test_notices_and_unreadable_rows(made: OperatorOffice) -> None:
-    """A reason beside a row of the journal that cannot be read goes too: nobody can say whose it is."""
+def test_what_was_altered_by_hand_goes_too(made: OperatorOffice) -> None:
+    """A reason beside a row that cannot be read (nobody can say whose it is), a request known by its serials alone."""
     database = sqlite3.connect(made.root / "ledger.sqlite", isolation_level=None)
     last = database.execute("SELECT MAX(number) FROM journal").fetchone()[0]
     database.execute("INSERT INTO journal VALUES (?, x'00', x'00')", (last + 1,))
     database.execute("INSERT INTO journal_reason VALUES (?, x'00', ?)", (last + 1, WHY))
+    database.execute("DROP TRIGGER request_kept")
+    database.execute("UPDATE request SET target = x'00' WHERE state <> 'open'")
     database.close()
     forget_it(made)
     assert holding(made, [NO.encode()]) == []
+
+
+def test_reasons_of_one_person_go_by_act_and_by_decision(tmp_path: Path) -> None:
+    """Without operators, an act on a serial and a decision without copies stand alone in the journal."""
+    made = Office(tmp_path).build()
+    made.issue([person(1)])
+    with made.open() as workspace:
+        perform(workspace, ActType.VOID, find_serial(workspace, serial=0, issuer=1), reason=WHY, now=NOW)
+        for act in (ActType.SUSPEND, ActType.REVOKE):
+            perform(workspace, act, target_of(workspace), reason=WHY, now=NOW)
+        found = [parse_deed(row.body) for row in workspace.ledger.desk.journal() if row.reason == WHY]
+        assert [(deed.acts, deed.decision) for deed in found] == [((0,), 0), ((), 1), ((), 2)]
+        forget(workspace, HERE, reason="", now=NOW + 60)
+        assert [row.reason for row in workspace.ledger.desk.journal()] == [None] * 5
+    assert holding(made, [NO.encode()]) == []
+    assert faults(made) == ()
 
 
 def test_only_ended_requests_can_be_emptied_and_only_whole(made: OperatorOffice) -> None:
