@@ -40,8 +40,8 @@ class DeskBook:
 
     def enter(
         self, what: str, issuer: int, serials: Sequence[int], *, by: By, reason: str, act: int | None, decision: int = 0
-    ) -> None:
-        """Add a row. `act`: the act's number, None if it is none."""
+    ) -> int:
+        """Add a row; its number. `act`: the act's number, None if it is none."""
         salt = secrets.token_bytes(_SALT_BYTES)
         deed = Deed(
             number=0,
@@ -59,6 +59,7 @@ class DeskBook:
         number = self._append(deed)
         if reason:
             self._db.execute("INSERT INTO journal_reason VALUES (?, ?, ?)", (number, salt, reason))
+        return number
 
     def note(self, what: str, *, time: int, count: int, issuer: int = 0, by: By = DESK) -> None:
         """Add a row about the ledger itself, which names no act, no copy and no reason. Issuer 0: all of it."""

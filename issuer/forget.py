@@ -88,6 +88,8 @@ EMPTIED: Final = frozenset(
         ("journal_reason", "number"),
         ("journal_reason", "salt"),
         ("journal_reason", "reason"),
+        ("lock_change", "registration_no"),
+        ("lock_change", "reason"),
     }
 )
 
@@ -133,6 +135,12 @@ WHAT_STAYS: Final[Mapping[tuple[str, str], str]] = {
     ("status_list", "this_update"): _PUBLIC,
     ("status_list", "list"): _PUBLIC,
     ("status_list", "proof"): _PUBLIC,
+    ("lock_change", "id"): _COUNT,
+    ("lock_change", "issuer"): _PUBLIC,
+    ("lock_change", "kind"): _PUBLIC,
+    ("lock_change", "locked"): "says what was decided, of nobody",
+    ("lock_change", "day"): "says when, of nobody",
+    ("lock_change", "journal"): _COUNT,
     ("forgotten", "name"): _MADE,
     ("forgotten", "day"): _MADE,
     ("forgotten", "reason"): _MADE,
@@ -289,6 +297,9 @@ def _erase(database: sqlite3.Connection, plan: ForgetPlan, name: str) -> int:
     found = database.execute(f"SELECT id FROM decision {where}", place).fetchall()  # noqa: S608 (constants)
     decisions = {row[0] for row in found}
     database.execute(f"UPDATE decision SET registration_no = ?4, reason = '' {where}", (*place, name))  # noqa: S608
+    locks = f"SELECT journal FROM lock_change {where}"  # noqa: S608 (constants)
+    database.execute(f"DELETE FROM journal_reason WHERE number IN ({locks})", place)  # noqa: S608
+    database.execute(f"UPDATE lock_change SET registration_no = ?4, reason = '' {where}", (*place, name))  # noqa: S608
     database.execute(f"DELETE FROM registration {where}", place)  # noqa: S608 (constants)
     database.executemany(
         "DELETE FROM record WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM copy WHERE record = ?1) "

@@ -75,6 +75,11 @@ _CLOSED: Final = {
     RegistrationState.REVOKED: ("该注册已撤销", "the registration is revoked", "去掉该行", "take the row out"),
 }
 
+_LOCKED: Final = (
+    ("该注册已锁定，不能取得新副本", "the registration is locked: no new copy can be obtained"),
+    ("先解锁：unlock，或去掉该行", "unlock it first, or take the row out"),
+)
+
 _logger = logging.getLogger(__name__)
 
 
@@ -428,13 +433,15 @@ _REMEDY_ROW: Final = ("更正该行的数据，或去掉该行", "correct the da
 def _against_ledger(
     workspace: Workspace, registration: Registration, kept: KeptRecord
 ) -> tuple[KeptRecord, Fault | None]:
-    """Refuse a closed registration and data older than the ledger's; take over its count of re-issues."""
+    """Refuse a closed or locked registration and data older than the ledger's; take over its count of re-issues."""
     row = kept.record.row
     state = workspace.ledger.registration_state(registration)
     if state in _CLOSED:
         zh, en, remedy_zh, remedy_en = _CLOSED[state]
         code = f"record.registration_{state}"
         return kept, _fault(row, "registration_no", code, (zh, en), (remedy_zh, remedy_en))
+    if workspace.ledger.locks.is_locked(registration):
+        return kept, _fault(row, "registration_no", "record.registration_locked", *_LOCKED)
     found = workspace.ledger.current_record(registration)
     if found is None:
         return kept, None

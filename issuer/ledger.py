@@ -19,6 +19,8 @@ from typing import Final, Protocol, Self
 from mingzheng.issuer.deskbook import DeskBook, packed
 from mingzheng.issuer.journal import deed_name
 from mingzheng.issuer.ledgerfile import connect_ledger
+from mingzheng.issuer.lockbook import LockBook
+from mingzheng.issuer.lockerrors import NewCopiesLockedError
 from mingzheng.issuer.refusals import (
     ClockBehindError,
     LedgerCorruptError,
@@ -92,6 +94,7 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self.desk = DeskBook(connection, self._transaction)
+        self.locks = LockBook(connection, self._transaction, self.desk)
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -143,7 +146,8 @@ class Ledger:
         copy gets that copy. A logged copy of an earlier day answers its request as long as it, or any copy of the same
         command, is undelivered: a command cut short is finished, not repeated.
 
-        Returns the copies in the order of `orders`. Raises RegistrationClosedError; then nothing is planned.
+        Returns the copies in the order of `orders`. Raises RegistrationClosedError, NewCopiesLockedError; then nothing
+        is planned.
         """
         with self._transaction():
             found = {order.key: self._existing(order) for order in orders}
@@ -479,6 +483,8 @@ class Ledger:
         state = self.registration_state(registration)
         if state not in (None, RegistrationState.ACTIVE):
             raise RegistrationClosedError(str(state))
+        if self.locks.is_locked(registration):
+            raise NewCopiesLockedError
         self._db.execute(
             "INSERT OR IGNORE INTO record (digest, body) VALUES (?, ?)", (order.record_digest, order.record_body)
         )

@@ -27,6 +27,7 @@ from mingzheng.issuer.approvalerrors import (
 )
 from mingzheng.issuer.issue import Issued, Job, deliver_jobs, job_for
 from mingzheng.issuer.kept import parse_kept
+from mingzheng.issuer.lockerrors import NewCopiesLockedError
 from mingzheng.issuer.operators import Operator
 from mingzheng.issuer.plan import CopyOrder
 from mingzheng.issuer.publish import MAX_SERIALS, settle, sign_act
@@ -250,7 +251,7 @@ def plan_reissue(workspace: Workspace, target: Target, *, wanted: CopyOrder | No
     `wanted` None: the copy type and purpose of the target's serial, an approval copy for a registration. A re-issue of
     today, or one that was cut short, is answered with the copy it made.
 
-    Raises RegistrationClosedError, RegistrationUnknownError or a PlanError.
+    Raises RegistrationClosedError, NewCopiesLockedError, RegistrationUnknownError or a PlanError.
     """
     state = workspace.ledger.registration_state(target.registration)
     found = workspace.ledger.current_record(target.registration)
@@ -258,6 +259,8 @@ def plan_reissue(workspace: Workspace, target: Target, *, wanted: CopyOrder | No
         raise RegistrationUnknownError
     if state is not RegistrationState.ACTIVE:
         raise RegistrationClosedError(str(state))
+    if workspace.ledger.locks.is_locked(target.registration):
+        raise NewCopiesLockedError
     kept, today = parse_kept(found[1]), day_of_time(now)
     undelivered = any(
         row.record == found[0] and row.status is CopyStatus.LIVE and row.state is not CopyState.DELIVERED

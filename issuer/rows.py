@@ -17,6 +17,7 @@ __all__ = [
     "Decision",
     "FileRow",
     "JournalRow",
+    "LockRow",
     "Logged",
     "NewAct",
     "NoticeRow",
@@ -174,6 +175,16 @@ class JournalRow:
     digest: bytes
     salt: bytes | None
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockRow:
+    """A lock of a registration or its end; `journal` is the row that says by whom."""
+
+    locked: bool
+    day: int
+    reason: str
+    journal: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

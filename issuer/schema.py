@@ -200,6 +200,12 @@ _VERSION_4: Final = (
     """CREATE TABLE forgotten (
         name TEXT PRIMARY KEY, day INTEGER NOT NULL, reason TEXT NOT NULL, copies INTEGER NOT NULL)
         STRICT, WITHOUT ROWID""",
+    # every lock and unlock of a registration (the last one holds), and its row of the journal
+    """CREATE TABLE lock_change (
+        id INTEGER PRIMARY KEY, issuer INTEGER NOT NULL, kind INTEGER NOT NULL, registration_no TEXT NOT NULL,
+        locked INTEGER NOT NULL CHECK (locked IN (0, 1)), day INTEGER NOT NULL, reason TEXT NOT NULL,
+        journal INTEGER NOT NULL REFERENCES journal (number)) STRICT""",
+    "CREATE INDEX lock_registration ON lock_change (issuer, kind, registration_no)",
 )
 
 # version reached -> statements that lead to it from the version before

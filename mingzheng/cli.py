@@ -46,6 +46,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "revoke": ("mingzheng.issuer.cli:revoke", "Revoke for good. 撤销（不可恢复）。"),
     "suspend": ("mingzheng.issuer.cli:suspend", "Suspend until reinstated. 暂停（可恢复）。"),
     "reinstate": ("mingzheng.issuer.cli:reinstate", "End a suspension. 恢复。"),
+    "lock": ("mingzheng.issuer.lock_cli:lock_command", "No new copy, not public. 锁定：不能取得新副本。"),
+    "unlock": ("mingzheng.issuer.lock_cli:unlock_command", "End a lock. 解锁。"),
     "void": ("mingzheng.issuer.cli:void", "Close a serial that was never used. 作废序号。"),
     "approve": ("mingzheng.issuer.approval_cli:approve", "Approve what another operator asked for. 批准申请。"),
     "requests": ("mingzheng.issuer.approval_cli:requests", "List what waits for a second person. 等待批准的申请。"),
