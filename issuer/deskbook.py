@@ -19,8 +19,8 @@ from mingzheng.issuer.approvalerrors import RequestDoneError
 from mingzheng.issuer.journal import Deed, chained, encode_deed, reason_digest
 from mingzheng.issuer.ledgerfile import ledger_version
 from mingzheng.issuer.refusals import LedgerWriteError
-from mingzheng.issuer.rows import DESK, By, JournalRow, RequestRow
-from mingzheng.issuer.schema import RequestState
+from mingzheng.issuer.rows import DESK, By, Decision, JournalRow, Registration, RequestRow
+from mingzheng.issuer.schema import RegistrationState, RequestState
 
 __all__ = ["DeskBook", "note_in", "packed"]
 
@@ -126,6 +126,20 @@ class DeskBook:
                 seal=seal,
                 state=RequestState(state),
             )
+
+    # decisions
+
+    def decisions(self, registration: Registration) -> dict[int, Decision]:
+        """Every decision about a registration by the number of its row, the first one first."""
+        rows = self._db.execute(
+            "SELECT id, state, day, reason FROM decision WHERE issuer = ? AND kind = ? AND registration_no = ? "
+            "ORDER BY id",
+            (registration.issuer, registration.kind, registration.registration_no),
+        )
+        return {
+            number: Decision(registration=registration, state=RegistrationState(state), day=day, reason=reason)
+            for number, state, day, reason in rows
+        }
 
     # the journal
 

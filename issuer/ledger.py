@@ -261,6 +261,13 @@ class Ledger:
         )
         return tuple(Registration(issuer=row[0], kind=kind, registration_no=registration_no) for row in rows)
 
+    def open_registrations(self) -> Iterator[Registration]:
+        """Every registration that is not revoked, by issuer, kind and number."""
+        for row in self._db.execute(
+            "SELECT issuer, kind, registration_no FROM registration WHERE state <> 'revoked' ORDER BY 1, 2, 3"
+        ).fetchall():
+            yield Registration(issuer=row[0], kind=row[1], registration_no=row[2])
+
     # acts
 
     def store_acts(

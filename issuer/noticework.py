@@ -50,6 +50,7 @@ __all__ = [
     "NoticeProposal",
     "asked_for",
     "asking",
+    "concerned",
     "effect_of_notice",
     "give",
     "keep_seal_rules",
@@ -196,7 +197,7 @@ def preview(workspace: Workspace, proposal: NoticeProposal) -> NoticePreview:
     found = [
         Affected(registration_no=row.registration_no, kind=row.kind, serial=row.serial, ends=ends)
         for row, claims in _in_force(workspace, proposal.issuer)
-        if (ends := _concerned(body, claims)) is not None
+        if (ends := concerned(body, claims)) is not None
     ]
     found.sort(key=lambda item: (item.registration_no, item.serial))
     return NoticePreview(proposal=proposal, copies=tuple(found))
@@ -298,8 +299,8 @@ def _in_force(workspace: Workspace, issuer: int) -> Iterator[tuple[CopyRow, Clai
             yield row, parse_claims(row.claims)
 
 
-def _concerned(body: NoticeBody, claims: Claims) -> tuple[int, ...] | None:
-    """The ends it moves (none for other notices); None: it does not concern the copy."""
+def concerned(body: NoticeBody, claims: Claims) -> tuple[int, ...] | None:
+    """The ends of a copy that a notice moves (none for other notices); None: it does not concern the copy."""
     if isinstance(body, RetractionBody) or claims.kind not in body.kinds:
         return None
     if isinstance(body, SealChangeBody):  # as a rule of sealing reads its regions

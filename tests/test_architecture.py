@@ -117,6 +117,8 @@ EFFECTFUL: dict[str, set[str]] = {
         "lockbook",
         "locking",
         "lock_cli",
+        "expiring",
+        "expiring_cli",
         "operators",
         "operator_cli",
         "approval",

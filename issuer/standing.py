@@ -1,0 +1,96 @@
+"""Where ends stand under the issuer's own notices: registrations, specialties, and usage windows of copies.
+
+Source: docs/spec/notices.md ("Standing", "Extension"); the rule itself is `formats.rules_extension`. As a verifier
+judges them: what a standing retraction has ended is left out, a window never passes what the profile's rules give
+for the moved ends. What is not in the log yet moves nothing. Pure.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from mingzheng.formats.claims import Claims
+from mingzheng.formats.profile import Profile, WindowFacts, usage_last_day
+from mingzheng.formats.rules_extend import EndFacts, extended_end
+from mingzheng.formats.rules_extension import BlanketExtension, ExtensionFacts, MovedEnd, moved_end
+from mingzheng.formats.rules_source import Citation, Notice
+from mingzheng.log.noticebody import ExtensionBody, Moves, NoticeBody, RetractionBody
+
+__all__ = ["Scope", "end_on", "standing_extensions", "window_end"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Whose end it is."""
+
+    kind: int
+    jurisdiction: int
+
+
+def standing_extensions(bodies: Iterable[NoticeBody], day: int) -> tuple[BlanketExtension, ...]:
+    """The extensions that no standing retraction has ended by that day."""
+    by_number = {body.number: body for body in bodies}
+    ended: set[int] = set()
+    for number in sorted(by_number, reverse=True):  # a retraction has a higher number than what it ends
+        body = by_number[number]
+        if isinstance(body, RetractionBody) and number not in ended and day >= body.from_day:
+            ended.add(body.retracted)
+    standing = (by_number[number] for number in sorted(by_number.keys() - ended))
+    return tuple(_rule(body) for body in standing if isinstance(body, ExtensionBody))
+
+
+def end_on(
+    extensions: Sequence[BlanketExtension], scope: Scope, profile: Profile | None, *, end: int, on: int
+) -> MovedEnd:
+    """Where the end of a registration or specialty stands; with a profile, what its notices granted counts too."""
+    if profile is not None:
+        facts = EndFacts(jurisdiction=scope.jurisdiction, end=end, usage_until=None, on=on)
+        return extended_end(profile, extensions, facts)
+    return _moved(extensions, scope, end, on)
+
+
+def window_end(extensions: Sequence[BlanketExtension], claims: Claims, profile: Profile | None, *, on: int) -> int:
+    """The last usable day of a copy; of an approval copy the end it was issued with."""
+    own = claims.registered_until if claims.usage_until is None else claims.usage_until
+    scope = Scope(kind=claims.kind, jurisdiction=claims.jurisdiction)
+    end = max(own, _moved(_for_copies(extensions), scope, own, on).end)
+    if claims.usage_until is None or end == own or profile is None:
+        return end if claims.usage_until is None else own
+    facts = WindowFacts(
+        download=claims.copy_issued_on,
+        specialty_untils=tuple(_moved(extensions, scope, item.last_day, on).end for item in claims.specialties),
+        registered_until=_moved(extensions, scope, claims.registered_until, on).end,
+        birth=claims.birth,
+    )
+    last = usage_last_day(profile, facts)
+    return own if last is None else max(own, min(end, last))
+
+
+def _moved(extensions: Iterable[BlanketExtension], scope: Scope, end: int, on: int) -> MovedEnd:
+    facts = ExtensionFacts(kind=scope.kind, jurisdiction=scope.jurisdiction, end=end, usage_until=None, on=on)
+    return moved_end(extensions, facts)
+
+
+def _for_copies(extensions: Iterable[BlanketExtension]) -> list[BlanketExtension]:
+    """Those that move the end of a copy, each narrowed to the copies for which it does."""
+    found = []
+    for rule in extensions:
+        first = rule.first_end if rule.revives_copies else max(rule.first_end, rule.effective_on)
+        if (rule.revives_copies or rule.moves_usage_window) and first <= rule.last_end:
+            found.append(replace(rule, first_end=first))
+    return found
+
+
+def _rule(body: ExtensionBody) -> BlanketExtension:
+    title = Notice(key=f"{body.number}", issuer="", title=body.citation, number=None, issued_on=None, note=None)
+    return BlanketExtension(
+        first_end=body.first_end,
+        last_end=body.last_end,
+        new_end=body.new_end,
+        kinds=body.kinds,
+        jurisdictions=body.jurisdictions,
+        effective_on=body.effective_day,
+        retracted_on=None,
+        moves_usage_window=body.moves is Moves.USAGE,
+        revives_copies=body.revives,
+        citation=Citation(notice=title, clause="", by_analogy_zh=None, by_analogy_en=None),
+    )
