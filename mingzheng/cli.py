@@ -54,6 +54,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "withdraw": ("mingzheng.issuer.approval_cli:withdraw", "Take a request back. 撤回申请。"),
     "operator": ("mingzheng.issuer.operator_cli:operator_group", "Persons whose keys sign acts. 管理经办人。"),
     "journal": ("mingzheng.issuer.journal_cli:journal", "What was done, and by whom. 操作日志。"),
+    "status": ("mingzheng.issuer.story_cli:status_command", "Everything of one registration. 一个注册的全部经过。"),
     "expiring": ("mingzheng.issuer.expiring_cli:expiring_command", "What is about to end. 即将届满的清单。"),
     "notice": (
         "mingzheng.issuer.notice_cli:notice_group",

@@ -117,6 +117,8 @@ EFFECTFUL: dict[str, set[str]] = {
         "lockbook",
         "locking",
         "lock_cli",
+        "story",
+        "story_cli",
         "expiring",
         "expiring_cli",
         "operators",

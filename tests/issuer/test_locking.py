@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,10 @@ def test_forgetting_takes_the_reason_and_the_number_of_a_lock(office: Office) ->
     assert WHY.encode() not in (office.root / "ledger.sqlite").read_bytes()
 
 
+def _ignoring(scene: Callable[[Path], None], base: Path, _report: object) -> None:
+    scene(base)
+
+
 def test_killed_before_any_write_it_is_done_once(once: Path, tmp_path: Path) -> None:
     def locked_in(base: Path) -> None:
         with Office(base).open() as workspace:
@@ -209,11 +214,11 @@ def test_killed_before_any_write_it_is_done_once(once: Path, tmp_path: Path) -> 
         return shutil.copytree(once, tmp_path / name)
 
     counted = scene("count")
-    points = run(lambda _report: locked_in(counted)).points
+    points = run(partial(_ignoring, locked_in, counted)).points
     assert len(points) >= 4
     for fatal in range(len(points)):
         base = scene(str(fatal))
-        assert run(lambda _report, base=base: locked_in(base), kill_at=fatal).killed
+        assert run(partial(_ignoring, locked_in, base), kill_at=fatal).killed
         with Office(base).open() as workspace:
             desk = workspace.ledger.desk
             rows = [parse_deed(row.body).what for row in desk.journal()]
