@@ -4,15 +4,19 @@ Of the holder the name alone, unless all is asked for; the identity number never
 digest of data, unless all is asked for: it covers the identity number, and a guess could be tried against it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.rules_source import Citation
-from mingzheng.issuer.expiring import Ending, EndingOf
 from mingzheng.issuer.rules_show import Json, application_json, sentence
-from mingzheng.issuer.story import CopyStory, DataChange, Event, Pending, Place, Story
+
+if TYPE_CHECKING:
+    from mingzheng.issuer.expiring import Ending
+    from mingzheng.issuer.story import CopyStory, DataChange, Event, Pending, Place, Story
 
 __all__ = ["story_json", "story_lines"]
 
@@ -221,7 +225,7 @@ def _event_lines(event: Event, lang: str) -> Iterator[str]:
 
 def _end_lines(end: Ending, lang: str) -> Iterator[str]:
     zh = lang == "zh"
-    name = ("注册" if zh else "registration") if end.what is EndingOf.REGISTRATION else end.specialty
+    name = ("注册" if zh else "registration") if end.specialty is None else end.specialty
     found = end.renewal
     if found is None:
         yield f"  {name}  {format_day(end.end)}  {'没有适用的规则' if zh else 'no rule governs'}"

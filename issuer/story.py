@@ -11,10 +11,11 @@ from mingzheng.formats.claims import Claims, parse_claims
 from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.formats.rules_source import Citation
 from mingzheng.formats.window import WindowState, window_state
+from mingzheng.issuer.approvalerrors import RequestForgedError
 from mingzheng.issuer.expiring import Ending, ends_of_record, extensions_in_force, window_rule
 from mingzheng.issuer.journal import Deed, deed_name, parse_deed
 from mingzheng.issuer.kept import KeptRecord, parse_kept
-from mingzheng.issuer.lifecycle import Target, decode_target
+from mingzheng.issuer.lifecycle import decode_target
 from mingzheng.issuer.noticework import concerned, list_notices
 from mingzheng.issuer.record import ApplicationRecord
 from mingzheng.issuer.refusals import RegistrationUnknownError
@@ -300,7 +301,9 @@ def _pending(
 def _asks_about(row: RequestRow, registration: Registration, copies: tuple[CopyStory, ...]) -> bool:
     form = parse_form(row.body)
     if isinstance(form.code, ActType):
-        target: Target = decode_target(row)
-        return target.registration == registration
+        try:
+            return decode_target(row).registration == registration
+        except RequestForgedError:  # altered in the ledger, or emptied: `requests` and `approve` say so
+            return False
     bodies = [parse_body(form.code, about) for about in form.abouts if isinstance(about, bytes)]
     return any(concerned(body, copy.claims) is not None for body in bodies for copy in copies)

@@ -189,6 +189,9 @@ def test_both_persons_and_what_waits(tmp_path: Path) -> None:
         checked(waiting)
         assert told(workspace, 2, today=DAY + 7).pending
         assert told(workspace, 2, today=DAY + 8).pending == ()
+        workspace.ledger._db.execute("DROP TRIGGER request_kept")  # somebody wrote into the file
+        workspace.ledger._db.execute("UPDATE request SET target = x''")
+        assert [item.what for item in told(workspace, 2).pending] == ["seal_change"]
 
 
 def test_what_is_not_there_or_forgotten(office: Office) -> None:
