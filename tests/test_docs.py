@@ -85,7 +85,7 @@ def test_every_command_has_help_in_both_languages_and_an_example(path: str) -> N
             assert parameter.help, f"{path} {parameter.name} has no help"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/drills.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/drills.md", "docs/clerks.md"])
 def test_commands_in_the_pages_parse(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     blocks = "\n".join(re.findall(r"^```\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
