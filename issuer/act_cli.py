@@ -119,19 +119,19 @@ revoke = _act_command(
 suspend = _act_command(
     ActType.SUSPEND,
     "suspend",
-    "Suspend until reinstated; nothing is issued meanwhile. 暂停，可恢复。" + _EXAMPLE.format(name="suspend", who=""),
+    "Suspend until reinstated; nothing is issued meanwhile. 暂停，可恢复。" + _EXAMPLE.format(name="suspend", who=_WHO),
     by_registration=True,
 )
 reinstate = _act_command(
     ActType.REINSTATE,
     "reinstate",
-    "End a suspension. 恢复。" + _EXAMPLE.format(name="reinstate", who=""),
+    "End a suspension. 恢复。" + _EXAMPLE.format(name="reinstate", who=_WHO),
     by_registration=True,
 )
 void = _act_command(
     ActType.VOID,
     "void",
     "Void one serial: issued by mistake, or burnt. 作废一个序号。"
-    "\n\n\b\nmingzheng void --workspace W --serial 17 --reason ……\n",
+    "\n\n\b\nmingzheng void --workspace W --serial 17 --reason …… --operator 张三\n",
     by_registration=False,
 )

@@ -154,7 +154,7 @@ def issuer_add(workspace: Path, *, name: str, number: int, lang: show.Lang, **op
 
     \b
     mingzheng issuer add --workspace W --number 2 --name 注册建筑师管理委员会 \\
-        --kind cn.architect.1 --body 1=注册建筑师管理委员会 --operator 王五 --operator 赵六
+        --kind cn.architect.1 --body 1=注册建筑师管理委员会 --body 2=主任委员 --operator 王五 --operator 赵六
     """
     spec = _issuer_spec(number, name, options)
     with open_workspace(workspace, options) as opened:

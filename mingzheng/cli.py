@@ -187,8 +187,31 @@ def _stop(error: click.Abort) -> NoReturn:
 def _usage(error: click.ClickException) -> NoReturn:
     context = getattr(error, "ctx", None)
     name = context.command_path if isinstance(context, click.Context) else PROGRAM
-    zh = f"命令用法有误；用法见 {name} --help。"
+    zh = f"命令用法有误{_usage_zh(error)}；用法见 {name} --help。"
     _fail("usage", zh, error.format_message(), error.exit_code)
+
+
+def _usage_zh(error: click.ClickException) -> str:
+    """What click says in English only, in Chinese; nothing where the message is in both languages already."""
+    if isinstance(error, click.MissingParameter):
+        return f"：缺少 {_named(error)}"
+    if isinstance(error, click.NoSuchOption):
+        return f"：没有选项 {error.option_name}"
+    if isinstance(error, click.BadOptionUsage):
+        return f"：选项 {error.option_name} 的写法不对"
+    if not isinstance(error, click.BadParameter) or any("\u4e00" <= letter <= "\u9fff" for letter in error.message):
+        return ""
+    kind = error.param.type if error.param is not None else None
+    if isinstance(kind, click.Choice):
+        return f"：{_named(error)} 只能是 {'、'.join(kind.choices)} 之一"
+    if isinstance(kind, click.Path):
+        return f"：{_named(error)} 所指的文件或目录不存在、不可读，或种类不对"
+    return f"：{_named(error)} 的值不对"
+
+
+def _named(error: click.BadParameter) -> str:
+    hint = error.param_hint if error.param_hint is not None else error.param and error.param.get_error_hint(error.ctx)
+    return (hint if isinstance(hint, str) else " ".join(hint or ("参数",))).replace("'", "")
 
 
 def _surprise(error: Exception) -> NoReturn:
