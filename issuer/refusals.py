@@ -442,12 +442,12 @@ class FaultyRecordsError(RefusalError):
         if none_good:
             super().__init__(
                 f"记录有 {count} 处错误，没有一行可以签发，未签发任何证书；请在记录文件里改正后重试",
-                f"the records have {count} faults and no row can be issued: correct the file itself and try again",
+                f"faults in the records: {count}, and no row can be issued: correct the file itself and try again",
             )
         else:
             super().__init__(
                 f"记录有 {count} 处错误，未签发任何证书；全部改正后重试，或用 --skip-faulty 先签发无误的行",
-                f"the records have {count} faults, nothing was issued: correct them all and try again, "
+                f"faults in the records: {count}, nothing was issued: correct them all and try again, "
                 "or issue the good rows first with --skip-faulty",
             )
         self.faults, self.notes = faults, notes

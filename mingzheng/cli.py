@@ -5,6 +5,7 @@ Exit status: 0 good, 1 some not valid, 2 usage, 3 cannot decide, 4 input or outp
 """
 
 import contextlib
+import errno
 import importlib
 import importlib.resources
 import json
@@ -27,6 +28,16 @@ EXIT_IO = 4
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
 IO_ZH = "文件读写失败；请检查路径、权限和磁盘空间后重试。"
+IO_EN = "check the path, its permissions and the space on the disk, then try again"
+IO_WHY = {
+    errno.ENOENT: "没有这个文件或目录；请检查路径后重试。",
+    errno.EISDIR: "这是目录，不是文件；请写出文件名后重试。",
+    errno.ENOTDIR: "路径中间的一段不是目录；请检查路径后重试。",
+    errno.EACCES: "没有读写权限；请检查文件和目录的权限后重试。",
+    errno.ENOSPC: "磁盘已满；请腾出空间后再运行一次同样的命令。",
+    errno.EROFS: "文件系统只读；请换一个位置或解除只读后重试。",
+    errno.ENAMETOOLONG: "文件名太长；请换一个短的名称后重试。",
+}
 SQLITE_FAILS = frozenset({"sqlite3.OperationalError", "sqlite3.DatabaseError"})  # by name: most commands load no SQLite
 CONFIG_NAME = "mingzheng.toml"
 CONFIG_MAX_BYTES = 1_048_576  # as for a workspace's own file of that name
@@ -166,7 +177,7 @@ def main() -> NoReturn:
         _reader_left()
     except OSError as error:
         what = f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": ")
-        _fail("io", IO_ZH, what, EXIT_IO)
+        _fail("io", IO_WHY.get(error.errno or 0, IO_ZH), f"{what}; {IO_EN}", EXIT_IO)
     except SystemExit:  # click ends this way after shell completion, and when nobody reads any more
         if COMPLETION not in os.environ:
             _reader_left()
@@ -188,7 +199,7 @@ def _usage(error: click.ClickException) -> NoReturn:
     context = getattr(error, "ctx", None)
     name = context.command_path if isinstance(context, click.Context) else PROGRAM
     zh = f"命令用法有误{_usage_zh(error)}；用法见 {name} --help。"
-    _fail("usage", zh, error.format_message(), error.exit_code)
+    _fail("usage", zh, " ".join(error.format_message().split()), error.exit_code)
 
 
 def _usage_zh(error: click.ClickException) -> str:
