@@ -20,6 +20,7 @@ from mingzheng.issuer.options import (
     COMMON,
     DRY_RUN,
     ISSUER_NUMBER,
+    NUMBER,
     OPERATOR,
     REASON,
     TARGET,
@@ -83,7 +84,7 @@ def _act_command(act: ActType, name: str, text: str, *, by_registration: bool) -
         print_lines([show.act_json(plan, done=True)], [show.act_text(plan, lang, done=True)], as_json)
 
     command.__doc__ = text
-    by_serial = options_of(click.option("--serial", type=int, required=True, help="Serial. 序号。"), ISSUER_NUMBER)
+    by_serial = options_of(click.option("--serial", type=NUMBER, required=True, help="Serial. 序号。"), ISSUER_NUMBER)
     chosen: Callable[[Any], Any] = TARGET if by_registration else by_serial
     return click.command(name)(options_of(chosen, REASON, OPERATOR, COMMON, DRY_RUN, YES)(command))
 

@@ -33,6 +33,7 @@ from mingzheng.issuer.options import (
     ISSUER_NUMBER,
     JSON,
     LANG,
+    NUMBER,
     OPERATORS,
     ORIGIN,
     REASON,
@@ -250,7 +251,7 @@ log_group.add_command(submit_key_command)
 
 @log_group.command("prove")
 @WORKSPACE
-@click.option("--serial", type=int, required=True, help="Serial. 序号。")
+@click.option("--serial", type=NUMBER, required=True, help="Serial. 序号。")
 @ISSUER_NUMBER
 @SECRET
 def log_prove(workspace: Path, *, serial: int, issuer: int | None, **options: Any) -> None:

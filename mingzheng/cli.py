@@ -232,12 +232,19 @@ def _surprise(error: Exception) -> NoReturn:
         both = isinstance(zh, str) and isinstance(en, str)
         detail = f"（{zh}） {en}" if both else str(error)
         _fail(code, chinese(code), detail, getattr(error, "exit_code", EXIT_IO))
+    if isinstance(error, UnicodeEncodeError) and any(_undecoded(word) for word in sys.argv):
+        zh = "命令里有一个参数的文字编码无法识别；请用 UTF-8 终端重新输入。"
+        _fail("usage", zh, "an argument is in no encoding that is known: type it again in a UTF-8 terminal", 2)
     if f"{type(error).__module__}.{type(error).__name__}" in SQLITE_FAILS:
         _fail("io", IO_ZH, f"the database cannot be read or written: {error}", EXIT_IO)
     logging.getLogger(__name__).debug("internal error", exc_info=error)
     zh = "程序内部错误；请带上加 -vv 再运行一次的输出报告。"
     en = f"Internal error, please report it with the output of -vv. ({type(error).__name__})"
     _fail("internal", zh, en, EXIT_INTERNAL)
+
+
+def _undecoded(word: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in word)
 
 
 def chinese(code: str) -> str:
