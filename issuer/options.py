@@ -36,14 +36,12 @@ MAX_NUMBER: Final = 2**40 - 1  # the largest serial of the log
 _PIN_HINT = "an environment variable with `pin_env` in mingzheng.toml"
 
 
-class NumberType(click.ParamType):
+class NumberType(click.types.IntParamType):
     """A whole number as the ledger and the log take it."""
-
-    name = "integer"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """See click. Fails for what is no number or too large."""
-        number = click.INT.convert(value, param, ctx)
+        number = super().convert(value, param, ctx)
         assert isinstance(number, int)
         if abs(number) > MAX_NUMBER:
             self.fail("数字太大 (the number is too large)", param, ctx)
