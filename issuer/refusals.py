@@ -406,7 +406,10 @@ class RegistrationUnknownError(RefusalError):
     code: ClassVar[str] = "ledger.registration_unknown"
 
     def __init__(self) -> None:
-        super().__init__("台账里没有该种类的这个注册编号", "the ledger has no registration of that kind and number")
+        super().__init__(
+            "台账里没有该种类的这个注册编号",
+            "the ledger has no registration of that kind and number: check --registration and --kind",
+        )
 
 
 # --- acts and files

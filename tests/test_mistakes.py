@@ -202,7 +202,7 @@ def _plain(told: Told, base: Path) -> str:
     text = re.sub(r"\b[0-9a-f]{16}\b", "ID", text)
     text = re.sub(r"[0-9a-f]{16}…", "ID…", text)
     text = re.sub(r"[0-9a-f]{20,}(?:\n\s+[0-9a-f]{20,})+", "DIGEST", text)
-    text = re.sub(r"\d+ 字节", "N 字节", text)
+    text = re.sub(r"\d+ 个文件，\d+ 字节", "N 个文件", text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
