@@ -20,6 +20,7 @@ from mingzheng.issuer.options import (
     COMMON,
     DRY_RUN,
     ISSUER_NUMBER,
+    NUMBER,
     OPERATOR,
     REASON,
     TARGET,
@@ -83,7 +84,7 @@ def _act_command(act: ActType, name: str, text: str, *, by_registration: bool) -
         print_lines([show.act_json(plan, done=True)], [show.act_text(plan, lang, done=True)], as_json)
 
     command.__doc__ = text
-    by_serial = options_of(click.option("--serial", type=int, required=True, help="Serial. 序号。"), ISSUER_NUMBER)
+    by_serial = options_of(click.option("--serial", type=NUMBER, required=True, help="Serial. 序号。"), ISSUER_NUMBER)
     chosen: Callable[[Any], Any] = TARGET if by_registration else by_serial
     return click.command(name)(options_of(chosen, REASON, OPERATOR, COMMON, DRY_RUN, YES)(command))
 
@@ -119,19 +120,19 @@ revoke = _act_command(
 suspend = _act_command(
     ActType.SUSPEND,
     "suspend",
-    "Suspend until reinstated; nothing is issued meanwhile. 暂停，可恢复。" + _EXAMPLE.format(name="suspend", who=""),
+    "Suspend until reinstated; nothing is issued meanwhile. 暂停，可恢复。" + _EXAMPLE.format(name="suspend", who=_WHO),
     by_registration=True,
 )
 reinstate = _act_command(
     ActType.REINSTATE,
     "reinstate",
-    "End a suspension. 恢复。" + _EXAMPLE.format(name="reinstate", who=""),
+    "End a suspension. 恢复。" + _EXAMPLE.format(name="reinstate", who=_WHO),
     by_registration=True,
 )
 void = _act_command(
     ActType.VOID,
     "void",
     "Void one serial: issued by mistake, or burnt. 作废一个序号。"
-    "\n\n\b\nmingzheng void --workspace W --serial 17 --reason ……\n",
+    "\n\n\b\nmingzheng void --workspace W --serial 17 --reason …… --operator 张三\n",
     by_registration=False,
 )

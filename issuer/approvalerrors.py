@@ -200,7 +200,10 @@ class RequestDoneError(ApprovalError):
     code: ClassVar[str] = "approval.done"
 
     def __init__(self, request: str) -> None:
-        super().__init__(f"申请 {request} 已经批准并办理，无需再办", f"request {request} was approved and done before")
+        super().__init__(
+            f"申请 {request} 已经批准并办理，无需再办",
+            f"request {request} was approved and done before: nothing is left to do",
+        )
 
 
 class RequestWithdrawnError(ApprovalError):

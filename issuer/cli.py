@@ -33,6 +33,7 @@ from mingzheng.issuer.options import (
     ISSUER_NUMBER,
     JSON,
     LANG,
+    NUMBER,
     OPERATORS,
     ORIGIN,
     REASON,
@@ -154,7 +155,7 @@ def issuer_add(workspace: Path, *, name: str, number: int, lang: show.Lang, **op
 
     \b
     mingzheng issuer add --workspace W --number 2 --name 注册建筑师管理委员会 \\
-        --kind cn.architect.1 --body 1=注册建筑师管理委员会 --operator 王五 --operator 赵六
+        --kind cn.architect.1 --body 1=注册建筑师管理委员会 --body 2=主任委员 --operator 王五 --operator 赵六
     """
     spec = _issuer_spec(number, name, options)
     with open_workspace(workspace, options) as opened:
@@ -250,7 +251,7 @@ log_group.add_command(submit_key_command)
 
 @log_group.command("prove")
 @WORKSPACE
-@click.option("--serial", type=int, required=True, help="Serial. 序号。")
+@click.option("--serial", type=NUMBER, required=True, help="Serial. 序号。")
 @ISSUER_NUMBER
 @SECRET
 def log_prove(workspace: Path, *, serial: int, issuer: int | None, **options: Any) -> None:

@@ -231,7 +231,9 @@ def issue_file(
     faulty = None
     if prepared.faults:
         if request.faulty_beside is None or not prepared.jobs:
-            raise FaultyRecordsError(prepared.faults, prepared.notes)
+            raise FaultyRecordsError(
+                prepared.faults, prepared.notes, none_good=request.faulty_beside is not None and not prepared.jobs
+            )
         faulty = write_faulty(prepared.file, prepared.faults, beside=request.faulty_beside)
     outbox = Outbox(directory=out, forms=request.forms)
     issued = deliver_jobs(workspace, prepared.jobs, out=outbox, now=now, randomness=randomness, progress=progress)

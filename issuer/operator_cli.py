@@ -59,7 +59,7 @@ def operator_add(
     The issuer's first operator's first day is tomorrow if one person revoked something today: what was done stays good.
 
     \b
-    mingzheng operator add 张三 --workspace W --issuer 1
+    mingzheng operator add 王五 --workspace W --issuer 1
     """
     with open_workspace(workspace, options) as opened:
         now = time_of(opened, as_of)

@@ -32,7 +32,23 @@ from mingzheng.log.statusmaker import ListingLog
 
 LOG_URL: Final = "MINGZHENG_LOG_URL"
 _F = TypeVar("_F", bound=Callable[..., Any])
+MAX_NUMBER: Final = 2**40 - 1  # the largest serial of the log
 _PIN_HINT = "an environment variable with `pin_env` in mingzheng.toml"
+
+
+class NumberType(click.types.IntParamType):
+    """A whole number as the ledger and the log take it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """See click. Fails for what is no number or too large."""
+        number = super().convert(value, param, ctx)
+        assert isinstance(number, int)
+        if abs(number) > MAX_NUMBER:
+            self.fail("数字太大 (the number is too large)", param, ctx)
+        return number
+
+
+NUMBER: Final = NumberType()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +175,7 @@ LANG = click.option(
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object per line. 每行一个 JSON。")
 AS_OF = click.option("--as-of", callback=read_day, help="Day to act on, demo workspaces only. 日期，仅限演示工作区。")
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would happen, change nothing. 只预览，不改动。")
-ISSUER_NUMBER = click.option("--issuer", "issuer", type=int, help="Issuer number. 机构编号。")
+ISSUER_NUMBER = click.option("--issuer", "issuer", type=NUMBER, help="Issuer number. 机构编号。")
 ORIGIN = click.option(
     "--origin",
     type=click.IntRange(1, 65535),
@@ -208,7 +224,7 @@ YES = click.option("--yes", is_flag=True, help="Do not ask. 不再询问。")
 TARGET = options_of(
     click.option("--registration", help="Registration number. 注册编号。"),
     click.option("--kind", help="Kind, with --registration. 证书种类。"),
-    click.option("--serial", type=int, help="One copy instead of the registration. 单份序号。"),
+    click.option("--serial", type=NUMBER, help="One copy instead of the registration. 单份序号。"),
     ISSUER_NUMBER,
 )
 FORMAT = click.option(

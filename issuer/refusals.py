@@ -406,7 +406,10 @@ class RegistrationUnknownError(RefusalError):
     code: ClassVar[str] = "ledger.registration_unknown"
 
     def __init__(self) -> None:
-        super().__init__("台账里没有该种类的这个注册编号", "the ledger has no registration of that kind and number")
+        super().__init__(
+            "台账里没有该种类的这个注册编号",
+            "the ledger has no registration of that kind and number: check --registration and --kind",
+        )
 
 
 # --- acts and files
@@ -437,13 +440,19 @@ class FaultyRecordsError(RefusalError):
 
     code: ClassVar[str] = "issue.faulty_records"
 
-    def __init__(self, faults: tuple[Fault, ...], notes: tuple[Fault, ...] = ()) -> None:
+    def __init__(self, faults: tuple[Fault, ...], notes: tuple[Fault, ...] = (), *, none_good: bool = False) -> None:
         count = len(faults)
-        super().__init__(
-            f"记录有 {count} 处错误，未签发任何证书；全部改正后重试，或用 --skip-faulty 先签发无误的行",
-            f"the records have {count} faults, nothing was issued: correct them all and try again, "
-            "or issue the good rows first with --skip-faulty",
-        )
+        if none_good:
+            super().__init__(
+                f"记录有 {count} 处错误，没有一行可以签发，未签发任何证书；请在记录文件里改正后重试",
+                f"faults in the records: {count}, and no row can be issued: correct the file itself and try again",
+            )
+        else:
+            super().__init__(
+                f"记录有 {count} 处错误，未签发任何证书；全部改正后重试，或用 --skip-faulty 先签发无误的行",
+                f"faults in the records: {count}, nothing was issued: correct them all and try again, "
+                "or issue the good rows first with --skip-faulty",
+            )
         self.faults, self.notes = faults, notes
 
 

@@ -23,6 +23,7 @@ from mingzheng.formats.page import SealShape
 from mingzheng.issuer.options import (
     JSON,
     LANG,
+    NUMBER,
     SECRET,
     WORKSPACE,
     YES,
@@ -56,8 +57,8 @@ _OUT: Final = click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File for the request. 请求文件。"
 )
 _PLACE: Final = options_of(
-    click.option("--issuer", type=int, required=True, help="Issuer number. 机构编号。"),
-    click.option("--body", type=int, required=True, help="Number of the body that seals. 机关编号。"),
+    click.option("--issuer", type=NUMBER, required=True, help="Issuer number. 机构编号。"),
+    click.option("--body", type=NUMBER, required=True, help="Number of the body that seals. 机关编号。"),
     click.option(
         "--form", type=click.Choice([str(form) for form in FileForm]), required=True, help="Files it seals. 文件格式。"
     ),
@@ -216,8 +217,8 @@ def seal_install(workspace: Path, *, issuer: int, body: int, form: str, lang: La
 
 @seal_group.command("make")
 @WORKSPACE
-@click.option("--issuer", type=int, required=True, help="Issuer number. 机构编号。")
-@click.option("--body", type=int, required=True, help="Number of the body that seals. 机关编号。")
+@click.option("--issuer", type=NUMBER, required=True, help="Issuer number. 机构编号。")
+@click.option("--body", type=NUMBER, required=True, help="Number of the body that seals. 机关编号。")
 @SECRET
 @LANG
 def seal_make(workspace: Path, *, issuer: int, body: int, lang: Lang, **options: Any) -> None:
@@ -268,7 +269,7 @@ def seal_maker(workspace: Path, *, out: Path | None, name: str | None, lang: Lan
 
 @seal_group.command("rule")
 @WORKSPACE
-@click.option("--issuer", type=int, required=True, help="Issuer number. 机构编号。")
+@click.option("--issuer", type=NUMBER, required=True, help="Issuer number. 机构编号。")
 @click.option("--kind", "kinds", multiple=True, required=True, callback=read_kinds, help="Kind; repeatable. 证书种类。")
 @click.option("--jurisdiction", "regions", multiple=True, callback=read_regions, help="Region; repeatable. 地区。")
 @click.option(

@@ -19,7 +19,7 @@ from typing import Any, Final
 import click
 
 from mingzheng.issuer.logplace import FrontEmbeddedError, cloud_place, is_moved, open_log, public_files
-from mingzheng.issuer.options import SECRET, WORKSPACE, open_workspace
+from mingzheng.issuer.options import NUMBER, SECRET, WORKSPACE, open_workspace
 from mingzheng.issuer.refusals import OptionError
 from mingzheng.issuer.workspace import current_log
 from mingzheng.keys.kid import Kid
@@ -144,7 +144,7 @@ def _check_serve(workspace: Path | None, public: Path | None, trust: Path | None
 
 @click.command("submit-key")
 @WORKSPACE
-@click.option("--issuer", type=int, required=True, help="Issuer number; 0: the log's own. 机构编号；0 为日志自身。")
+@click.option("--issuer", type=NUMBER, required=True, help="Issuer number; 0: the log's own. 机构编号；0 为日志自身。")
 @SECRET
 def submit_key_command(workspace: Path, *, issuer: int, **options: Any) -> None:
     """Make a key that submits an issuer's entries to a served log. 为机构生成提交密钥。

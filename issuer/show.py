@@ -98,7 +98,7 @@ def checked_json(good: int, faults: int, notes: int) -> Json:
 
 def checked_text(good: int, faults: int, lang: Lang) -> str:
     """The same for people."""
-    return f"{good:,} 行无误，{faults:,} 处错误" if lang == "zh" else f"{good:,} rows are good, {faults:,} faults"
+    return f"{good:,} 行无误，{faults:,} 处错误" if lang == "zh" else f"good rows: {good:,}, faults: {faults:,}"
 
 
 def faulty_text(name: str, issued: int, lang: Lang) -> str:

@@ -39,6 +39,13 @@ _RULES: Final[Mapping[str, tuple[str, str]]] = {
         "voiding reaches that serial alone, and is final (log spec, Order of acts)",
     ),
 }
+_STATUS_ZH: Final[Mapping[str, str]] = {
+    "live": "在用",
+    "suspended": "已暂停",
+    "revoked": "已撤销",
+    "superseded": "已被取代",
+    "void": "已作废",
+}
 _TWO: Final = (
     "须两名经办人：一人申请，另一人七天内批准（日志规范 Two persons）",
     "takes two operators: one asks, another approves within seven days (log spec, Two persons)",
@@ -64,8 +71,9 @@ def preview(workspace: Workspace, plan: ActPlan, two: bool, lang: Lang) -> list[
     for serial in plan.serials:
         row = workspace.ledger.copy(named.issuer, serial)
         usage = parse_claims(row.claims).copy is Copy.USAGE
+        status = _STATUS_ZH.get(str(row.status), row.status) if zh else row.status
         form = ("使用件" if usage else "批准件") if zh else ("usage copy" if usage else "approval copy")
-        lines.append(f"  {'序号' if zh else 'serial'} {serial}  {form}  {format_day(row.day)}  {row.status}")
+        lines.append(f"  {'序号' if zh else 'serial'} {serial}  {form}  {format_day(row.day)}  {status}")
     rules = [_RULES[plan.act.name], *([_TWO] if two else [])]
     return [*lines, *(f"  {'依据：' if zh else 'rule: '}{rule[0 if zh else 1]}" for rule in rules)]
 

@@ -242,6 +242,8 @@ def _read_descriptor(fd: int) -> bytes:
             data += more
     except OSError as error:
         raise KeyFileUnreadableError(f"passphrase descriptor: {error.strerror}") from error
+    except OverflowError:
+        raise KeyFileUnreadableError("passphrase descriptor: no such descriptor") from None
     return data
 
 
@@ -300,7 +302,9 @@ def _open_pem(block: bytes, name: str, passphrase: bytes) -> PrivateKeyTypes:
     except UnsupportedAlgorithm as error:
         raise KeyFileAlgError(f"{name}: encrypted or made by an unknown algorithm") from error
     except ValueError:
-        raise WrongPassphraseError(f"{name}: the passphrase does not open this file") from None
+        raise WrongPassphraseError(
+            f"{name}: the passphrase does not open this file: check whose it is and try again"
+        ) from None
 
 
 def _open_pkcs8(block: bytes, name: str, passphrase: bytes) -> bytes:
@@ -309,7 +313,9 @@ def _open_pkcs8(block: bytes, name: str, passphrase: bytes) -> bytes:
     try:
         return decrypt_private_info(base64.b64decode(encoded, validate=True), passphrase)
     except Pkcs8PassphraseError:
-        raise WrongPassphraseError(f"{name}: the passphrase does not open this file") from None
+        raise WrongPassphraseError(
+            f"{name}: the passphrase does not open this file: check whose it is and try again"
+        ) from None
     except (Pkcs8AlgorithmError, DerError) as error:
         raise KeyFileAlgError(f"{name}: encrypted or made by an unknown algorithm") from error
 

@@ -62,7 +62,10 @@ class DirectoryState(Database):
         try:
             found = read_instance(self._directory / INSTANCE)
         except FileNotFoundError:
-            return RestoredBackupError("the file `instance` is gone: the directory was restored or tampered with")
+            return RestoredBackupError(
+                "the file `instance` is gone: the directory was restored or tampered with; "
+                "show the newest checkpoint from outside with `mingzheng log resume --anchor`"
+            )
         if self.instance().is_same_file(found):
             return None
         return RestoredBackupError(

@@ -5,6 +5,7 @@ Exit status: 0 good, 1 some not valid, 2 usage, 3 cannot decide, 4 input or outp
 """
 
 import contextlib
+import errno
 import importlib
 import importlib.resources
 import json
@@ -27,6 +28,16 @@ EXIT_IO = 4
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
 IO_ZH = "文件读写失败；请检查路径、权限和磁盘空间后重试。"
+IO_EN = "check the path, its permissions and the space on the disk, then try again"
+IO_WHY = {
+    errno.ENOENT: "没有这个文件或目录；请检查路径后重试。",
+    errno.EISDIR: "这是目录，不是文件；请写出文件名后重试。",
+    errno.ENOTDIR: "路径中间的一段不是目录；请检查路径后重试。",
+    errno.EACCES: "没有读写权限；请检查文件和目录的权限后重试。",
+    errno.ENOSPC: "磁盘已满；请腾出空间后再运行一次同样的命令。",
+    errno.EROFS: "文件系统只读；请换一个位置或解除只读后重试。",
+    errno.ENAMETOOLONG: "文件名太长；请换一个短的名称后重试。",
+}
 SQLITE_FAILS = frozenset({"sqlite3.OperationalError", "sqlite3.DatabaseError"})  # by name: most commands load no SQLite
 CONFIG_NAME = "mingzheng.toml"
 CONFIG_MAX_BYTES = 1_048_576  # as for a workspace's own file of that name
@@ -170,7 +181,7 @@ def main() -> NoReturn:
         _reader_left()
     except OSError as error:
         what = f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": ")
-        _fail("io", IO_ZH, what, EXIT_IO)
+        _fail("io", IO_WHY.get(error.errno or 0, IO_ZH), f"{what}; {IO_EN}", EXIT_IO)
     except SystemExit:  # click ends this way after shell completion, and when nobody reads any more
         if COMPLETION not in os.environ:
             _reader_left()
@@ -191,8 +202,31 @@ def _stop(error: click.Abort) -> NoReturn:
 def _usage(error: click.ClickException) -> NoReturn:
     context = getattr(error, "ctx", None)
     name = context.command_path if isinstance(context, click.Context) else PROGRAM
-    zh = f"命令用法有误；用法见 {name} --help。"
-    _fail("usage", zh, error.format_message(), error.exit_code)
+    zh = f"命令用法有误{_usage_zh(error)}；用法见 {name} --help。"
+    _fail("usage", zh, " ".join(error.format_message().split()), error.exit_code)
+
+
+def _usage_zh(error: click.ClickException) -> str:
+    """What click says in English only, in Chinese; nothing where the message is in both languages already."""
+    if isinstance(error, click.MissingParameter):
+        return f"：缺少 {_named(error)}"
+    if isinstance(error, click.NoSuchOption):
+        return f"：没有选项 {error.option_name}"
+    if isinstance(error, click.BadOptionUsage):
+        return f"：选项 {error.option_name} 的写法不对"
+    if not isinstance(error, click.BadParameter) or any("\u4e00" <= letter <= "\u9fff" for letter in error.message):
+        return ""
+    kind = error.param.type if error.param is not None else None
+    if isinstance(kind, click.Choice):
+        return f"：{_named(error)} 只能是 {'、'.join(kind.choices)} 之一"
+    if isinstance(kind, click.Path):
+        return f"：{_named(error)} 所指的文件或目录不存在、不可读，或种类不对"
+    return f"：{_named(error)} 的值不对"
+
+
+def _named(error: click.BadParameter) -> str:
+    hint = error.param_hint if error.param_hint is not None else error.param and error.param.get_error_hint(error.ctx)
+    return (hint if isinstance(hint, str) else " ".join(hint or ("参数",))).replace("'", "")
 
 
 def _surprise(error: Exception) -> NoReturn:
@@ -202,12 +236,19 @@ def _surprise(error: Exception) -> NoReturn:
         both = isinstance(zh, str) and isinstance(en, str)
         detail = f"（{zh}） {en}" if both else str(error)
         _fail(code, chinese(code), detail, getattr(error, "exit_code", EXIT_IO))
+    if isinstance(error, UnicodeEncodeError) and any(_undecoded(word) for word in sys.argv):
+        zh = "命令里有一个参数的文字编码无法识别；请用 UTF-8 终端重新输入。"
+        _fail("usage", zh, "an argument is in no encoding that is known: type it again in a UTF-8 terminal", 2)
     if f"{type(error).__module__}.{type(error).__name__}" in SQLITE_FAILS:
         _fail("io", IO_ZH, f"the database cannot be read or written: {error}", EXIT_IO)
     logging.getLogger(__name__).debug("internal error", exc_info=error)
     zh = "程序内部错误；请带上加 -vv 再运行一次的输出报告。"
     en = f"Internal error, please report it with the output of -vv. ({type(error).__name__})"
     _fail("internal", zh, en, EXIT_INTERNAL)
+
+
+def _undecoded(word: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in word)
 
 
 def chinese(code: str) -> str:

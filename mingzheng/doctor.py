@@ -180,7 +180,7 @@ def doctor(as_json: bool, workspace: Path | None) -> None:
         marks = {"ok": "✓", "optional": "–", "bad": "✗"}
         click.echo(f"mingzheng {__version__} · {platform.platform()}")
         for row in rows:
-            click.echo(f"{marks[row.level]} {row.name:<13}{row.found:<34} {row.zh} · {row.en}")
+            click.echo(f"{marks[row.level]} {row.name:<14}{row.found:<34} {row.zh} · {row.en}")
     bad = [row.name for row in rows if row.level == "bad"]
     if bad:
         click.echo(f"不能运行，请先修好 (mend first): {', '.join(bad)}", err=True)

@@ -153,18 +153,23 @@ def test_internal_error_is_70_and_shows_nothing_of_it(run: Run, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("error", "shown"),
+    ("error", "zh", "shown"),
     [
-        (OSError(28, "No space left on device", "/x/log"), "No space left on device: /x/log"),
-        (PermissionError(13, "Permission denied"), "Permission denied"),
-        (OSError("something"), "OSError"),
+        (
+            OSError(28, "No space left on device", "/x/log"),
+            "磁盘已满；请腾出空间后再运行一次同样的命令。",
+            "No space left on device: /x/log",
+        ),
+        (PermissionError(13, "Permission denied"), "没有读写权限；请检查文件和目录的权限后重试。", "Permission denied"),
+        (OSError("something"), "文件读写失败；请检查路径、权限和磁盘空间后重试。", "OSError"),
     ],
 )
-def test_system_error_is_4(run: Run, monkeypatch: pytest.MonkeyPatch, error: OSError, shown: str) -> None:
+def test_system_error_is_4(run: Run, monkeypatch: pytest.MonkeyPatch, error: OSError, zh: str, shown: str) -> None:
     raising(monkeypatch, error)
     status, _, err = run("probe")
     assert status == 4
-    assert err == f"错误 error [io] 文件读写失败；请检查路径、权限和磁盘空间后重试。 {shown}\n"
+    next_step = "check the path, its permissions and the space on the disk, then try again"
+    assert err == f"错误 error [io] {zh} {shown}; {next_step}\n"
 
 
 def test_interruption_says_that_it_may_be_run_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def test_every_command_has_help_in_both_languages_and_an_example(path: str) -> N
             assert parameter.help, f"{path} {parameter.name} has no help"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/drills.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/drills.md", "docs/clerks.md"])
 def test_commands_in_the_pages_parse(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     blocks = "\n".join(re.findall(r"^```\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
@@ -94,7 +94,7 @@ def test_commands_in_the_pages_parse(page: str) -> None:
     commands = _every_command()
     for line in shown:
         words = shlex.split(line.split(" > ")[0])[1:]
-        name = " ".join(words[:2]) if " ".join(words[:2]) in commands else words[0]
+        name = next(x for x in (" ".join(words[:count]) for count in (3, 2, 1)) if x in commands)
         options = {name for parameter in commands[name].params for name in parameter.opts}
         used = {word for word in words if word.startswith("--")}
         assert used <= options, f"{line}: {sorted(used - options)}"

@@ -111,7 +111,7 @@ def test_check_says_every_fault_with_its_cell_and_exits_1(folder: Path) -> None:
     assert said[-1] == "1 行无误，4 处错误"
     english = run("check", "records.csv", "--lang", "en", *ON).stderr
     assert "D3 sex: unknown sex; write 男 or 女 (1 or 2). [record.bad_sex]" in english
-    assert english.splitlines()[-1] == "1 rows are good, 4 faults"
+    assert english.splitlines()[-1] == "good rows: 1, faults: 4"
 
 
 def test_check_reads_standard_input_and_bodies_are_left_to_the_workspace() -> None:

@@ -77,9 +77,12 @@ def test_the_same_command_again_keeps_its_file_and_its_serials(office: Office) -
 
 
 def test_without_the_option_or_a_good_row_nothing_is_issued(office: Office) -> None:
-    for rows, beside in (([person(1), person(2, sex="x")], None), ([person(2, sex="x")], office.base)):
+    for rows, beside, next_step in (
+        ([person(1), person(2, sex="x")], None, "skip-faulty"),
+        ([person(2, sex="x")], office.base, "correct the file itself"),
+    ):
         request = replace(office.request(rows), faulty_beside=beside)
-        with office.open() as workspace, pytest.raises(FaultyRecordsError, match="skip-faulty") as caught:
+        with office.open() as workspace, pytest.raises(FaultyRecordsError, match=next_step) as caught:
             issue_file(workspace, request, out=office.out, now=NOW)
         assert len(caught.value.faults) == 1
     with office.open() as workspace:
