@@ -35,6 +35,10 @@ _TABLES: Final[tuple[LiteralString, ...]] = (
         one int PRIMARY KEY CHECK (one = 1), epoch bigint NOT NULL, vkey text NOT NULL, trouble text,
         beat_at timestamptz NOT NULL)""",
 )
+_ASLEEP: Final = "SET idle_in_transaction_session_timeout = '3s'"
+"""Who stops inside a transaction (a machine put to sleep) is ended: its locks would stop every other front end, and
+keep a successor from raising the signer's epoch. Shorter than a statement's wait for a lock."""
+
 Row = tuple[Any, ...]
 
 
@@ -58,6 +62,7 @@ class _Connection:
             self._all("SET synchronous_commit = " + commit)
             self._all("SET lock_timeout = '5s'")
             self._all("SET statement_timeout = '20s'")
+            self._all(_ASLEEP)
             with _spoken():
                 self._db.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel + self._hears)))
         except BaseException:

@@ -30,7 +30,7 @@ from mingzheng.log.errors import LogError
 from mingzheng.log.hashing import leaf_hash
 from mingzheng.log.queueform import QueueRow
 from mingzheng.log.receipt import parse_tlog_proof, verify_full_receipt
-from mingzheng.log.refusal import FencedError
+from mingzheng.log.refusal import FencedError, StateUnavailableError
 from mingzheng.log.servernode import HttpRequest
 from mingzheng.log.submitclient import RemoteLog, ServerUnreachableError
 from mingzheng.log.wake import Wake
@@ -72,6 +72,25 @@ class Cloud:
         with psycopg.connect(self.world.place.database) as connection:
             return connection.execute(query.replace("{s}", self.world.place.schema).encode()).fetchall()
 
+    def told(self) -> str:
+        """The last lines of every process, and what the database's sessions do and hold: for a test that waits."""
+        tails = [
+            f"--- {path.name}\n" + "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-30:])
+            for path in sorted(self.root.iterdir())
+            if path.name.startswith(("signer-", "front-"))
+        ]
+        sessions = self.rows(
+            "SELECT pid, application_name, state, wait_event_type, wait_event, pg_blocking_pids(pid), "
+            "clock_timestamp() - state_change, left(query, 120) FROM pg_stat_activity WHERE backend_type = "
+            "'client backend' AND pid <> pg_backend_pid() ORDER BY pid"
+        )
+        locks = self.rows(
+            "SELECT pid, locktype, relation::regclass::text, mode, granted FROM pg_locks "
+            "WHERE pid <> pg_backend_pid() AND (NOT granted OR locktype IN ('advisory', 'tuple', 'transactionid')) "
+            "ORDER BY pid"
+        )
+        return "\n".join([*tails, "--- sessions", *map(str, sessions), "--- locks", *map(str, locks)])
+
     def do(self, statement: str) -> None:
         import psycopg
 
@@ -93,6 +112,7 @@ class Writers:
 
     told: dict[bytes, int] = field(default_factory=dict)
     faults: list[BaseException] = field(default_factory=list)
+    gave_up: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
     threads: list[threading.Thread] = field(default_factory=list)
 
@@ -109,6 +129,7 @@ class Writers:
                     try:
                         indexes = log.submit(keyed(entries), now=0)
                     except ServerUnreachableError:
+                        self.gave_up += 1
                         return
                     self.told |= dict(zip(entries, indexes, strict=True))
                     if self.stop.is_set():
@@ -150,23 +171,30 @@ def test_two_front_ends_eight_clients_and_a_signer_that_is_killed(cloud: Cloud) 
             wait_ready(server)
         for number in range(8):
             writers.start((one, two)[number % 2], 100_000 * number)
+
+        def more(count: int = 24) -> None:
+            before = len(writers.told)
+            _until(
+                lambda: len(writers.told) > before + count,
+                told=lambda: f"turn {turn}, faults {writers.faults}, gave up {writers.gave_up}\n{cloud.told()}",
+            )
+
+        turn = 0
         for turn in range(6 if FULL else 1):
             time.sleep(3.0 if FULL else 0.7)
             _until(lambda: cloud.rows("SELECT count(*) FROM {s}.queue") != [(0,)])  # something is in flight
             asleep = turn % 2 == 1
             signer.process.send_signal(signal.SIGSTOP if asleep else signal.SIGKILL)
-            last, before = signer, len(writers.told)
+            last = signer
             signer = signers.enter_context(cloud.signer(take_over=True, ready=False))
-            _until(lambda before=before: len(writers.told) > before + 24)  # type: ignore[misc]
+            more()
             if asleep:
                 last.process.send_signal(signal.SIGCONT)
-                before = len(writers.told)
-                _until(lambda before=before: len(writers.told) > before + 24)  # type: ignore[misc]
+                more()
         cloud.do(  # every connection to the queue is cut, the signer's and both front ends'
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mingzheng-queue'"
         )
-        before = len(writers.told)
-        _until(lambda: len(writers.told) > before + 24)
+        more()
         writers.end()
         with _remote(one) as here, _remote(two) as there:
             entries = [_today(900_000)]
@@ -180,10 +208,11 @@ def test_two_front_ends_eight_clients_and_a_signer_that_is_killed(cloud: Cloud) 
     print(f"{len(writers.told)} acknowledged")
 
 
-def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 60, *, told: Callable[[], str] = str) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end
+        if time.monotonic() >= end:
+            pytest.fail(f"not within {seconds} s\n{told()}", pytrace=True)
         time.sleep(0.03)
 
 
@@ -316,6 +345,39 @@ def test_a_fenced_signer_writes_no_answer_no_beat_and_sweeps_nothing(cloud: Clou
     assert feed.sweep(new, seconds=0) == 2
     front.close()
     feed.close()
+
+
+def test_a_signer_asleep_inside_a_transaction_of_the_queue_is_taken_over(cloud: Cloud) -> None:
+    """It holds the row that says who signs until the database ends its session."""
+    old = _epoch(cloud.world.open())
+    front, feed = _tables(cloud, old)
+    front.put(lambda _beat, _load: [_row(1)])
+    with pytest.raises(StateUnavailableError), feed._fenced(old):  # woken, it finds its session gone
+        new = _epoch(cloud.world.open(take_over=True))
+    assert new == old + 1
+    feed.close()
+    feed = cloud.world.place.feed()
+    with pytest.raises(FencedError):
+        feed.answer(old, {_row(1).request: b"a"})
+    feed.answer(new, {_row(1).request: b"b"})
+    assert front.answers([_row(1).request]) == {_row(1).request: b"b"}
+    front.close()
+    feed.close()
+
+
+def test_a_front_end_asleep_while_it_inserts_stops_no_other(cloud: Cloud) -> None:
+    front, feed = _tables(cloud, _epoch(cloud.world.open()))
+    other = cloud.world.place.front()
+
+    def judge(_beat: object, _load: object) -> list[QueueRow]:
+        other.put(lambda _beat, _load: [_row(2)])
+        return [_row(1)]
+
+    with pytest.raises(StateUnavailableError):
+        front.put(judge)
+    assert [row.request for row in feed.rows(but=[])] == [_row(2).request]
+    for table in (front, feed, other):
+        table.close()
 
 
 def test_rows_come_in_order_of_arrival_and_both_sides_are_woken(cloud: Cloud) -> None:
