@@ -102,6 +102,7 @@ lock_command = _command(
 unlock_command = _command(
     "unlock",
     "End a lock: copies can be obtained again. 解锁。"
-    "\n\n\b\nmingzheng unlock --workspace W --registration 京1112006200712345 --kind cn.constructor.1 --reason ……\n",
+    "\n\n\b\nmingzheng unlock --workspace W --registration 京1112006200712345 --kind cn.constructor.1 --reason …… \\\n"
+    "    --operator 张三\n",
     locked=False,
 )
