@@ -1,6 +1,7 @@
 """Shared set-up: hypothesis profiles (`MINGZHENG_FULL=1` runs the full counts) and reasons for marked tests to skip."""
 
 import importlib.util
+import logging
 import os
 import shutil
 
@@ -16,6 +17,14 @@ FULL = os.environ.get("MINGZHENG_FULL") == "1"
 settings.register_profile("default", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("full", max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("full" if FULL else "default")
+
+
+@pytest.fixture(autouse=True)
+def _log_lines_as_at_first() -> None:
+    """A command run within an earlier test, or a fixture's, said where log lines go and which: not noticed here."""
+    ours = logging.getLogger("mingzheng")
+    ours.setLevel(logging.NOTSET)
+    ours.handlers.clear()
 
 
 def _missing(marker: str) -> str | None:
