@@ -16,7 +16,7 @@ from mingzheng.issuer.publish import settle
 from mingzheng.issuer.schema import CopyStatus
 from mingzheng.log.entry import ActEntry, parse_entry
 
-STEP = 1 if FULL else 9
+STEP = 1 if FULL else 17
 
 
 def scene(base: Path) -> OperatorOffice:
