@@ -43,7 +43,7 @@ class Share:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateLimits:
     """Shares and how much is remembered. `address`: failed authentications, None: not counted. `answered`: entries
-    in the answers kept for requests that come twice, under half a kilobyte each."""
+    in the answers kept for requests that come twice; one of one entry costs about 3.5 KB (docs/results/soak.md)."""
 
     key: Share = Share(per_second=2_000, burst=16_384)
     address: Share | None = Share(per_second=20, burst=100)
