@@ -6,7 +6,7 @@ does not matter and moving a moved end changes nothing. Pure.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -24,6 +24,7 @@ __all__ = [
     "ExtensionState",
     "ExtensionUse",
     "MovedEnd",
+    "for_copies",
     "moved_end",
 ]
 
@@ -153,6 +154,14 @@ def moved_end(extensions: Iterable[BlanketExtension], facts: ExtensionFacts) -> 
         apply_again=bool(path) and not all(one.revives_copies for one in path),
         history=history,
     )
+
+
+def for_copies(rule: BlanketExtension) -> BlanketExtension | None:
+    """The rule narrowed to the ends of copies that it moves: of old ones only if it revives them. None: no copy's."""
+    first = rule.first_end if rule.revives_copies else max(rule.first_end, rule.effective_on)
+    if not (rule.revives_copies or rule.moves_usage_window) or first > rule.last_end:
+        return None
+    return replace(rule, first_end=first)
 
 
 def _state_by_day(one: BlanketExtension, on: int) -> ExtensionState | None:

@@ -6,14 +6,14 @@ for the moved ends. What is not in the log yet moves nothing. Pure.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mingzheng.formats.claims import Claims
 from mingzheng.formats.profile import Profile, WindowFacts, usage_last_day
 from mingzheng.formats.rules_extend import EndFacts, extended_end
-from mingzheng.formats.rules_extension import BlanketExtension, ExtensionFacts, MovedEnd, moved_end
-from mingzheng.formats.rules_source import Citation, Notice
-from mingzheng.log.noticebody import ExtensionBody, Moves, NoticeBody, RetractionBody
+from mingzheng.formats.rules_extension import BlanketExtension, ExtensionFacts, MovedEnd, for_copies, moved_end
+from mingzheng.log.noticebody import ExtensionBody, NoticeBody
+from mingzheng.log.noticestanding import extension_of, standing_numbers
 
 __all__ = ["Scope", "end_on", "standing_extensions", "window_end"]
 
@@ -29,13 +29,8 @@ class Scope:
 def standing_extensions(bodies: Iterable[NoticeBody], day: int) -> tuple[BlanketExtension, ...]:
     """The extensions that no standing retraction has ended by that day."""
     by_number = {body.number: body for body in bodies}
-    ended: set[int] = set()
-    for number in sorted(by_number, reverse=True):  # a retraction has a higher number than what it ends
-        body = by_number[number]
-        if isinstance(body, RetractionBody) and number not in ended and day >= body.from_day:
-            ended.add(body.retracted)
-    standing = (by_number[number] for number in sorted(by_number.keys() - ended))
-    return tuple(_rule(body) for body in standing if isinstance(body, ExtensionBody))
+    standing = (by_number[number] for number in standing_numbers(by_number, day))
+    return tuple(extension_of(body) for body in standing if isinstance(body, ExtensionBody))
 
 
 def end_on(
@@ -52,7 +47,7 @@ def window_end(extensions: Sequence[BlanketExtension], claims: Claims, profile: 
     """The last usable day of a copy; of an approval copy the end it was issued with."""
     own = claims.registered_until if claims.usage_until is None else claims.usage_until
     scope = Scope(kind=claims.kind, jurisdiction=claims.jurisdiction)
-    end = max(own, _moved(_for_copies(extensions), scope, own, on).end)
+    end = max(own, _moved(filter(None, map(for_copies, extensions)), scope, own, on).end)
     if claims.usage_until is None or end == own or profile is None:
         return end if claims.usage_until is None else own
     facts = WindowFacts(
@@ -68,29 +63,3 @@ def window_end(extensions: Sequence[BlanketExtension], claims: Claims, profile: 
 def _moved(extensions: Iterable[BlanketExtension], scope: Scope, end: int, on: int) -> MovedEnd:
     facts = ExtensionFacts(kind=scope.kind, jurisdiction=scope.jurisdiction, end=end, usage_until=None, on=on)
     return moved_end(extensions, facts)
-
-
-def _for_copies(extensions: Iterable[BlanketExtension]) -> list[BlanketExtension]:
-    """Those that move the end of a copy, each narrowed to the copies for which it does."""
-    found = []
-    for rule in extensions:
-        first = rule.first_end if rule.revives_copies else max(rule.first_end, rule.effective_on)
-        if (rule.revives_copies or rule.moves_usage_window) and first <= rule.last_end:
-            found.append(replace(rule, first_end=first))
-    return found
-
-
-def _rule(body: ExtensionBody) -> BlanketExtension:
-    title = Notice(key=f"{body.number}", issuer="", title=body.citation, number=None, issued_on=None, note=None)
-    return BlanketExtension(
-        first_end=body.first_end,
-        last_end=body.last_end,
-        new_end=body.new_end,
-        kinds=body.kinds,
-        jurisdictions=body.jurisdictions,
-        effective_on=body.effective_day,
-        retracted_on=None,
-        moves_usage_window=body.moves is Moves.USAGE,
-        revives_copies=body.revives,
-        citation=Citation(notice=title, clause="", by_analogy_zh=None, by_analogy_en=None),
-    )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from mingzheng.formats.claims import Claims
 from mingzheng.formats.profile import Profile, WindowFacts, usage_last_day
-from mingzheng.formats.rules_extension import ExtensionFacts, ExtensionState, moved_end
+from mingzheng.formats.rules_extension import ExtensionFacts, ExtensionState, for_copies, moved_end
 from mingzheng.verifier.notices import Extension, IssuerNotices, Notice
 
 
@@ -68,13 +68,8 @@ def _moved(extensions: Sequence[Extension], claims: Claims, untouched: Ends, on:
 
 def _for_copies(extensions: Iterable[Extension]) -> list[Extension]:
     """Those that move the end of a copy, each narrowed to the copies for which it does."""
-    found = []
-    for item in extensions:
-        rule = item.rule
-        first = rule.first_end if rule.revives_copies else max(rule.first_end, rule.effective_on)
-        if (rule.revives_copies or rule.moves_usage_window) and first <= rule.last_end:
-            found.append(replace(item, rule=replace(rule, first_end=first)))
-    return found
+    narrowed = ((item, for_copies(item.rule)) for item in extensions)
+    return [replace(item, rule=rule) for item, rule in narrowed if rule is not None]
 
 
 def _end(extensions: Sequence[Extension], claims: Claims, end: int, on: int) -> End:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from mingzheng.formats.rules_extension import BlanketExtension
-from mingzheng.formats.rules_source import Citation
-from mingzheng.formats.rules_source import Notice as Source
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.trust import TrustData
 from mingzheng.log.actkeys import TrustActKeys
@@ -25,18 +23,19 @@ from mingzheng.log.hashing import Hash, leaf_hash
 from mingzheng.log.noticebody import (
     FIRST_NUMBER,
     ExtensionBody,
-    Moves,
     NoticeBody,
     RetiredFormBody,
     RetractionBody,
     parse_body,
 )
+from mingzheng.log.noticestanding import extension_of, standing_numbers
 from mingzheng.log.policy import QuorumNotMetError
 from mingzheng.log.quorum import Quorum
 from mingzheng.verifier.errors import NoticeRefusedError, TrustUnusableError, VerifierError
 from mingzheng.verifier.heads import HeadKey, Proved, included, witnessed
 
 NOTICE_BLOBS: Final = "notices/"
+FORMER_FORMS: Final = "forms.json"  # what retired forms before notices did
 EVERYWHERE: Final = 0  # among a notice's jurisdictions: all copies of its issuer
 MAX_NOTICES: Final = 1_000  # of one issuer
 _NO_ROOTS: Final[Mapping[int, Hash]] = {}  # a notice names no head
@@ -103,7 +102,8 @@ def open_notices(
 ) -> tuple[dict[int, IssuerNotices], dict[int, str]]:
     """What stands on `day`, by issuer; and of which issuers a notice was refused, with the stable code of why.
 
-    Raises TrustUnusableError for a name under `notices/` that is none.
+    Raises TrustUnusableError for a name under `notices/` that is none, and for a table of forms: it would retire
+    nothing.
     """
     standing: dict[int, IssuerNotices] = {}
     refused: dict[int, str] = {}
@@ -118,44 +118,21 @@ def open_notices(
 def standing_on(notices: Iterable[Notice], day: int) -> IssuerNotices:
     """What of these notices holds on a day: all that no standing retraction has ended by then."""
     by_number = {notice.number: notice for notice in notices}
-    ended: set[int] = set()
-    for number in sorted(by_number, reverse=True):  # a retraction has a higher number than what it ends
-        body = by_number[number].body
-        if isinstance(body, RetractionBody) and number not in ended and day >= body.from_day:
-            ended.add(body.retracted)
     extensions: list[Extension] = []
     forms: dict[int, tuple[tuple[Notice, RetiredFormBody], ...]] = {}
-    for number in sorted(by_number.keys() - ended):
+    for number in standing_numbers({number: notice.body for number, notice in by_number.items()}, day):
         notice = by_number[number]
         if isinstance(notice.body, ExtensionBody):
-            extensions.append(Extension(notice=notice, rule=_rule(notice.body)))
+            extensions.append(Extension(notice=notice, rule=extension_of(notice.body)))
         elif isinstance(notice.body, RetiredFormBody):
             forms[notice.body.template] = ((notice, notice.body), *forms.get(notice.body.template, ()))
     return IssuerNotices(extensions=tuple(extensions), forms=forms)
 
 
-def _rule(body: ExtensionBody) -> BlanketExtension:
-    return BlanketExtension(
-        first_end=body.first_end,
-        last_end=body.last_end,
-        new_end=body.new_end,
-        kinds=body.kinds,
-        jurisdictions=body.jurisdictions,
-        effective_on=body.effective_day,
-        retracted_on=None,  # what is retracted is not among the standing ones
-        moves_usage_window=body.moves is Moves.USAGE,
-        revives_copies=body.revives,
-        citation=_citation(body.citation),
-    )
-
-
-def _citation(text: str) -> Citation:
-    source = Source(key="", issuer="", title=text, number=None, issued_on=None, note=None)
-    return Citation(notice=source, clause="", by_analogy_zh=None, by_analogy_en=None)
-
-
 def _numbers(blobs: Mapping[str, bytes]) -> dict[int, set[int]]:
     """Issuer → numbers of its notices, whichever of their two blobs is there."""
+    if FORMER_FORMS in blobs:
+        raise TrustUnusableError("forms.json is no longer read: a form is retired by a notice")
     numbers: dict[int, set[int]] = {}
     for name in blobs:
         if not name.startswith(NOTICE_BLOBS):
