@@ -435,6 +435,19 @@ class ReadBackError(RefusalError):
         self.serial, self.what = serial, what
 
 
+class NameTakenError(RefusalError):
+    """A certificate of another copy (another workspace's, say) has the name of this one; it is not replaced."""
+
+    code: ClassVar[str] = "render.name_taken"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"目录里已有另一份证书叫 {name}，没有覆盖；换一个 --out 目录再运行同一条命令，已签发的会接着完成",
+            f"another certificate has the name {name} there and was not replaced: run the same command with another "
+            "--out directory, it goes on with what is issued",
+        )
+
+
 class FaultyRecordsError(RefusalError):
     """A file with faulty rows: nothing of it is issued."""
 

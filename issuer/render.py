@@ -22,7 +22,7 @@ from mingzheng.formats.profile import Profile
 from mingzheng.formats.qrtext import parse_qr_text
 from mingzheng.issuer.press import Press
 from mingzheng.issuer.publish import entry_of, token_of
-from mingzheng.issuer.refusals import ReadBackError
+from mingzheng.issuer.refusals import NameTakenError, ReadBackError
 from mingzheng.issuer.rows import CopyRow, FileRow
 from mingzheng.issuer.schema import CopyState, FileForm
 from mingzheng.issuer.sealing import Sealer, Sheet
@@ -105,6 +105,8 @@ class Renderer:
         """Compose, seal and publish; signatures may differ from run to run, so the ledger keeps the digest of each."""
         assert row.logged_at is not None  # schema: logged
         files = []
+        for path in paths.values():
+            _check_free(path, token_of(row))
         for form, path in paths.items():
             data = self._press.compose(row, profile, form, seals=len(self.bodies(row)))
             data = self._sealer.seal(data, sheet, form, logged_at=row.logged_at)
@@ -172,6 +174,20 @@ def _check_proofs(workspace: Workspace, row: CopyRow, token: bytes) -> None:
     verify_full_receipt(proof, leaf, vkey=parse_vkey(log_vkey(config, origin.number)), origin=origin.name)
     if not index == proof.index == row.leaf_index or compact.origin != origin.number:
         raise ReadBackError(row.serial, "index")
+
+
+def _check_free(path: Path, token: bytes) -> None:
+    """Whether the name may be written: not if a certificate of another copy has it. Raises NameTakenError.
+
+    What cannot be read, or carries no credential, is a damaged file of ours and is made again.
+    """
+    try:
+        found = extract(path.read_bytes(), limits=LIMITS_DEFAULT)
+    except (FileNotFoundError, FormatError):
+        return
+    attached = [item.data for item in found.candidates if item.source == "attachment"]
+    if attached and token not in attached:
+        raise NameTakenError(path.name)
 
 
 def _is_there(path: Path, file: FileRow | None) -> bool:

@@ -217,7 +217,7 @@ def read_passphrase(
     else:
         assert prompt is not None
         data = _ask(prompt)
-        if confirm and _ask(f"{prompt} (2/2) ") != data:
+        if confirm and _ask(f"再输入一次 once more: {prompt}") != data:
             raise PassphraseError("the two passphrases differ")
     data = data.removesuffix(b"\n")
     if not data or len(data) > MAX_PASSPHRASE_BYTES or b"\n" in data:

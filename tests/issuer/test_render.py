@@ -14,7 +14,7 @@ from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.issuer.issue import prepare
 from mingzheng.issuer.press import Press
 from mingzheng.issuer.publish import token_of
-from mingzheng.issuer.refusals import ReadBackError
+from mingzheng.issuer.refusals import NameTakenError, ReadBackError
 from mingzheng.issuer.render import Renderer, check_read_back, file_name
 from mingzheng.issuer.rows import CopyRow
 from mingzheng.issuer.schema import CopyState, FileForm
@@ -122,6 +122,29 @@ def test_a_file_that_does_not_read_back_is_not_delivered(office: Office, monkeyp
         assert workspace.ledger.copy(1, 0).state is CopyState.RENDERED
     (item,) = office.issue([person(1)], now=NOW + 1)
     assert (item.row.serial, item.row.state) == (0, CopyState.DELIVERED)
+
+
+def test_a_certificate_of_another_workspace_is_never_replaced(office: Office, tmp_path: Path) -> None:
+    (first,) = office.issue([person(1)])
+    kept = first.path.read_bytes()
+    (tmp_path / "other").mkdir()
+    other = Office(tmp_path / "other", issuers=(CONSTRUCTORS, ARCHITECTS)).build()
+    other.out = office.out
+    with pytest.raises(NameTakenError, match=first.path.name):
+        other.issue([person(2)])
+    assert first.path.read_bytes() == kept
+    other.out = tmp_path / "elsewhere"
+    (item,) = other.issue([person(2)], now=NOW + 1)  # the same copy is finished there
+    assert (item.row.serial, item.row.state) == (0, CopyState.DELIVERED)
+
+
+def test_a_damaged_file_of_ours_is_made_again(office: Office) -> None:
+    (item,) = office.issue([person(1)])
+    good = item.path.read_bytes()
+    for damage in (b"", b"hi", good[: len(good) // 2]):
+        item.path.write_bytes(damage)
+        office.issue([person(1)], now=NOW + 1)
+        assert item.path.read_bytes() == good
 
 
 def test_rules_that_vanished_stop_the_rendering(office: Office) -> None:

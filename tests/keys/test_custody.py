@@ -393,8 +393,9 @@ def test_passphrase_from_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_new_passphrase_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers(monkeypatch, "one", "one")
+    asked = answers(monkeypatch, "one", "one")
     assert read_passphrase(prompt="?", confirm=True) == b"one"
+    assert asked == ["?", "再输入一次 once more: ?"]
     answers(monkeypatch, "one", "two")
     with pytest.raises(PassphraseError, match="differ"):
         read_passphrase(prompt="?", confirm=True)
