@@ -107,7 +107,8 @@ def _issue(
         print_faults(error.faults, error.notes, lang, as_json)
         return EXIT_SOME_REFUSED
     issued = done.issued
-    print_lines(map(show.issued_json, issued), (show.issued_text(item, lang) for item in issued), as_json)
+    lines = (show.issued_text(item, lang, numbered=True) for item in issued)
+    print_lines(map(show.issued_json, issued), lines, as_json)
     say_unsealed(issued, lang)
     print_faults(done.prepared.faults, done.prepared.notes, lang, as_json)
     if done.faulty is not None:

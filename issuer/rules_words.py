@@ -165,7 +165,7 @@ STEPS: Final[Mapping[str, Words]] = {
     "NO_EXTENSION": ("没有统一延期的规则", "no rule of extensions"),
     "HANDWRITING": ("手写签名", "handwritten signature:"),
     "SEVERITY": ("按查验场合的处理", "under this policy:"),
-    "LOCK_STOPS": ("锁定的后果", "a lock stops"),
+    "LOCK_STOPS": ("锁定期间不能", "a lock stops:"),
     "LOCK_SHOWN": ("是否公示", "publication:"),
     "LOCK_COPIES_OUT": ("已发出的副本", "copies already out:"),
     "NO_LOCK": ("没有锁定的规则", "no rule of locks"),

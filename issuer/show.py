@@ -176,10 +176,12 @@ def issued_json(issued: Issued) -> Json:
     }
 
 
-def issued_text(issued: Issued, lang: Lang) -> str:
-    """A delivered copy for people."""
+def issued_text(issued: Issued, lang: Lang, *, numbered: bool = False) -> str:
+    """A delivered copy for people; `numbered`: with the row that it was issued for."""
     serial, window = issued.row.serial, _window_text(issued.job.preview.window, lang)
     files = " ".join(map(str, issued.paths))
+    if numbered:
+        files = f"第 {issued.job.row} 行  {files}" if lang == "zh" else f"row {issued.job.row}  {files}"
     if lang == "zh":
         return f"{files}  序号 {serial}  日志序 {issued.row.leaf_index}  {window}"
     return f"{files}  serial {serial}  log index {issued.row.leaf_index}  {window}"

@@ -46,6 +46,33 @@ _STATUS_ZH: Final[Mapping[str, str]] = {
     "superseded": "已被取代",
     "void": "已作废",
 }
+_DEED_ZH: Final[Mapping[str, str]] = {
+    "issue": "签发",
+    "revoke": "撤销",
+    "suspend": "暂停",
+    "reinstate": "恢复",
+    "supersede": "取代",
+    "void": "作废",
+    "lock": "锁定",
+    "unlock": "解锁",
+    "request": "申请",
+    "request-withdrawn": "撤回申请",
+    "request-expired": "申请过期",
+    "blanket_extension": "公告：统一延期",
+    "retired_form": "公告：式样停用",
+    "seal_change": "公告：启用印章",
+    "retraction": "公告：撤回",
+    "notice-1": "公告：统一延期",
+    "notice-2": "公告：式样停用",
+    "notice-3": "公告：启用印章",
+    "notice-4": "公告：撤回",
+    "key-added": "密钥启用",
+    "key-retired": "密钥停用",
+    "key-compromised": "密钥失密",
+    "forget": "抹去",
+    "backup": "备份",
+    "restore": "恢复备份",
+}
 _TWO: Final = (
     "须两名经办人：一人申请，另一人七天内批准（日志规范 Two persons）",
     "takes two operators: one asks, another approves within seven days (log spec, Two persons)",
@@ -109,7 +136,16 @@ def request_text(row: RequestRow, lang: Lang) -> str:
     asked = f"{row.operator} {format_day(form.day)}"
     zh = lang == "zh"
     named = (f"机构 {row.issuer}", f"序号 {serials}") if zh else (f"issuer {row.issuer}", f"serials {serials}")
-    return "\t".join([row.id.hex(), what, named[0], asked, named[1], row.reason])
+    act = _deed(what, lang)
+    return "\t".join([row.id.hex(), act, named[0], asked, named[1] if serials else "-", row.reason])
+
+
+def _deed(what: str, lang: Lang) -> str:
+    """What was done or asked for, in words; the journal itself keeps the English ones."""
+    if lang != "zh":
+        return what
+    first = what.removesuffix("-again")
+    return _DEED_ZH.get(first, first) + ("（重新签署）" if first != what else "")
 
 
 def operator_json(key: KeySpec, day: int) -> Json:
@@ -174,7 +210,15 @@ def journal_text(item: Json, lang: Lang, time: str) -> str:
     copies = f"{item['count']} 份" if zh else f"{item['count']} copies"
     where = f"日志 {place}" if zh else f"log {place}"
     return "\t".join(
-        [str(item["number"]), time, str(item["what"]), who, copies, where if log else "-", str(item["reason"] or "")]
+        [
+            str(item["number"]),
+            time,
+            _deed(str(item["what"]), lang),
+            who,
+            copies,
+            where if log else "-",
+            str(item["reason"] or ""),
+        ]
     )
 
 

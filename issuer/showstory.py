@@ -13,6 +13,7 @@ from mingzheng.formats.civil import format_day
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.rules_source import Citation
 from mingzheng.issuer.rules_show import Json, application_json, sentence
+from mingzheng.issuer.schema import CopyStatus, RegistrationState
 
 if TYPE_CHECKING:
     from mingzheng.issuer.expiring import Ending
@@ -189,6 +190,9 @@ def story_lines(story: Story, lang: str, *, full: bool) -> Iterator[str]:
         asked = f"{item.operator} {format_day(item.day)}"
         yield f"  {item.id.hex()}  {_word(item.what, lang)}  {asked}  {until}  {_plain(item.reason)}"
     yield "届满与规则" if zh else "ends and rules"
+    if story.state is RegistrationState.REVOKED:
+        yield "  已撤销，不再延续" if zh else "  revoked: nothing is renewed"
+        return
     for end in story.ends:
         yield from _end_lines(end, lang)
 
@@ -199,7 +203,8 @@ def _copy_lines(copy: CopyStory, lang: str) -> Iterator[str]:
     form = ("使用件" if usage else "批准件") if zh else ("usage copy" if usage else "approval copy")
     purpose = f"  {copy.claims.purpose}" if copy.claims.purpose else ""
     days = f"{format_day(copy.claims.copy_issued_on)} – {format_day(copy.until)}"
-    words = f"{_word(str(row.status), lang)}  {_word(str(row.state), lang)}  {_word(str(copy.window), lang)}"
+    said = [row.status, row.state, *([copy.window] if row.status is CopyStatus.LIVE else [])]
+    words = "  ".join(_word(str(word), lang) for word in said)
     number = f"序号 {row.serial}" if zh else f"serial {row.serial}"
     yield f"  {number}  {form}{purpose}  {days}  {words}  {_place_text(copy.place, lang)}"
     for file in row.files:

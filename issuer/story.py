@@ -149,7 +149,9 @@ def story_of(workspace: Workspace, registration: Registration, *, today: int) ->
         copies=copies,
         events=tuple(sorted(events, key=lambda event: (event.day, event.order))),
         pending=tuple(_pending(workspace, registration, copies, today)),
-        ends=tuple(ends_of_record(registration, kept.record, workspace.profiles(), extensions, today=today)),
+        ends=()
+        if state is RegistrationState.REVOKED
+        else tuple(ends_of_record(registration, kept.record, workspace.profiles(), extensions, today=today)),
     )
 
 

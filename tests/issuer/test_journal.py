@@ -63,6 +63,10 @@ def test_every_act_has_a_row_with_the_names(office: OperatorOffice) -> None:
         assert (item["log"], item["operators"]) == ([[0, index]], list(NAMES))
         for lang in ("zh", "en"):
             assert NAMES[1] in journal_text(item, lang, "today")  # type: ignore[arg-type]
+        said = [journal_text(journal_json(row, {}), "zh", "today").split("\t")[2] for row in whole(workspace)]
+        assert not [word for word in said if word.isascii()], said
+        again = journal_text(item | {"what": "revoke-again"}, "zh", "today")
+        assert again.split("\t")[2] == "撤销（重新签署）"
         assert journal_cells(item)[5] == "张三 李四"
 
 

@@ -172,7 +172,13 @@ def test_both_persons_and_what_waits(tmp_path: Path) -> None:
             ("revoke", NAMES, "why"),
             ("registration-revoked", NAMES, "why"),
         ]
-        assert "张三、李四" in checked(revoked)
+        said = checked(revoked)
+        assert "张三、李四" in said
+        assert revoked.ends == ()
+        assert "已撤销，不再延续" in said
+        (line,) = [line for line in story_lines(revoked, "zh", full=False) if line.startswith("  序号 ")]
+        assert "已撤销" in line
+        assert "可使用" not in line
         me = present(workspace, NAMES[0])
         proposal = propose(workspace, target_of(workspace, 2), reason="坏\x1b[2J人", now=NOW)
         assert proposal is not None
