@@ -33,6 +33,7 @@ from mingzheng.issuer.options import (
     print_lines,
     time_of,
 )
+from mingzheng.issuer.rules_args import kind_code
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.acts import ActType
 
@@ -49,9 +50,7 @@ def find_target(workspace: Workspace, options: dict[str, Any]) -> Target:
         raise click.UsageError("给出 --registration 与 --kind，或 --serial (--registration with --kind, or --serial)")
     if serial is not None:
         return lifecycle.find_serial(workspace, serial=serial, issuer=options["issuer"])
-    code = workspace.profiles().code_of(kind)
-    if code is None:
-        raise click.UsageError("--kind: 未知的种类 (unknown kind)")
+    code = kind_code(kind, workspace.profiles())
     return lifecycle.find_registration(workspace, kind=code, registration_no=registration, issuer=options["issuer"])
 
 

@@ -31,6 +31,7 @@ from mingzheng.issuer.options import (
 from mingzheng.issuer.refusals import RegistrationUnknownError
 from mingzheng.issuer.restore import restore
 from mingzheng.issuer.rows import Registration
+from mingzheng.issuer.rules_args import kind_code
 from mingzheng.issuer.schema import SCHEMA_VERSION, STEPS
 from mingzheng.issuer.upgrade import plan_upgrade, upgrade
 from mingzheng.issuer.workspace import Workspace
@@ -212,9 +213,7 @@ def ledger_forget(
 
 def _named(workspace: Workspace, registration: str, kind: str, issuer: int | None) -> Registration:
     """The registration; one that is not there is named all the same, so that a sweep cut short can be finished."""
-    code = workspace.profiles().code_of(kind)
-    if code is None:
-        raise click.UsageError("--kind: 未知的种类 (unknown kind)")
+    code = kind_code(kind, workspace.profiles())
     try:
         return find_registration(workspace, kind=code, registration_no=registration, issuer=issuer).registration
     except RegistrationUnknownError:

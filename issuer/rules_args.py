@@ -7,6 +7,7 @@ import click
 
 from mingzheng.formats.civil import MIN_DAY, parse_day
 from mingzheng.formats.library import load_shipped_profiles
+from mingzheng.formats.profile import ProfileSet
 from mingzheng.issuer.cells import CellError, read_jurisdiction
 from mingzheng.issuer.faults import make_fault
 from mingzheng.issuer.record import nearest
@@ -68,9 +69,9 @@ def place_option(command: F) -> F:
     )(command)
 
 
-def kind_code(kind: str) -> int:
-    """The code of a kind id; wrong usage, with the nearest id, if there is none."""
-    profiles = load_shipped_profiles()
+def kind_code(kind: str, profiles: ProfileSet | None = None) -> int:
+    """The code of a kind id, of the shipped profiles or these; wrong usage, with the nearest id, if there is none."""
+    profiles = load_shipped_profiles() if profiles is None else profiles
     code = profiles.code_of(kind)
     if code is None:
         known = sorted({profile.id for profile in profiles.profiles})

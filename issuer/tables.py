@@ -96,6 +96,8 @@ _OTHERS: Final = (
     (b"{\\rtf", "RTF"),
     (b"SQLite format 3", "SQLite"),
 )
+_OWNER_BYTES: Final = 165  # what a spreadsheet program keeps as ~$name beside a table that is open in it
+_OWNER_NAME: Final = 54
 _PAGES: Final = ("<html", "<!doctype", "<table", "<meta", "<head", "<body", "<?xml", "<style", "mime-version:")
 _BLANKS: Final = " \t\r\n\ufeff\u00a0\u3000"
 
@@ -111,6 +113,8 @@ def tell(data: bytes) -> tuple[FileKind, str]:
     for magic, name in _OTHERS:
         if data.startswith(magic):
             return FileKind.OTHER, name
+    if len(data) == _OWNER_BYTES and 0 < data[0] <= _OWNER_NAME:
+        return FileKind.OTHER, "~$ lock file"
     text, _, _ = decode_text(data[:4096], cut=len(data) > 4096)
     begin = (text or "").lstrip(_BLANKS)
     if begin.lower().startswith(_PAGES):

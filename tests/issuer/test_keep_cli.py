@@ -12,6 +12,7 @@ from office import NOW, Office, person
 
 import mingzheng.issuer.keep_cli as commands
 import mingzheng.issuer.options as shared
+from mingzheng.issuer.act_cli import revoke
 from mingzheng.issuer.lifecycle import find_registration, perform
 from mingzheng.issuer.refusals import ForgetTooEarlyError, ForgetUnknownError
 from mingzheng.issuer.schema import SCHEMA_VERSION
@@ -47,6 +48,13 @@ def run(command: click.Command, *arguments: str, workspace: str = "W", **options
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
+
+
+def test_a_kind_that_is_none_names_the_nearest(office: Office) -> None:
+    named = ("--registration", NO, "--kind", "cn.constructor1", "--reason", "x", "--as-of", "2026-06-02")
+    for command, arguments in ((commands.ledger_group, ("forget", *named)), (revoke, named)):
+        said = CliRunner().invoke(command, arguments, env={"MINGZHENG_WORKSPACE": str(office.root)}).output
+        assert "最接近的是 (unknown kind, the nearest is) cn.constructor.1;" in said
 
 
 def test_a_backup_says_what_it_holds_and_comes_back(office: Office) -> None:

@@ -101,6 +101,8 @@ def test_sep_line_and_rows_as_a_spreadsheet_counts_them() -> None:
         (b"PK\x03\x04", FileKind.OTHER),
         (b"PK\x03\x04..OFD.xml", FileKind.OTHER),
         (b"<" + b"x" * 5_000, FileKind.TEXT),
+        (b"\x05admin" + b" " * 49 + "\x05admin".encode("utf-16-le") + b" \0" * 49, FileKind.OTHER),  # ~$records.xlsx
+        (b"\x05admin" + b" " * 49 + "\x05admin".encode("utf-16-le") + b" \0" * 50, FileKind.TEXT),
     ],
 )
 def test_told_by_the_bytes(data: bytes, kind: FileKind) -> None:
