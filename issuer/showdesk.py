@@ -14,6 +14,7 @@ from mingzheng.formats.claims import Copy, parse_claims
 from mingzheng.issuer.journal import Fault, parse_deed
 from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import JournalRow, RequestRow
+from mingzheng.issuer.spreadsheet import safe_cell
 
 if TYPE_CHECKING:
     from mingzheng.issuer.config import KeySpec, WorkspaceConfig
@@ -208,6 +209,5 @@ def journal_cells(item: Json) -> list[str]:
             value = " ".join(f"{shard}:{index}" for shard, index in value)
         elif isinstance(value, list):
             value = " ".join(map(str, value))
-        text = "" if value is None else str(value)
-        cells.append(f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text)
+        cells.append(safe_cell(value))
     return cells
