@@ -191,7 +191,7 @@ def effect_of_notice(workspace: Workspace, row: RequestRow, today: int) -> Effec
 def preview(workspace: Workspace, proposal: NoticeProposal) -> NoticePreview:
     """Which copies in force the notice concerns."""
     body: NoticeBody = proposal.body
-    if isinstance(body, RetractionBody):
+    while isinstance(body, RetractionBody):  # one that retracts a retraction concerns whom that had concerned
         wanted = body.retracted
         body = next(item.body for item in list_notices(workspace, proposal.issuer) if item.body.number == wanted)
     found = [
@@ -295,7 +295,7 @@ def _check_retraction(given: tuple[Given, ...], body: NoticeBody) -> None:
 
 def _in_force(workspace: Workspace, issuer: int) -> Iterator[tuple[CopyRow, Claims]]:
     for row in workspace.ledger.all_copies():
-        if row.issuer == issuer and row.status in _IN_FORCE:
+        if row.issuer == issuer and row.status in _IN_FORCE and row.claims:  # none: forgotten
             yield row, parse_claims(row.claims)
 
 

@@ -104,6 +104,15 @@ def test_a_preview_names_the_copies_in_force_and_changes_nothing(office: Office)
         assert preview(workspace, propose(workspace, 1, numbered(old_form(kinds=(2,))))).copies == ()
 
 
+def test_a_retraction_of_a_retraction_concerns_whom_the_first_notice_had(office: Office) -> None:
+    with office.open() as workspace:
+        gives(workspace, old_form(template=_template(workspace)))
+        for retracted in (1, 2):
+            body = retraction(0, retracted, DAY + 3)
+            assert len(preview(workspace, propose(workspace, 1, numbered(body))).copies) == 2
+            gives(workspace, body, now=NOW + 1 + retracted)
+
+
 def _template(workspace: Workspace) -> int:
     (first, *_) = workspace.ledger.all_copies()
     return parse_claims(first.claims).template
