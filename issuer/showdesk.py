@@ -81,7 +81,9 @@ def preview(workspace: Workspace, plan: ActPlan, two: bool, lang: Lang) -> list[
     for serial in plan.serials:
         row = workspace.ledger.copy(named.issuer, serial)
         status = _STATUS_ZH.get(str(row.status), row.status) if zh else row.status
-        lines.append(f"  {'序号' if zh else 'serial'} {serial}  {_form(row.claims, zh)}  {format_day(row.day)}  {status}")
+        lines.append(
+            f"  {'序号' if zh else 'serial'} {serial}  {_form(row.claims, zh)}  {format_day(row.day)}  {status}"
+        )
     rules = [_RULES[plan.act.name], *([_TWO] if two else [])]
     return [*lines, *(f"  {'依据：' if zh else 'rule: '}{rule[0 if zh else 1]}" for rule in rules)]
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from mingzheng.formats.civil import parse_day
 from mingzheng.formats.claims import Sex
+from mingzheng.issuer import columns, tables
 from mingzheng.issuer import record as module
-from mingzheng.issuer import tables
 from mingzheng.issuer.faults import FAULTS, Severity, make_fault
 from mingzheng.issuer.identity import IdType
 from mingzheng.issuer.record import (
@@ -313,6 +313,15 @@ def test_json_reads_the_same() -> None:
 )
 def test_json_refused_whole(data: bytes) -> None:
     assert codes(parse_json(data)) == [(0, "", "record.json_syntax")]
+
+
+def test_a_key_that_every_object_has_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(columns, "nearest", lambda word, _known: asked.append(word) or "kind")
+    found = parse_json(json.dumps([{"审批意见": "同意"}] * 50).encode())
+    columns.nearest_column.cache_clear()
+    assert [fault.code for fault in found.faults].count("record.unknown_key") == 50
+    assert asked == ["审批意见"]
 
 
 def test_json_files_refused_like_csv() -> None:
