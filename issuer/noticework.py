@@ -34,6 +34,7 @@ from mingzheng.log.entry import NoticeEntry, NoticeType, parse_entry
 from mingzheng.log.errors import NoticeBodyError
 from mingzheng.log.noticebody import (
     FIRST_NUMBER,
+    MAX_NOTICES,
     ExtensionBody,
     NoticeBody,
     RetiredFormBody,
@@ -128,6 +129,8 @@ def propose(workspace: Workspace, issuer: int | None, make: Callable[[int], Noti
     """
     number = _issuer(workspace, issuer)
     given = list_notices(workspace, number)
+    if len(given) >= MAX_NOTICES:  # one more, and verifiers would refuse them all
+        raise NoticeInvalidError("number", f"{MAX_NOTICES} notices were given, the most that verifiers read")
     body = make(FIRST_NUMBER + len(given))
     _check_scope(workspace, number, body)
     _check_retraction(given, body)
