@@ -88,6 +88,8 @@ def approve(request: str, *, operator: str, as_json: bool, lang: show.Lang, **op
     """
     with open_workspace(options["workspace"], options) as opened:
         now = time_of(opened, options["as_of"])
+        if not options["dry_run"]:
+            keep_seal_rules(opened)  # of an approval that was cut short: asked again, it is done but for this
         identity = approval.read_request(opened, request)
         effects = _effects_of(opened, identity)
         found = approval.review(opened, identity, effects=effects, now=now)

@@ -211,12 +211,7 @@ def _is_temporary(name: str) -> bool:
 def _moment(root: Path) -> Iterator[_Moment]:
     with contextlib.ExitStack() as stack:
         path = root / LEDGER
-        holder = stack.enter_context(
-            contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS))
-        )
-        reader = stack.enter_context(
-            contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS))
-        )
+        holder, reader = (stack.enter_context(contextlib.closing(_connect(path))) for _ in range(2))
         try:
             holder.execute("BEGIN IMMEDIATE")  # nobody moves the ledger until log and ledger are seen
             reader.execute("BEGIN")

@@ -7,6 +7,7 @@ Spec: docs/records.md, "Columns". A header may use the names of the table or the
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from mingzheng.issuer.faults import Fault, make_fault
@@ -152,6 +153,7 @@ def header_faults(row: int, header: Sequence[str]) -> Iterator[Fault]:
             yield make_fault(row, name, "record.missing_column")
 
 
+@lru_cache(maxsize=1_024)  # a key that is not known stands in every object of a file
 def nearest_column(word: str) -> str:
     """The column somebody most likely means."""
     return CHINESE.get(word) or _CALLED.get(word) or nearest(word, COLUMNS)

@@ -220,7 +220,8 @@ def _closed_blobs(workspace: Workspace, closed: ClosedOrigin, witnessed: Witness
 def _notice_blobs(workspace: Workspace, issuer: int, witnessed: Witnessed | None) -> dict[str, bytes]:
     """Each notice's entry and its full receipt: under the cosigned head, of a closed log its last one.
 
-    The head covers it: every list is drawn anew after the issuer's last act.
+    The head covers it: every list is drawn anew after the issuer's last act. Raises QuorumNotMetError where the last
+    head of a closed log lacks its witnesses: verifiers would refuse every notice of the issuer, and its certificates.
     """
     blobs = {}
     for number, row in enumerate(workspace.ledger.notices(issuer), FIRST_NUMBER):
@@ -229,6 +230,11 @@ def _notice_blobs(workspace: Workspace, issuer: int, witnessed: Witnessed | None
         head = None if witnessed is None else witnessed.head
         if witnessed is not None and origin != workspace.config.origin.number:
             head = cosigned_head(workspace, witnessed.policy, origin=origin)
+            if head is None or row.leaf_index >= head.size:
+                raise QuorumNotMetError(
+                    f"too few witnesses cosigned the head of log {origin} that holds notice {number} of issuer "
+                    f"{issuer}: run `mingzheng log cosign --origin {origin}`"
+                )
         blobs[NOTICE_BLOB.format(issuer=issuer, number=number)] = row.entry
         proof = full_receipt(workspace, row.leaf_index, head=head, origin=origin)
         blobs[NOTICE_PROOF_BLOB.format(issuer=issuer, number=number)] = proof

@@ -24,7 +24,7 @@ from mingzheng.log.durable import fsync_dir
 __all__ = ["format_faulty", "write_faulty"]
 
 _MODE: Final = 0o600
-_CHANGED: Final = re.compile(r"[=+\-@\t\r'].*|0[0-9]+|[0-9]{12,}|[0-9.]+[eE]\+?[0-9]+", re.DOTALL)
+_CHANGED: Final = re.compile(r"[=+\-@＝＋－＠\t\r'].*|0[0-9]+|[0-9]{12,}|[0-9.]+[eE]\+?[0-9]+", re.DOTALL)
 
 
 def write_faulty(file: RecordsFile, faults: Sequence[Fault], *, beside: Path) -> Path | None:

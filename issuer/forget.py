@@ -29,7 +29,10 @@ from mingzheng.issuer.approvalerrors import OperatorNeededError, OtherIssuerErro
 from mingzheng.issuer.journal import parse_deed
 from mingzheng.issuer.kept import parse_kept
 from mingzheng.issuer.lifecycle import decode_target
+from mingzheng.issuer.noticework import list_notices
 from mingzheng.issuer.operators import Operator
+from mingzheng.issuer.plan import profile_of
+from mingzheng.issuer.record import ApplicationRecord
 from mingzheng.issuer.refusals import (
     ForgetRequestOpenError,
     ForgetTooEarlyError,
@@ -39,6 +42,7 @@ from mingzheng.issuer.refusals import (
 from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import DESK, By, CopyRow, Registration, RequestRow
 from mingzheng.issuer.schema import CopyStatus, RegistrationState, RequestState
+from mingzheng.issuer.standing import Scope, end_on, standing_extensions, window_end
 from mingzheng.issuer.workspace import IMAGES, Workspace
 from mingzheng.log.acts import ActType
 from mingzheng.log.book import REQUEST_DAYS
@@ -49,7 +53,7 @@ __all__ = ["EMPTIED", "WHAT_STAYS", "ForgetPlan", "Forgotten", "forget", "plan_f
 _OPEN: Final = (CopyStatus.LIVE, CopyStatus.SUSPENDED)
 _NOBODY: Final = b""  # digest of the empty record that stands for forgotten ones
 _UNSWEPT: Final = "unswept"  # in `meta`
-_HEX_DIGEST: Final = re.compile(r"[0-9a-f]{64}(\.tmp)?")
+_IMAGE: Final = re.compile(r"[0-9a-f]{64}((\.[0-9]+)?\.tmp)?")  # and what a killed import left (`pictures.keep_image`)
 _KEY_BYTES: Final = 32
 _IMAGES_IN_USE: Final = (
     "SELECT photo FROM copy WHERE photo IS NOT NULL "
@@ -189,16 +193,18 @@ def plan_forget(workspace: Workspace, registration: Registration, *, today: int)
     """
     ledger = workspace.ledger
     state, found = ledger.registration_state(registration), ledger.current_record(registration)
-    if state is None or found is None:
+    if state is None or found is None or not found[1]:  # never seen, or forgotten
         raise ForgetUnknownError
     copies = ledger.copies_of(registration)
     for row in copies:
         if row.is_unlogged:
             raise RegistrationLockedError(row.issuer, row.serial)
-    counting = [row for row in copies if row.status in _OPEN and _last_day(row) >= today]
-    last = max((_last_day(row) for row in counting), default=None)
+    ends = _Ends(workspace, registration.issuer, today)
+    days = [ends.of_copy(row) for row in copies if row.status in _OPEN]
+    counting = [day for day in days if day >= today]
+    last = max(counting, default=None)
     if state is not RegistrationState.REVOKED:
-        until = parse_kept(found[1]).record.registered_until
+        until = ends.of_registration(registration.kind, parse_kept(found[1]).record)
         last = max(until, last or until) if until >= today else last
     if last is not None:
         raise ForgetTooEarlyError(len(counting), last)
@@ -268,9 +274,23 @@ def _is_about(row: RequestRow, registration: Registration, serials: set[int]) ->
         return False
 
 
-def _last_day(row: CopyRow) -> int:
-    claims = parse_claims(row.claims)
-    return claims.registered_until if claims.usage_until is None else claims.usage_until
+class _Ends:
+    """The last days of registrations and copies, wherever the issuer's notices move them, also from a day to come."""
+
+    def __init__(self, workspace: Workspace, issuer: int, today: int) -> None:
+        bodies = (item.body for item in list_notices(workspace, issuer))
+        self._extensions, self._profiles = standing_extensions(bodies, today), workspace.profiles()
+        self._today, self._on = today, max((today, *(rule.effective_on for rule in self._extensions)))
+
+    def of_registration(self, kind: int, record: ApplicationRecord) -> int:
+        scope = Scope(kind=kind, jurisdiction=record.jurisdiction)
+        profile = profile_of(record, self._profiles, day=self._today)
+        return end_on(self._extensions, scope, profile, end=record.registered_until, on=self._on).end
+
+    def of_copy(self, row: CopyRow) -> int:
+        claims = parse_claims(row.claims)
+        profile = self._profiles.select(claims.kind, claims.jurisdiction, claims.copy_issued_on)
+        return window_end(self._extensions, claims, profile, on=self._on)
 
 
 def _erase(database: sqlite3.Connection, plan: ForgetPlan, name: str) -> int:
@@ -356,7 +376,7 @@ def _sweep(workspace: Workspace) -> int | None:
         used = {bytes(row[0]).hex() for row in database.execute(_IMAGES_IN_USE)} if due else set()
     if not due:
         return None
-    unused = [path for path in directory.iterdir() if _HEX_DIGEST.fullmatch(path.name) and path.name not in used]
+    unused = [path for path in directory.iterdir() if _IMAGE.fullmatch(path.name) and path.name not in used]
     for path in unused:
         unlink(path)
     fsync_dir(directory)

@@ -226,6 +226,8 @@ def _give(make: Callable[[int, int], NoticeBody], options: dict[str, Any]) -> No
     with open_workspace(options["workspace"], options) as opened:
         now = time_of(opened, options["as_of"])
         today = day_of_time(now)
+        if not options["dry_run"]:
+            noticework.keep_seal_rules(opened)  # of a notice that was cut short: asked again, it is given but for this
         proposal = noticework.propose(opened, options["issuer"], lambda number: make(number, today))
         seen = noticework.preview(opened, proposal)
         if options["dry_run"]:

@@ -34,6 +34,7 @@ from mingzheng.log.entry import NoticeEntry, NoticeType, parse_entry
 from mingzheng.log.errors import NoticeBodyError
 from mingzheng.log.noticebody import (
     FIRST_NUMBER,
+    MAX_NOTICES,
     ExtensionBody,
     NoticeBody,
     RetiredFormBody,
@@ -128,6 +129,8 @@ def propose(workspace: Workspace, issuer: int | None, make: Callable[[int], Noti
     """
     number = _issuer(workspace, issuer)
     given = list_notices(workspace, number)
+    if len(given) >= MAX_NOTICES:  # one more, and verifiers would refuse them all
+        raise NoticeInvalidError("number", f"{MAX_NOTICES} notices were given, the most that verifiers read")
     body = make(FIRST_NUMBER + len(given))
     _check_scope(workspace, number, body)
     _check_retraction(given, body)
@@ -191,7 +194,7 @@ def effect_of_notice(workspace: Workspace, row: RequestRow, today: int) -> Effec
 def preview(workspace: Workspace, proposal: NoticeProposal) -> NoticePreview:
     """Which copies in force the notice concerns."""
     body: NoticeBody = proposal.body
-    if isinstance(body, RetractionBody):
+    while isinstance(body, RetractionBody):  # one that retracts a retraction concerns whom that had concerned
         wanted = body.retracted
         body = next(item.body for item in list_notices(workspace, proposal.issuer) if item.body.number == wanted)
     found = [
@@ -295,7 +298,7 @@ def _check_retraction(given: tuple[Given, ...], body: NoticeBody) -> None:
 
 def _in_force(workspace: Workspace, issuer: int) -> Iterator[tuple[CopyRow, Claims]]:
     for row in workspace.ledger.all_copies():
-        if row.issuer == issuer and row.status in _IN_FORCE:
+        if row.issuer == issuer and row.status in _IN_FORCE and row.claims:  # none: forgotten
             yield row, parse_claims(row.claims)
 
 

@@ -413,15 +413,18 @@ def _compare(reader: _Row, record: ApplicationRecord) -> None:
 
 def _short_numbers(records: Sequence[ApplicationRecord]) -> Iterable[Fault]:
     """Notes on numbers that are all digits and shorter than nearly all others of their kind."""
-    plain = [record for record in records if record.registration_no.isdecimal()]
-    for kind in {record.kind for record in plain}:
-        lengths = Counter(len(record.registration_no) for record in plain if record.kind == kind)
+    plain: dict[str, list[ApplicationRecord]] = {}
+    for record in records:
+        if record.registration_no.isdecimal():
+            plain.setdefault(record.kind, []).append(record)
+    for same in plain.values():
+        lengths = Counter(len(record.registration_no) for record in same)
         usual, count = lengths.most_common(1)[0]
         if count < 3 or count < _SAME_LENGTH * lengths.total():
             continue
-        for record in plain:
+        for record in same:
             missing = usual - len(record.registration_no)
-            if record.kind == kind and missing > 0:
+            if missing > 0:
                 yield make_fault(record.row, "registration_no", "record.short_number", count=missing)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mingzheng.issuer.approval import REQUESTS
 from mingzheng.issuer.archive import unpack
 from mingzheng.issuer.backup import README, log_directories
 from mingzheng.issuer.config import WorkspaceConfig, parse_config
@@ -43,7 +44,8 @@ _PUBLIC_DIR: Final = 0o755
 _PUBLIC_FILE: Final = 0o644
 _PRIVATE_DIR: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
-_PRIVATE: Final = (KEYS, IMAGES)
+_PRIVATE: Final = (KEYS, IMAGES)  # that every workspace has
+_OWNERS: Final = (*_PRIVATE, REQUESTS)
 _SHARD_SINCE: Final = 3  # the ledger's schema that tells indexes of several logs apart
 
 
@@ -186,7 +188,7 @@ def _finish(build: Path) -> None:
         stray.unlink()
     for directory, _names, files in os.walk(build):
         parts = Path(directory).relative_to(build).parts
-        private = bool(parts) and parts[0] in _PRIVATE
+        private = bool(parts) and parts[0] in _OWNERS
         os.chmod(directory, _PRIVATE_DIR if private else _PUBLIC_DIR)
         for name in files:
             secret = private or (not parts and name == LEDGER)

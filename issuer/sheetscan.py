@@ -7,6 +7,7 @@ read by `workbook`. Pure.
 
 import posixpath
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -40,7 +41,8 @@ WORKBOOK_LIMITS: Final[OfdLimits] = replace(
     xml_bytes=4 * 1024 * 1024,
     xml_nodes=100_000,
 )
-MAX_CELLS: Final = 2_000_000
+MAX_CELLS: Final = 2_000_000  # of all sheets
+MAX_UNCALCULATED: Final = 100_000  # of one sheet
 MAX_STRINGS: Final = 1_000_000
 MAX_MERGES: Final = 10_000
 MAX_SHEETS: Final = 256
@@ -82,13 +84,14 @@ class SheetScan:
     last_column: int = 0
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
-    merges: list[tuple[int, int]] = field(default_factory=list)  # first and last row of each
+    merges: list[tuple[int, int]] = field(default_factory=list)  # first and last row of each, then of where they are
     formulas: dict[int, int] = field(default_factory=dict)  # how many with a value, by column
     uncalculated: set[tuple[int, int]] = field(default_factory=set)
 
     def is_merged(self, row: int) -> bool:
         """Whether cells are merged in this row."""
-        return any(first <= row <= last for first, last in self.merges)
+        place = bisect_right(self.merges, row, key=lambda rows: rows[0])
+        return place > 0 and row <= self.merges[place - 1][1]
 
     def is_hidden(self, column: int) -> bool:
         """Whether this column is hidden."""
@@ -180,11 +183,23 @@ def scan_strings(data: bytes) -> None:
     _stream(data, start)
 
 
-def scan_sheet(data: bytes) -> SheetScan:
-    """Everything `SheetScan` says of a sheet. Raises SheetError."""
-    scanner = _Scanner()
+def scan_sheet(data: bytes, *, cells_before: int = 0) -> SheetScan:
+    """Everything `SheetScan` says of a sheet. `cells_before`: of the sheets before it. Raises SheetError."""
+    scanner = _Scanner(MAX_CELLS - cells_before)
     _stream(data, scanner.start)
+    scanner.scan.merges = _united(scanner.scan.merges)
     return scanner.scan
+
+
+def _united(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges of rows in rising order, those that meet as one."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1]:
+            found[-1] = found[-1][0], max(last, found[-1][1])
+        else:
+            found.append((first, last))
+    return found
 
 
 def _stream(data: bytes, start: Callable[[str, Any], None]) -> None:
@@ -224,8 +239,8 @@ def _refuse_doctype(*_: object) -> None:
 class _Scanner:
     """Handles the start of every element of a sheet."""
 
-    def __init__(self) -> None:
-        self.scan, self._row, self._column, self._hidden = SheetScan(), 0, 0, False
+    def __init__(self, most: int) -> None:
+        self.scan, self._most, self._row, self._column, self._hidden = SheetScan(), most, 0, 0, False
         self._handlers: Mapping[str, Callable[[Mapping[str, str]], None]] = {
             f"{_MAIN} row": self._start_row,
             f"{_MAIN} c": self._start_cell,
@@ -261,6 +276,8 @@ class _Scanner:
         self._column = column
 
     def _formula(self, _: Mapping[str, str]) -> None:
+        if len(self.scan.uncalculated) >= MAX_UNCALCULATED:
+            raise SheetError("record.xlsx_too_large", what=f"> {MAX_UNCALCULATED} formulas without a value")
         self.scan.uncalculated.add((self._row, self._column))
         self._filled()
 
@@ -274,7 +291,7 @@ class _Scanner:
     def _filled(self) -> None:
         scan = self.scan
         scan.cells += 1
-        if scan.cells > MAX_CELLS:
+        if scan.cells > self._most:
             raise SheetError("record.xlsx_too_large", what=f"> {MAX_CELLS} cells")
         if self._column > MAX_COLUMNS:
             raise SheetError("record.xlsx_columns", limit=MAX_COLUMNS)

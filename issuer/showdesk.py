@@ -14,6 +14,7 @@ from mingzheng.formats.claims import Copy, parse_claims
 from mingzheng.issuer.journal import Fault, parse_deed
 from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import JournalRow, RequestRow
+from mingzheng.issuer.spreadsheet import safe_cell
 
 if TYPE_CHECKING:
     from mingzheng.issuer.config import KeySpec, WorkspaceConfig
@@ -89,6 +90,15 @@ BLOCKED: Final = (
 )
 
 
+def _form(claims: bytes, zh: bool) -> str:
+    """What a copy is; its claims are empty once it is forgotten."""
+    if not claims:
+        return "已遗忘" if zh else "forgotten"
+    if parse_claims(claims).copy is Copy.USAGE:
+        return "使用件" if zh else "usage copy"
+    return "批准件" if zh else "approval copy"
+
+
 def preview(workspace: Workspace, plan: ActPlan, two: bool, lang: Lang) -> list[str]:
     """Whose copies an act would reach, and which rule says so."""
     zh, named = lang == "zh", plan.target.registration
@@ -97,10 +107,10 @@ def preview(workspace: Workspace, plan: ActPlan, two: bool, lang: Lang) -> list[
     lines = [f"  {head or f'registration {named.registration_no} ({kind}, issuer {named.issuer})'}"]
     for serial in plan.serials:
         row = workspace.ledger.copy(named.issuer, serial)
-        usage = parse_claims(row.claims).copy is Copy.USAGE
         status = _STATUS_ZH.get(str(row.status), row.status) if zh else row.status
-        form = ("使用件" if usage else "批准件") if zh else ("usage copy" if usage else "approval copy")
-        lines.append(f"  {'序号' if zh else 'serial'} {serial}  {form}  {format_day(row.day)}  {status}")
+        lines.append(
+            f"  {'序号' if zh else 'serial'} {serial}  {_form(row.claims, zh)}  {format_day(row.day)}  {status}"
+        )
     rules = [_RULES[plan.act.name], *([_TWO] if two else [])]
     return [*lines, *(f"  {'依据：' if zh else 'rule: '}{rule[0 if zh else 1]}" for rule in rules)]
 
@@ -252,6 +262,5 @@ def journal_cells(item: Json) -> list[str]:
             value = " ".join(f"{shard}:{index}" for shard, index in value)
         elif isinstance(value, list):
             value = " ".join(map(str, value))
-        text = "" if value is None else str(value)
-        cells.append(f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text)
+        cells.append(safe_cell(value))
     return cells

@@ -34,6 +34,7 @@ MAX_ROWS: Final = 50_000
 SPACE_ROWS: Final = 1_000  # notes, titles and empty rows beside the records
 MAX_COLUMNS: Final = 256
 SEPARATORS: Final = ",;\t"
+_MOST_SEPARATORS: Final = 16_384  # of one row: as many columns as a sheet has, most of them empty
 
 
 class FileKind(StrEnum):
@@ -193,8 +194,12 @@ def read_csv(data: bytes) -> Table:
         for number, cells in _csv_rows(text):
             if number > MAX_ROWS + SPACE_ROWS:
                 return _refused("record.too_many_rows", limit=MAX_ROWS)
+            if any(cells[MAX_COLUMNS:]):
+                return _too_wide(number)
             if any(cells):
-                rows.append(Row(number=number, cells=cells))
+                rows.append(Row(number=number, cells=cells[:MAX_COLUMNS]))
+    except _TooWideError:
+        return _too_wide(number + 1)
     except csv.Error:
         return Table(rows=(), faults=(make_fault(number + 1, "", "record.csv_syntax"),))
     notes = () if sure else (make_fault(0, "", "record.encoding_guessed", encoding=encoding.upper()),)
@@ -205,15 +210,33 @@ def _refused(code: str, **arguments: int | str) -> Table:
     return Table(rows=(), faults=(make_fault(0, "", code, **arguments),))
 
 
+def _too_wide(row: int) -> Table:
+    return Table(rows=(), faults=(make_fault(row, "", "record.xlsx_columns", limit=MAX_COLUMNS),))
+
+
+class _TooWideError(Exception):
+    """A row of more cells than any sheet has."""
+
+
 def _csv_rows(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Rows by number. Raises _TooWideError before the cells of such a row are made, csv.Error."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     first, separator = 0, ""
     if len(lines[0]) == 5 and lines[0].lower().startswith("sep=") and lines[0][4] in SEPARATORS:
         first, separator = 1, lines[0][4]
-    reader = csv.reader(
-        (line + "\n" for line in lines[first:]), delimiter=separator or _separator(lines[first:]), strict=True
-    )
-    for number, cells in enumerate(reader, start=first + 1):
+    separator = separator or _separator(lines[first:])
+    found = 0
+
+    def narrow() -> Iterator[str]:
+        nonlocal found
+        for line in lines[first:]:
+            found += line.count(separator)
+            if found > _MOST_SEPARATORS:
+                raise _TooWideError
+            yield line + "\n"
+
+    for number, cells in enumerate(csv.reader(narrow(), delimiter=separator, strict=True), start=first + 1):
+        found = 0
         yield number, tuple([cell.strip(" \t\u3000\n") for cell in cells])
 
 
@@ -222,6 +245,8 @@ def _separator(lines: Sequence[str]) -> str:
     found, best = ",", 0
     for line in [line for line in lines[:50] if line.strip()][:10]:
         for separator in SEPARATORS:
+            if line.count(separator) > _MOST_SEPARATORS:
+                continue
             try:
                 cells = next(csv.reader([line], delimiter=separator), [])
             except csv.Error:

@@ -119,7 +119,9 @@ def _refused(code: str, **arguments: int | str) -> Table:
 
 def _read(files: Mapping[str, bytes]) -> Table:
     book = read_book(files)
-    scans = {part: scan_sheet(files[part]) for part in (*book.visible, *book.hidden)}
+    scans: dict[str, SheetScan] = {}
+    for part in (*book.visible, *book.hidden):
+        scans[part] = scan_sheet(files[part], cells_before=sum(scan.cells for scan in scans.values()))
     filled = [part for part in book.visible if scans[part].cells]
     hidden = sum(1 for part in book.hidden if scans[part].cells)
     if not filled:

@@ -19,6 +19,7 @@ from mingzheng.log.errors import EntryError, NoticeBodyError, NoticeVersionError
 
 VERSION: Final = 1
 FIRST_NUMBER: Final = 1
+MAX_NOTICES: Final = 1_000  # of one issuer: that verifiers read
 MAX_CITATION: Final = 200
 MAX_KINDS: Final = 256
 MAX_BODIES: Final = 4  # as many as seal one page
@@ -262,7 +263,7 @@ def _flag(value: cbor.Value, field: str) -> bool:
 
 
 __all__ = [
-    *("FIRST_NUMBER", "MAX_BODIES", "MAX_CITATION", "MAX_KINDS", "VERSION"),
+    *("FIRST_NUMBER", "MAX_BODIES", "MAX_CITATION", "MAX_KINDS", "MAX_NOTICES", "VERSION"),
     *("ExtensionBody", "Moves", "NoticeBody", "RetiredFormBody", "RetractionBody", "SealChangeBody"),
     *("encode_body", "parse_body"),
 ]

@@ -22,6 +22,7 @@ from mingzheng.log.errors import LogError
 from mingzheng.log.hashing import Hash, leaf_hash
 from mingzheng.log.noticebody import (
     FIRST_NUMBER,
+    MAX_NOTICES,
     ExtensionBody,
     NoticeBody,
     RetiredFormBody,
@@ -37,7 +38,6 @@ from mingzheng.verifier.heads import HeadKey, Proved, included, witnessed
 NOTICE_BLOBS: Final = "notices/"
 FORMER_FORMS: Final = "forms.json"  # what retired forms before notices did
 EVERYWHERE: Final = 0  # among a notice's jurisdictions: all copies of its issuer
-MAX_NOTICES: Final = 1_000  # of one issuer
 _NO_ROOTS: Final[Mapping[int, Hash]] = {}  # a notice names no head
 _NAME: Final = re.compile(r"notices/([1-9][0-9]{0,4})-([1-9][0-9]{0,4})\.(cbor|tlog-proof)", re.ASCII)
 
@@ -213,6 +213,6 @@ def _check_scope(trust: TrustData, entry: NoticeEntry, body: NoticeBody) -> None
 
 
 __all__ = [
-    *("EVERYWHERE", "MAX_NOTICES", "NOTICE_BLOBS", "NO_NOTICES"),
+    *("EVERYWHERE", "NOTICE_BLOBS", "NO_NOTICES"),
     *("Cites", "Extension", "IssuerNotices", "Notice", "open_notices", "standing_on"),
 ]

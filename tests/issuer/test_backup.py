@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from crashpoints import run
 from office import DAY, NOW, Office, person
+from operatoroffice import asked, operator_office
 
 import mingzheng.issuer.backup as backup_module
 from mingzheng.issuer.archive import describe
@@ -161,6 +162,16 @@ def test_a_restored_workspace_has_the_modes_of_a_new_one(office: Office, saved: 
     assert {mode for name, mode in there.items() if name.startswith(("keys/", "images/"))} == {0o600}
     assert MANIFEST not in there
     assert README not in there
+
+
+def test_requests_that_wait_stay_their_owners_in_a_restored_workspace(tmp_path: Path) -> None:
+    made = operator_office(tmp_path)
+    with made.open() as workspace:
+        row = asked(workspace)
+    there = modes(
+        restored(made, back_up(made.root, tmp_path / "saved", with_keys=True, now=NOW).path, tmp_path / "x").root
+    )
+    assert (there["requests"], there[f"requests/{row.id.hex()}.request"]) == (0o700, 0o600)
 
 
 def test_anchors(office: Office, saved: Path, tmp_path: Path) -> None:

@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 from conftest import FULL
 from crashpoints import run
+from noticebodies import extension, retraction
 from office import DAY, NOW, Office, person, picture
 
+import mingzheng.issuer.showdesk as showdesk
 from mingzheng.formats.civil import parse_day
 from mingzheng.formats.claims import parse_claims
 from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.forget import EMPTIED, WHAT_STAYS, Forgotten, forget, plan_forget
 from mingzheng.issuer.kept import parse_kept
-from mingzheng.issuer.lifecycle import find_registration, find_serial, perform, plan_reissue
+from mingzheng.issuer.lifecycle import find_registration, find_serial, perform, plan_act, plan_reissue
+from mingzheng.issuer.noticework import give, preview, propose
 from mingzheng.issuer.refusals import (
     ForgetTooEarlyError,
     ForgetUnknownError,
@@ -32,6 +35,7 @@ from mingzheng.issuer.workspace import log_vkey
 from mingzheng.keys.vkey import parse_vkey
 from mingzheng.log.acts import ActType
 from mingzheng.log.client import DirectoryFetcher, LogReader
+from mingzheng.log.noticebody import Moves
 
 STEP = 1 if FULL else 5  # write points between two kills
 
@@ -218,6 +222,68 @@ def test_only_after_the_last_day_of_registration_and_copies(tmp_path: Path) -> N
         with pytest.raises(ForgetTooEarlyError) as caught:
             plan_forget(workspace, HERE, today=DAY)
         assert (caught.value.copies, caught.value.last_day < parse_day("2028-06-01")) == (1, True)
+
+
+@pytest.mark.parametrize("effective", [DAY, DAY + 300])
+def test_an_end_that_a_notice_moves_counts_where_it_stands(tmp_path: Path, effective: int) -> None:
+    made = Office(tmp_path).build()
+    made.issue([person(1, registered_until="2026-12-31")])
+    end, late = parse_day("2026-12-31"), NOW + 2
+    body = extension(first_end=end - 9, last_end=end, new_end=end + 60, effective_day=effective)
+    with made.open() as workspace:
+        give(workspace, propose(workspace, 1, lambda _: body), reason="疫情", now=NOW + 1)
+        for today in (end + 1, end + 60):
+            with pytest.raises(ForgetTooEarlyError) as caught:
+                plan_forget(workspace, HERE, today=today)
+            assert caught.value.last_day == end + 60
+        assert plan_forget(workspace, HERE, today=end + 61).copies
+        ended = retraction(2, 1, DAY + 1)
+        give(workspace, propose(workspace, 1, lambda _: ended), reason="有误", now=late)
+        assert plan_forget(workspace, HERE, today=end + 1).copies
+
+
+def test_a_window_that_a_notice_moves_counts_where_it_stands(tmp_path: Path) -> None:
+    made = Office(tmp_path).build()
+    ends = "建筑工程:2024-03-01:2026-07-31"
+    made.issue([person(1, specialties=ends, registered_until="2026-07-31")])
+    end = parse_day("2026-07-31")
+    body = extension(first_end=end, last_end=end, new_end=end + 30, moves=Moves.USAGE)
+    with made.open() as workspace:
+        give(workspace, propose(workspace, 1, lambda _: body), reason="疫情", now=NOW + 1)
+        target = find_registration(workspace, kind=1, registration_no=NO, issuer=None)
+        with workspace.ledger.step() as database:  # of a revoked registration copies alone count
+            database.execute("UPDATE registration SET state = 'revoked'")
+        with pytest.raises(ForgetTooEarlyError) as caught:
+            plan_forget(workspace, target.registration, today=end + 1)
+        assert (caught.value.copies, caught.value.last_day) == (1, end + 30)
+
+
+def test_a_forgotten_copy_hinders_no_notice_and_no_preview_of_an_act(tmp_path: Path) -> None:
+    made = Office(tmp_path).build()
+    made.issue([person(1, registered_until="2026-12-31"), person(2)])
+    done = forget_it(made, now=NOW + 86_400 * (parse_day("2027-01-01") - DAY))
+    (gone,) = done.copies
+    with made.open() as workspace:
+        body = extension(first_end=DAY, last_end=DAY + 4_000, new_end=DAY + 4_000)
+        seen = preview(workspace, propose(workspace, 1, lambda _: body))
+        assert seen.registrations == (person(2)["registration_no"],)
+        target = find_serial(workspace, serial=gone.serial, issuer=None)
+        plan = plan_act(workspace, ActType.REVOKE, target)
+        assert [any(word in line for line in showdesk.preview(workspace, plan, False, lang)) for lang, word in (
+            ("zh", "已遗忘"), ("en", "forgotten"),
+        )] == [True, True]  # fmt: skip
+        with pytest.raises(ForgetUnknownError):
+            plan_forget(workspace, gone.registration, today=DAY + 4_000)
+
+
+def test_what_a_killed_import_left_of_images_goes_too(made: Office) -> None:
+    images = made.root / "images"
+    kept = set(images.iterdir())
+    left = [images / f"{'5a' * 32}.tmp", images / f"{'a5' * 32}.140.tmp", images / ("55" * 32)]
+    for path in left:
+        path.write_bytes(b"half a picture")
+    assert forget_it(made).images == 1 + len(left)
+    assert set(images.iterdir()) < kept
 
 
 def test_a_copy_on_its_way_holds_it_up(made: Office) -> None:

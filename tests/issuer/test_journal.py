@@ -187,3 +187,5 @@ def test_a_cell_is_no_formula() -> None:
     cells = journal_cells(item)
     assert cells[6] == "'=1+1"
     assert cells[9] == "0:3 1:4"
+    for reason in (" =1+1", "＝1+1", "\n@x"):  # as every table of ours (`spreadsheet`)
+        assert journal_cells(item | {"reason": reason})[6] == f"'{reason}"

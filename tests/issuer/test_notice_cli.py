@@ -9,7 +9,8 @@ from office import CONSTRUCTORS, Office, person
 from operatoroffice import NAMES, operator_office, passphrase
 
 from mingzheng.cli import cli
-from mingzheng.issuer.approvalerrors import OperatorNeededError
+from mingzheng.issuer.approvalerrors import OperatorNeededError, RequestDoneError
+from mingzheng.issuer.noticeerrors import NoticeGivenError
 from mingzheng.issuer.workspace import Workspace
 
 ABOUT = ("--citation", "某通知第一条", "--kind", "cn.constructor.1", "--jurisdiction", "cn", "--reason", "通知")
@@ -116,3 +117,43 @@ class Typed:
 
     def read(self, name: str) -> bytes:
         return passphrase(name)
+
+
+def rules_of(office: Office) -> list[tuple[int, ...]]:
+    with office.open() as workspace:
+        return [rule.bodies for rule in workspace.config.sealing.rules]
+
+
+def test_a_seal_change_cut_short_before_its_rule_is_finished_by_asking_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("notice", "add", "seal", *ABOUT, *COMMANDS["seal"], "--workspace", "W", "--as-of", "2026-06-02", "--yes")
+    with monkeypatch.context() as killed:
+        killed.setattr("mingzheng.issuer.noticework.keep_seal_rules", lambda _: 0)
+        assert CliRunner().invoke(cli, words).exit_code == 0
+    CliRunner().invoke(cli, [*words, "--dry-run"])
+    assert rules_of(office) == []
+    again = CliRunner().invoke(cli, words)
+    assert isinstance(again.exception, NoticeGivenError)
+    assert rules_of(office) == [(0,)]
+
+
+def test_an_approval_cut_short_before_its_rule_is_finished_by_approving_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = operator_office(tmp_path)
+    for module in ("notice_cli", "approval_cli"):
+        monkeypatch.setattr(f"mingzheng.issuer.{module}.open_workspace", lambda *_: office.open())
+        monkeypatch.setattr(f"mingzheng.issuer.{module}.person_secret", lambda _: Typed())
+    monkeypatch.setattr(Workspace, "check_as_of", lambda _: None)
+    tail = ("--workspace", "W", "--as-of", "2026-06-02", "--yes", "--json")
+    asked = CliRunner().invoke(cli, ["notice", "add", "seal", *ABOUT, *COMMANDS["seal"], *tail, "--operator", NAMES[0]])
+    approve = ("approve", json.loads(asked.output.splitlines()[-1])["id"], "--operator", NAMES[1], *tail)
+    with monkeypatch.context() as killed:
+        killed.setattr("mingzheng.issuer.approval_cli.keep_seal_rules", lambda _: 0)
+        assert CliRunner().invoke(cli, approve).exit_code == 0
+    CliRunner().invoke(cli, [*approve, "--dry-run"])
+    assert rules_of(office) == []
+    again = CliRunner().invoke(cli, approve)
+    assert isinstance(again.exception, RequestDoneError)
+    assert rules_of(office) == [(0,)]

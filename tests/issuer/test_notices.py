@@ -84,6 +84,20 @@ def test_notices_are_numbered_logged_exported_and_believed(office: Office) -> No
     assert set(context.notices_of(1).forms) == {1}
 
 
+def test_no_more_are_given_than_verifiers_read(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("issuer.noticework", "verifier.notices"):
+        monkeypatch.setattr(f"mingzheng.{module}.MAX_NOTICES", 2)
+    with office.open() as workspace:
+        for template in (7, 8):
+            gives(workspace, old_form(template=template))
+        with pytest.raises(NoticeInvalidError, match="number"):
+            propose(workspace, 1, numbered(old_form(template=9)))
+        assert not context_of(office, workspace).notices_refused
+        monkeypatch.setattr("mingzheng.issuer.noticework.MAX_NOTICES", 3)
+        gives(workspace, old_form(template=9), now=NOW + 10)
+        assert context_of(office, workspace, now=NOW + 20).notices_refused
+
+
 def test_reasons_stay_in_the_ledger(office: Office) -> None:
     with office.open() as workspace:
         give(workspace, propose(workspace, 1, numbered(old_form())), reason="内部事由", now=NOW + 1)
@@ -102,6 +116,15 @@ def test_a_preview_names_the_copies_in_force_and_changes_nothing(office: Office)
         other = propose(workspace, 1, numbered(old_form(template=999)))
         assert preview(workspace, other).copies == ()
         assert preview(workspace, propose(workspace, 1, numbered(old_form(kinds=(2,))))).copies == ()
+
+
+def test_a_retraction_of_a_retraction_concerns_whom_the_first_notice_had(office: Office) -> None:
+    with office.open() as workspace:
+        gives(workspace, old_form(template=_template(workspace)))
+        for retracted in (1, 2):
+            body = retraction(0, retracted, DAY + 3)
+            assert len(preview(workspace, propose(workspace, 1, numbered(body))).copies) == 2
+            gives(workspace, body, now=NOW + 1 + retracted)
 
 
 def _template(workspace: Workspace) -> int:

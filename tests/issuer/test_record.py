@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from mingzheng.formats.civil import parse_day
 from mingzheng.formats.claims import Sex
+from mingzheng.issuer import columns, tables
 from mingzheng.issuer import record as module
-from mingzheng.issuer import tables
 from mingzheng.issuer.faults import FAULTS, Severity, make_fault
 from mingzheng.issuer.identity import IdType
 from mingzheng.issuer.record import (
@@ -205,6 +205,25 @@ def test_limits_on_bytes_rows_and_cells(monkeypatch: pytest.MonkeyPatch) -> None
     assert of_row(specialties="x" * 1_001) == [(2, "specialties", "record.cell_too_long")]
 
 
+def test_short_numbers_are_looked_for_within_their_kind_and_once_a_row() -> None:
+    class Counting(str):
+        """A kind that counts how often it is compared."""
+
+        __slots__ = ()
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            Counting.compared += 1
+            return str.__eq__(self, other)
+
+    record = good()
+    rows = [replace(record, kind=Counting(f"k{n}"), registration_no="2024") for n in range(300)]
+    rows += [replace(record, kind="k", registration_no=number) for number in ("2024", *["12345"] * 5)]
+    assert [(fault.code, fault.row) for fault in module._short_numbers(rows)] == [("record.short_number", record.row)]
+    assert Counting.compared < 2 * len(rows)
+
+
 def test_too_long_a_text_says_how_much_to_cut() -> None:
     fault = parse_csv(to_csv(GOOD | {"employer": "司" * 47})).faults[0]
     assert "7" in fault.remedy_zh
@@ -294,6 +313,15 @@ def test_json_reads_the_same() -> None:
 )
 def test_json_refused_whole(data: bytes) -> None:
     assert codes(parse_json(data)) == [(0, "", "record.json_syntax")]
+
+
+def test_a_key_that_every_object_has_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(columns, "nearest", lambda word, _known: asked.append(word) or "kind")
+    found = parse_json(json.dumps([{"审批意见": "同意"}] * 50).encode())
+    columns.nearest_column.cache_clear()
+    assert [fault.code for fault in found.faults].count("record.unknown_key") == 50
+    assert asked == ["审批意见"]
 
 
 def test_json_files_refused_like_csv() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from noticebodies import old_form
 from office import DAY, NOW, Office, person
 from witnessnet import LoopbackWitness
 
@@ -20,6 +21,7 @@ from mingzheng.issuer.config import parse_config
 from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.key_cli import key_group
 from mingzheng.issuer.keywork import compromise_key, lost_copies
+from mingzheng.issuer.noticework import give, propose
 from mingzheng.issuer.publish import sign_act, token_of
 from mingzheng.issuer.refusals import (
     DemoNameError,
@@ -54,6 +56,7 @@ from mingzheng.keys.trust import Role
 from mingzheng.keys.vkey import parse_vkey
 from mingzheng.log.acts import ActType
 from mingzheng.log.entry import KeyEventEntry, OriginSize, parse_entry
+from mingzheng.log.policy import QuorumNotMetError
 from mingzheng.log.receipt import parse_compact_receipt, parse_tlog_proof
 from mingzheng.log.refusal import LogFrozenError, RestoredBackupError, RolledElsewhereError, WriterActiveError
 from mingzheng.log.serverrun import ServePlan
@@ -454,6 +457,30 @@ def test_witnesses_found_after_the_end_of_a_log_still_cosign_it(office: Office, 
     finally:
         made.close()
     assert _judged(office, old.row, NOW + 240)[0].inclusion.grade is Grade.WITNESSED
+
+
+def test_a_notice_of_a_closed_log_is_not_exported_without_the_witnesses_that_the_trust_data_demand(
+    office: Office, tmp_path: Path
+) -> None:
+    with office.open() as workspace:
+        give(workspace, propose(workspace, 1, lambda _: old_form(template=999)), reason="", now=NOW + 1)
+    rolled(office)
+    (new,) = office.issue([person(1)], now=NOW + 70)
+    made = LoopbackWitness(tmp_path / "w1", "w1", Alg.ED25519, now=NOW)
+    try:
+        for number in (1, 2):
+            _watch(office, made, number)
+        with pytest.raises(QuorumNotMetError, match="--origin 1"):
+            exported(office, NOW + 180)
+        assert not (office.base / "trust").exists()
+        with office.open() as workspace:
+            policy = rollover.read_policy(workspace)
+            assert policy is not None
+            rollover.cosign_head(workspace, policy, origin=1)
+        exported(office, NOW + 180)
+    finally:
+        made.close()
+    assert Code.NOTICE_REFUSED not in {item.code for item in _judged(office, new.row, NOW + 240)[0].findings}
 
 
 def test_a_policy_that_lists_logs_must_list_the_next(office: Office, witness: LoopbackWitness) -> None:

@@ -181,6 +181,9 @@ def test_cells_that_a_spreadsheet_would_change_or_run_are_kept_from_it() -> None
     assert (cells["registration_no"], cells["purpose"], cells["name"]) == ("'0120240001", "'+1", "'@王")
     again = read_records(data)
     assert [row.cells[3:] for row in again.rows[1:]] == [tuple(rows_of(data)[1][3:])]
+    wide = faulty_of(table([person(1, sex="x", employer="＝1+1", purpose="＠x")]), 2)[1]
+    assert wide is not None
+    assert {"'＝1+1", "'＠x"} <= set(rows_of(wide)[1])
     long = faulty_of(table([person(1, sex="x", id_number="110101198503030371")]), 2)[1]
     assert long is not None
     assert "'110101198503030371" in long.decode()

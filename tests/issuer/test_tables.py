@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -121,6 +122,27 @@ def test_rows_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "SPACE_ROWS", 2)
     assert read_csv(b"a\nb\nc").faults == ()
     assert [fault.code for fault in read_csv(b"a\nb\nc\nd").faults] == ["record.too_many_rows"]
+
+
+def test_columns_have_a_limit() -> None:
+    assert read_csv(b"," * 255 + b"a").rows[0].cells[255] == "a"
+    for data in (b"," * 256 + b"a", b"x\n" + b"," * 256 + b"a"):
+        (fault,) = read_csv(data).faults
+        assert (fault.code, fault.row) == ("record.xlsx_columns", 1 + data.count(b"\n"))
+    (row,) = read_csv(b"a" + b"," * 16_384).rows  # empty columns, as sheets that were formatted have them
+    assert len(row.cells) == 256
+
+
+@pytest.mark.parametrize(
+    "data", ["姓名," * 1_000_000, "kind;name\n" + ";" * 1_000_000, 'x\n"\n' + '",,,,"\n' * 300_000]
+)
+def test_a_row_of_very_many_cells_is_refused_before_they_are_made(data: str) -> None:
+    tracemalloc.start()
+    table = read_csv(data.encode())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [fault.code for fault in table.faults] == ["record.xlsx_columns"]
+    assert most < 16 * len(data) + 4_000_000
 
 
 @pytest.mark.parametrize("data", [b"kind,name\n", b"PK\x03\x04[Content_Types].xml xl/", b"%PDF"])

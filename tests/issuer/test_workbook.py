@@ -5,6 +5,7 @@ import io
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -209,6 +210,41 @@ def test_scan_counts_what_has_content() -> None:
 )
 def test_scan_refuses(body: str, code: str) -> None:
     assert fault_of(sheet(body)) == code
+
+
+def test_all_sheets_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = sheet("<row><c><v>1</v></c><c><f/></c></row>")
+    assert scan_sheet(body, cells_before=sheetscan.MAX_CELLS - 2).cells == 2
+    with pytest.raises(SheetError) as caught:
+        scan_sheet(body, cells_before=sheetscan.MAX_CELLS - 1)
+    assert caught.value.code == "record.xlsx_too_large"
+    monkeypatch.setattr(sheetscan, "MAX_UNCALCULATED", 1)
+    assert len(scan_sheet(body).uncalculated) == 1
+    assert fault_of(sheet("<row><c><f/></c><c><f/></c></row>")) == "record.xlsx_too_large"
+
+
+def test_the_cells_of_every_sheet_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = openpyxl.Workbook(), openpyxl.Workbook()
+    for book in (one, two):
+        book["Sheet"]["A1"] = "kind"
+    two.create_sheet("more")["A1"] = "x"
+    two["more"].sheet_state = "hidden"
+    monkeypatch.setattr(sheetscan, "MAX_CELLS", 1)
+    assert [read_workbook(_saved(book)).faults == () for book in (one, two)] == [True, False]
+
+
+def _saved(book: Any) -> bytes:
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def test_merged_ranges_in_any_order_and_over_each_other() -> None:
+    refs = ("A9:B9", "A2:A4", "C3:C3", "D4:D6", "A20:A10")
+    merges = "".join(f'<mergeCell ref="{ref}"/>' for ref in refs)
+    scan = scan_sheet(sheet("", after=f"<mergeCells>{merges}</mergeCells>"))
+    assert [row for row in range(1, 25) if scan.is_merged(row)] == [2, 3, 4, 5, 6, 9]
+    assert len(scan.merges) <= 3
 
 
 def test_scan_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:

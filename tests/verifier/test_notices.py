@@ -11,6 +11,7 @@ from simulator import DAY, World, flip, operator, signer
 
 from mingzheng.log.entry import NoticeEntry, NoticeType, act_message, encode_entry, parse_entry
 from mingzheng.log.noticebody import (
+    MAX_NOTICES,
     ExtensionBody,
     Moves,
     NoticeBody,
@@ -22,7 +23,7 @@ from mingzheng.verifier.batch import verify_batch
 from mingzheng.verifier.errors import TrustUnusableError
 from mingzheng.verifier.findings import Code, Severity
 from mingzheng.verifier.library import load_policies
-from mingzheng.verifier.notices import MAX_NOTICES, Notice, standing_on
+from mingzheng.verifier.notices import Notice, standing_on
 from mingzheng.verifier.pipeline import verify_text
 
 TWO = ("甲", "乙")
