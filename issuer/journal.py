@@ -53,7 +53,9 @@ def deed_name(act: int) -> str:
     """What the ledger's number of an act is called."""
     if act < 0:
         return f"key-{KeyEventType(-act).name.lower()}"
-    return f"notice-{NoticeType(act - NOTICE_ACT)}" if act >= NOTICE_ACT else ActType(act).name.lower()
+    if act >= NOTICE_ACT:
+        return f"notice-{NoticeType(act - NOTICE_ACT).name.lower()}"
+    return ActType(act).name.lower()
 
 
 def reason_digest(salt: bytes, reason: str) -> bytes:

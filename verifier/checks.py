@@ -438,7 +438,11 @@ def _usage(ctx: VerifyContext, subject: Subject, ends: Ends) -> Iterator[Finding
         if claims.registered_until < ctx.day <= ends.registration.day:
             yield _fresh_copy(ctx, ends, format_day(until))
         else:
-            yield ctx.finding(Code.USAGE_EXPIRED, cites=_citation(window, until), usage_until=format_day(until))
+            days = {"usage_until": format_day(until)}
+            if ends.copy > until:  # a notice had moved it, and that day has passed, too
+                days["extended_until"] = format_day(ends.copy)
+            cites = _citation(window, ends.copy) or _citation(window, until)
+            yield ctx.finding(Code.USAGE_EXPIRED, cites=cites, **days)
 
 
 def _fresh_copy(ctx: VerifyContext, ends: Ends, until: str) -> Finding:

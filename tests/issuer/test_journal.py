@@ -171,7 +171,8 @@ def test_rows_are_read_back_and_strictly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "name"), [(1, "revoke"), (5, "void"), (-1, "key-added"), (101, "notice-1"), (104, "notice-4")]
+    ("act", "name"),
+    [(1, "revoke"), (5, "void"), (-1, "key-added"), (101, "notice-blanket_extension"), (104, "notice-retraction")],
 )
 def test_acts_are_called_by_name(act: int, name: str) -> None:
     assert deed_name(act) == name

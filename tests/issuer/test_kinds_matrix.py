@@ -1,26 +1,30 @@
-"""Eight kinds by jurisdictions: usage copy, approval copy, re-issue, revoke; every file is judged by the verifier.
+"""Eight kinds by jurisdictions: usage copy, approval copy, re-issue, renewal, revoke; the verifier judges every file.
 
 One workspace of six authorities. `MINGZHENG_FULL=1` runs every cell in every way; by default each kind, each
 jurisdiction and each way occurs.
 """
 
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from office import DAY, NOW, Office, person
 
 from mingzheng.formats.civil import day_start, parse_day
 from mingzheng.formats.claims import Copy, parse_claims
 from mingzheng.formats.library import load_shipped_profiles, read_shipped_profiles
 from mingzheng.formats.profile import Handwriting, Profile, ProfileSet, Requirement
+from mingzheng.formats.rules_renewal import ApplicationFacts, renewal_application
 from mingzheng.issuer.config import IssuerSpec
 from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.issue import Issued, issue, prepare
 from mingzheng.issuer.lifecycle import Target, perform, reissue
 from mingzheng.issuer.render import Outbox
+from mingzheng.issuer.rules_cli import rules_group
 from mingzheng.issuer.schema import FileForm
 from mingzheng.log.acts import ActType
 from mingzheng.verifier.bulk import FileJudge, Recipe
@@ -226,8 +230,8 @@ def test_approval_copies_say_that_they_are_none_for_use(desk: Desk, cell: Cell) 
     for path in item.paths:
         found = report(desk.judge, path)
         assert found.verdict is Code.VALID  # on a site; other policies may ask for a usage copy
-        told = any(finding.code is Code.NOT_A_USAGE_COPY for finding in found.findings)
-        assert told is (profile.usage_window is not None)
+        told = [finding.rule for finding in found.findings if finding.code is Code.NOT_A_USAGE_COPY]
+        assert told == ["docs/spec/verdicts.md §windows"] * (profile.usage_window is not None)
         check_rules(desk, cell, found)
 
 
@@ -237,11 +241,79 @@ def test_a_reissue_is_valid_and_supersedes_and_a_revocation_ends(desk: Desk, cel
     claims, kept = parse_claims(fresh.row.claims), parse_claims(old.row.claims)
     assert claims.certificate_issued_on == DAY
     assert (claims.registered_until, claims.specialties) == (kept.registered_until, kept.specialties)
-    assert report(desk.reissued, old.path).verdict is Code.SUPERSEDED
+    replaced = report(desk.reissued, old.path)
     after, ended = report(desk.reissued, fresh.path), report(desk.revoked, fresh.path)
-    assert (after.verdict, ended.verdict) == (Code.VALID, Code.REVOKED)
-    for found in (after, ended):
+    assert (replaced.verdict, after.verdict, ended.verdict) == (Code.SUPERSEDED, Code.VALID, Code.REVOKED)
+    for found in (replaced, after, ended):
         check_rules(desk, cell, found)
+        by_status = [item.rule for item in found.findings if item.code in (Code.SUPERSEDED, Code.REVOKED)]
+        assert by_status == ["docs/spec/status.md; docs/spec/verdicts.md §status"] * (found is not after)
+
+
+# Renewal: who may apply when, for the registrations issued above, which end on 2028-06-01
+
+MOHURD, LIAONING = "关于开展一级建造师电子注册证书试点工作的通知", "关于对新版二级建造师注册申报系统的几点参考事项"
+NAAB = "全国注册建筑师管理委员会关于开展使用一级注册建筑师电子注册证书工作的通知"
+SHAANXI = "陕西省住房和城乡建设厅关于试行住房和城乡建设领域从业人员有关电子证书的通知"
+THIRTY_TO_NONE = (  # 住建部 二（二）1: within 30 days before the end, which lapses unrenewed
+    ("2028-05-01", "TOO_EARLY", {"RENEW_OPENS": "二（二）1"}),
+    ("2028-05-02", "OPEN", {"RENEW_OPENS": "二（二）1", "RENEW_CLOSES": "二（二）1", "BORDERS": None}),
+    ("2028-05-15", "OPEN", {"RENEW_OPENS": "二（二）1", "RENEW_CLOSES": "二（二）1"}),
+    ("2028-05-28", "OPEN", {"RENEW_OPENS": "二（二）1", "RENEW_CLOSES": "二（二）1"}),
+    ("2028-06-01", "OPEN", {"RENEW_OPENS": "二（二）1", "RENEW_CLOSES": "二（二）1", "LAST_DAY": None}),
+    ("2028-06-02", "EXPIRED_LAPSED", {"UNRENEWED": "二（二）1"}),
+)
+THIRTY_TO_FIVE = (  # 辽宁: 30 to 5 days before the end, cancelled by itself after it
+    ("2028-05-01", "TOO_EARLY", {"RENEW_OPENS": "二、一、1"}),
+    ("2028-05-02", "OPEN", {"RENEW_OPENS": "二、一、1", "RENEW_CLOSES": "一、3", "BORDERS": None}),
+    ("2028-05-15", "OPEN", {"RENEW_OPENS": "二、一、1", "RENEW_CLOSES": "一、3"}),
+    ("2028-05-27", "OPEN", {"RENEW_OPENS": "二、一、1", "RENEW_CLOSES": "一、3", "BORDERS": None}),
+    ("2028-05-28", "TOO_LATE", {"RENEW_CLOSES": "一、3"}),
+    ("2028-06-01", "TOO_LATE", {"RENEW_CLOSES": "一、3"}),
+    ("2028-06-02", "EXPIRED_AUTO_CANCEL", {"UNRENEWED": "二、一、2"}),
+)
+SILENT = tuple((day, "NO_RULE", {"NO_RENEWAL": "全文"}) for day in ("2028-05-01", "2028-05-15", "2028-06-02"))
+Renewals = tuple[tuple[str, str, dict[str, str | None]], ...]
+
+
+def renewals(cell: Cell) -> tuple[str, bool, Renewals]:
+    """The notice whose rule holds there, whether by analogy, and what it answers on which day."""
+    kind, place = cell
+    if kind == 2 and place == 21:
+        return LIAONING, False, THIRTY_TO_FIVE
+    if kind in (1, 2):
+        return MOHURD, kind == 2 or place == 0, THIRTY_TO_NONE  # 二（二）1 is of first class in the pilot provinces
+    return (NAAB if kind in (3, 4, 5) else SHAANXI), True, SILENT
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=cell_id)
+def test_a_renewal_is_answered_by_the_rule_of_the_place(desk: Desk, cell: Cell) -> None:
+    claims, (title, analogous, answers) = parse_claims(desk.usage[cell].row.claims), renewals(cell)
+    ends = {claims.registered_until, *(item.last_day for item in claims.specialties)}
+    assert ends == {parse_day("2028-06-01")}
+    for day, answer, binding in answers:
+        facts = ApplicationFacts(end=max(ends), on=parse_day(day), birth=claims.birth)
+        found = renewal_application(desk.governing(cell), facts)
+        steps = [step for step in found.trace if step.binding]
+        assert (found.answer, {step.rule: step.citation.clause for step in steps}) == (answer, binding), day
+        for step in steps:
+            source = None if step.citation.notice is None else step.citation.notice.title
+            pinned = binding[step.rule] is None  # the notices are silent: the profile says so itself
+            assert (source, step.citation.by_analogy) == ((None, True) if pinned else (title, analogous)), day
+
+
+@pytest.mark.parametrize("cell", [(1, 31), (2, 0), (2, 21), (3, 0), (6, 61)], ids=cell_id)
+def test_the_command_gives_the_same_answer_about_a_renewal(cell: Cell) -> None:
+    title, analogous, answers = renewals(cell)
+    day, answer, binding = answers[-1]
+    words = ["--kind", SHIPPED.id_of(cell[0]), "--jurisdiction", str(cell[1]), "--until", "2028-06-01", "--on", day]
+    told = CliRunner().invoke(rules_group, ["renewal", *words, "--birth", "1985-03-03", "--json"])
+    assert told.exit_code == 0, told.output
+    (end,) = json.loads(told.stdout)["ends"]
+    assert (end["answer"], end["binding"]) == (answer, list(binding))
+    (step,) = [step for step in end["trace"] if step["binding"]]
+    assert (step["clause"], step["by_analogy"]) == (binding[step["rule"]], analogous)
+    assert f"《{title}》" in step["citation_zh"]
 
 
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell[1] == 61], ids=cell_id)

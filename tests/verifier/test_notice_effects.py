@@ -107,6 +107,18 @@ def test_before_its_effective_day_it_moves_nothing() -> None:
     assert verdicts(world, issue(world), END + 19, END + 20) == [Code.REGISTRATION_EXPIRED, OK]
 
 
+def test_past_a_window_that_a_notice_moved_the_finding_says_until_when_and_by_which_clause() -> None:
+    world = world_with(extension(effective_day=EFFECTIVE, moves=Moves.USAGE))
+    issued = issue(world)
+    late = found(judged(world, issued, NEW + 1), Code.USAGE_EXPIRED)
+    assert late is not None
+    assert late.evidence == {"usage_until": format_day(END), "extended_until": format_day(NEW)}
+    plain = found(judged(World(), issue(World()), END + 1), Code.USAGE_EXPIRED)
+    assert plain is not None
+    assert plain.rule.startswith("docs/spec/verdicts.md §windows; 《")
+    assert late.rule == plain.rule
+
+
 def test_what_the_findings_say() -> None:
     world = world_with(extension(effective_day=EFFECTIVE))
     report = judged(world, issue(world), END + 1)
