@@ -57,12 +57,12 @@ def template(kind: str, jurisdiction: str | None, form: str, lang: show.Lang) ->
     profiles, place = load_shipped_profiles(), _place(jurisdiction)
     code = profiles.code_of(kind)
     if code is None:
-        known = sorted({profile.id for profile in profiles.profiles})
+        known = profiles.ids()
         raise click.UsageError(
             f"没有这个种类，最接近的是 (unknown kind, the nearest is) {nearest(kind, known)};"
             f" 可用 (known): {', '.join(known)}"
         )
-    of_kind = [profile for profile in profiles.profiles if profile.code == code]
+    of_kind = [head.profile for head in profiles.of_kind(code)]
     fitting = [profile for profile in of_kind if place is None or profile.jurisdiction in (0, place)]
     chosen = max(fitting or of_kind, key=lambda profile: (profile.jurisdiction == (place or 0), profile.effective_from))
     default = 31 if kind.endswith(".2") else chosen.jurisdiction  # what provinces issue

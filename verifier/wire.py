@@ -24,7 +24,7 @@ from mingzheng.formats.candidate import SealFacts
 from mingzheng.formats.civil import date_of, day_of_time
 from mingzheng.formats.claims import Claims, check_claims
 from mingzheng.formats.errors import FormatError
-from mingzheng.formats.profile import Profile
+from mingzheng.formats.profile import Profile, ProfileHead
 from mingzheng.keys.trust import IssuerRecord, KeyRecord
 from mingzheng.verifier.context import VerifyContext
 from mingzheng.verifier.errors import VerifierError
@@ -50,6 +50,7 @@ class WireError(VerifierError):
 def pack_reports(reports: Sequence[Report], ctx: VerifyContext) -> bytes:
     """The reports as bytes, without the context they were made in."""
     names = {id(value): name for name, value in _held(ctx)}
+    names |= {id(head.loaded): name for name, head in _heads(ctx) if head.loaded is not None}
     return pickle.dumps(_tree(tuple(reports), names), protocol=pickle.HIGHEST_PROTOCOL)
 
 
@@ -86,8 +87,12 @@ def _held(ctx: VerifyContext) -> Iterable[tuple[str, object]]:
         yield f"issuer/{number}", issuer
     for kid, key in ctx.trust.keys.items():
         yield f"key/{kid.hex()}", key
-    for place, profile in enumerate(ctx.profiles.profiles):
-        yield f"profile/{place}", profile
+
+
+def _heads(ctx: VerifyContext) -> Iterable[tuple[str, ProfileHead]]:
+    """The profiles by name, most of them not read: which one a report rests on is known by the end of its making."""
+    for place, head in enumerate(ctx.profiles.heads):
+        yield f"profile/{place}", head
 
 
 def _tree(value: Any, names: Mapping[int, str]) -> object:
@@ -118,7 +123,7 @@ class _Builder:
     """Builds values again; every object is a new one but for those that are held here."""
 
     def __init__(self, ctx: VerifyContext) -> None:
-        self._ctx, self._held = ctx, dict(_held(ctx))
+        self._ctx, self._held, self._heads = ctx, dict(_held(ctx)), dict(_heads(ctx))
         self._values_left, self._length_left = _MOST_VALUES, _MOST_LENGTH
 
     def value(self, tree: Any, wanted: Any) -> Any:
@@ -130,7 +135,7 @@ class _Builder:
         if wanted in _PLAIN:
             return self._plain(tree, wanted)
         if wanted in _HELD:
-            held = self._held[tree]
+            held = self._heads[tree].profile if tree in self._heads else self._held[tree]
             return held if isinstance(held, wanted) else _refuse("another object is meant")
         if isinstance(wanted, type) and issubclass(wanted, Enum):
             return wanted(tree)
