@@ -34,6 +34,7 @@ SCHEMAS = {
     command.name: json.loads((PACKAGE / f"rules-{command.name}.schema.json").read_text("utf-8")) for command in COMMANDS
 }
 COMMAND_OF = {"renewed": "renewal", "data_changed": "reissue", "precedence": "form"}
+LIAONING = ["--kind", "cn.constructor.2", "--jurisdiction", "ln"]
 CASES = [case for case in TABLE["cases"] if case["ask"] != "window"]
 
 
@@ -173,6 +174,27 @@ def test_a_profile_that_governs_by_analogy_says_so() -> None:
     assert "类推" in run(*question, "--jurisdiction", "gd").stdout.splitlines()[1]
 
 
+@pytest.mark.parametrize(
+    ("on", "until", "said"),
+    [
+        ("2022-06-30", "2022-07-31", "TOO_EARLY"),
+        ("2022-07-01", "2022-07-31", "OPEN"),
+        ("2022-07-26", "2022-07-31", "OPEN"),
+        ("2022-07-27", "2022-07-31", "TOO_LATE"),
+        ("2022-08-01", "2022-07-31", "EXPIRED_AUTO_CANCEL"),
+    ],
+)
+def test_renewal_is_asked_with_the_end_that_the_extension_gives(on: str, until: str, said: str) -> None:
+    """liaoning-2022 末段, then 一、3 and 二、一: with the end that was stated before, every answer would be another."""
+    moved = answer("extension", *LIAONING, "--until", "2022-06-30", "--on", on)["until"]
+    assert moved == until
+    asked = ("renewal", *LIAONING, "--birth", "1980-05-01", "--on", on)
+    (found,) = answer(*asked, "--until", moved)["ends"]
+    (stated,) = answer(*asked, "--until", "2022-06-30")["ends"]
+    assert found["answer"] == said
+    assert (stated["answer"] != said) == (on != "2022-08-01")
+
+
 def test_history_of_extensions() -> None:
     value = answer(
         *(
@@ -192,9 +214,6 @@ def test_history_of_extensions() -> None:
         ("OUT_OF_RANGE", None),
         ("RETRACTED", "2023-02-01"),
     ]
-
-
-LIAONING = ["--kind", "cn.constructor.2", "--jurisdiction", "ln"]
 
 
 @pytest.mark.parametrize(
