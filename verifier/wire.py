@@ -49,9 +49,7 @@ class WireError(VerifierError):
 
 def pack_reports(reports: Sequence[Report], ctx: VerifyContext) -> bytes:
     """The reports as bytes, without the context they were made in."""
-    names = {id(value): name for name, value in _held(ctx)}
-    names |= {id(head.loaded): name for name, head in _heads(ctx) if head.loaded is not None}
-    return pickle.dumps(_tree(tuple(reports), names), protocol=pickle.HIGHEST_PROTOCOL)
+    return pickle.dumps(_tree(tuple(reports), _names(ctx)), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def unpack_reports(data: bytes, ctx: VerifyContext) -> tuple[Report, ...]:
@@ -79,6 +77,12 @@ _PICKLE_ERRORS: Final = (
     OverflowError,
     RecursionError,
 )
+
+
+def _names(ctx: VerifyContext) -> dict[int, str]:
+    """What stands for an object that both sides hold, by its identity here."""
+    loaded = ((name, head.loaded) for name, head in _heads(ctx))
+    return {id(value): name for name, value in (*_held(ctx), *loaded) if value is not None}
 
 
 def _held(ctx: VerifyContext) -> Iterable[tuple[str, object]]:
