@@ -1,15 +1,18 @@
-"""Writes docs/profile-values.md: every value of every shipped profile with its source.
+"""Writes docs/profile-values.md (every value of every shipped profile with its source) and formats/profile_index.py.
 
-Run it after changing a profile: `python docs/make_profiles.py`. A test compares the page with what this would write.
+Run it after changing a profile: `python docs/make_profiles.py`. Tests compare both with what this would write. The
+index holds the head and digest of every shipped file; each is read whole before it is written down.
 """
 
+import hashlib
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from mingzheng.formats.civil import format_day
-from mingzheng.formats.library import load_shipped_profiles
-from mingzheng.formats.profile import NATIONAL, Cap, Citation, Cited, Profile, SealSlot
+from mingzheng.formats.library import load_shipped_profiles, read_shipped_profiles
+from mingzheng.formats.profile import NATIONAL, Cap, Citation, Cited, Profile, SealSlot, parse_profile
 from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.formats.rules_model import Form, HandwritingSeverity
 
@@ -118,5 +121,27 @@ def _line(row: Row) -> str:
     return f"| `{key}` | {value} | {citation.text_zh()} |"
 
 
+INDEX_MARK = "# Written by docs/make_profiles.py"
+
+
+def index(before: str) -> str:
+    """formats/profile_index.py as text: what stands above the mark, then a row for each shipped file."""
+    files = read_shipped_profiles()
+    lines = [f"{before.split(INDEX_MARK)[0]}{INDEX_MARK}: name, SHA-256, code, first and last day, base of an overlay."]
+    lines += ["_ROWS: Final[tuple[tuple[str, str, int, int, int | None, str | None], ...]] = ("]
+    for name, data in files.items():
+        base = tomllib.loads(data.decode("utf-8")).get("base")
+        under = None if base is None else f"{base}.{NATIONAL}"
+        profile = parse_profile(data, base=None if under is None else files[f"{under}.toml"])
+        days = f"{profile.effective_from}, {profile.effective_until}"
+        own, stated = hashlib.sha256(data).hexdigest(), "None" if under is None else f'"{under}"'
+        lines += ["    (", f'        "{name.removesuffix(".toml")}",', f'        "{own}",']
+        lines += [f"        {profile.code},", *(f"        {day}," for day in days.split(", "))]
+        lines += [f"        {stated},", "    ),"]
+    return "\n".join([*lines, ")", "_BY_DIGEST: Final = {row[1]: _known(*row) for row in _ROWS}", ""])
+
+
 if __name__ == "__main__":
+    held = ROOT / "formats" / "profile_index.py"
+    held.write_text(index(held.read_text("utf-8")), encoding="utf-8")
     (ROOT / "docs" / "profile-values.md").write_text(page(), encoding="utf-8")

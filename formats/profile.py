@@ -1,14 +1,16 @@
-"""Profiles: TOML in, `Profile` out; sets of profiles, and which one governs a copy.
+"""Profiles: TOML in, `Profile` out.
 
 Spec: docs/profiles.md. A file is either complete or an overlay: it names the national profile it rests on
 (`base`) and replaces whole top-level entries of it. This module is the face of the profile engine: types come
-from `profile_model`, the usage-window rule from `window`. Pure; the shipped files: `library`.
+from `profile_model`, sets from `profile_set`, the usage-window rule from `window`. Pure; the shipped files: `library`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Final
 
 from mingzheng.formats.civil import format_day
+from mingzheng.formats.profile_index import KnownFile, known_file
 from mingzheng.formats.profile_model import (
     Cap,
     CapVerb,
@@ -27,6 +29,7 @@ from mingzheng.formats.profile_model import (
     SpecialtyPick,
     UsageWindow,
 )
+from mingzheng.formats.profile_set import NATIONAL, ProfileConflictError, ProfileHead, ProfileSet, head_of
 from mingzheng.formats.rules_model import HandwritingSeverity, Renewal, Severity, Unit
 from mingzheng.formats.rules_read import (
     one_of,
@@ -62,6 +65,7 @@ from mingzheng.formats.window import (
 )
 
 __all__ = [
+    "NATIONAL",
     "Cap",
     "CapVerb",
     "Citation",
@@ -75,6 +79,7 @@ __all__ = [
     "Profile",
     "ProfileConflictError",
     "ProfileError",
+    "ProfileHead",
     "ProfileSet",
     "ProfileSyntaxError",
     "ProfileValueError",
@@ -96,51 +101,10 @@ __all__ = [
     "window_state",
 ]
 
-NATIONAL: Final = 0  # jurisdiction of a profile that holds where no province has its own
 SCHEMA: Final = 1
 MAX_PROFILES: Final = 256
 MAX_SPECIALTIES: Final = 64
 MAX_SEALS: Final = 8
-
-
-class ProfileConflictError(ProfileError):
-    """Two profiles claim the same kind, jurisdiction and day, or one id has two codes."""
-
-    code: ClassVar[str] = "profile.conflict"
-
-
-class ProfileSet:
-    """Profiles of all kinds, jurisdictions and times; at most one per kind, jurisdiction and day."""
-
-    def __init__(self, profiles: Iterable[Profile]) -> None:
-        self.profiles = tuple(sorted(profiles, key=lambda item: (item.code, item.jurisdiction, item.effective_from)))
-        _refuse_two_codes(self.profiles)
-        for left, right in zip(self.profiles, self.profiles[1:], strict=False):
-            same = (left.code, left.jurisdiction) == (right.code, right.jurisdiction)
-            if same and (left.effective_until is None or left.effective_until >= right.effective_from):
-                raise ProfileConflictError(f"{left.id} jurisdiction {left.jurisdiction}: two profiles overlap")
-
-    def select(self, kind: int, jurisdiction: int, on_day: int) -> Profile | None:
-        """Return the profile that governs on `on_day`: the jurisdiction's own, else the national one."""
-        for place in (jurisdiction, NATIONAL):
-            for profile in self.profiles:
-                if (profile.code, profile.jurisdiction) == (kind, place) and profile.effective_on(on_day):
-                    return profile
-        return None
-
-    def code_of(self, profile_id: str) -> int | None:
-        """Return the kind code of an id such as `cn.constructor.1`."""
-        return next((profile.code for profile in self.profiles if profile.id == profile_id), None)
-
-    def id_of(self, code: int) -> str | None:
-        """Return the id of a kind code."""
-        return next((profile.id for profile in self.profiles if profile.code == code), None)
-
-
-def _refuse_two_codes(profiles: tuple[Profile, ...]) -> None:
-    pairs = {(profile.id, profile.code) for profile in profiles}
-    if len({left for left, _ in pairs}) != len(pairs) or len({right for _, right in pairs}) != len(pairs):
-        raise ProfileConflictError("a kind id has two codes or a code two ids")
 
 
 def parse_profile(data: bytes, *, base: bytes | None = None) -> Profile:
@@ -157,28 +121,58 @@ def parse_profile(data: bytes, *, base: bytes | None = None) -> Profile:
 
 
 def parse_profiles(files: Iterable[bytes]) -> ProfileSet:
-    """Read a set of profile files, overlays among them, in any order."""
-    documents = [read_document(data) for data in files]
-    if len(documents) > MAX_PROFILES:
-        raise ProfileConflictError(f"{len(documents)} profiles, at most {MAX_PROFILES} are read")
-    complete = [item for item in documents if "base" not in item]
-    bases = [(_profile(Table(item, "")), item) for item in complete]
-    profiles = [profile for profile, _ in bases]
-    for document in documents:
-        if "base" in document:
-            profiles.append(_profile(Table(_overlay(_base_of(document, bases), document), "")))
-    return ProfileSet(profiles)
+    """Read a set of profile files, overlays among them, in any order.
+
+    A file that the index knows by its digest was read whole when the index was made: it is read again when somebody
+    asks for that profile. All others are read here and now. Raises ProfileError.
+    """
+    given = [(data, known_file(data)) for data in files]
+    if len(given) > MAX_PROFILES:
+        raise ProfileConflictError(f"{len(given)} profiles, at most {MAX_PROFILES} are read")
+    parsed = {data: read_document(data) for data, known in given if known is None}
+    bases: list[tuple[ProfileHead, bytes]] = []
+    for data, known in given:
+        if known is None and "base" not in parsed[data]:
+            bases.append((head_of(_profile(Table(parsed[data], ""))), data))
+        elif known is not None and known.base is None:
+            bases.append((_head(known, partial(parse_profile, data)), data))
+    heads = [head for head, _ in bases]
+    for data, known in given:
+        if known is not None and known.base is not None:
+            heads.append(_known_overlay(data, known, bases))
+        elif known is None and "base" in parsed[data]:
+            document = parsed[data]
+            first_day = read_day(Table(document, "").table("effective"), "from")
+            base = _base_of(document["base"], first_day, bases)
+            heads.append(head_of(_profile(Table(_overlay(read_document(base), document), ""))))
+    return ProfileSet(heads)
 
 
-def _base_of(
-    overlay: Mapping[str, object], bases: Sequence[tuple[Profile, Mapping[str, object]]]
-) -> Mapping[str, object]:
+def _known_overlay(data: bytes, known: KnownFile, bases: Sequence[tuple[ProfileHead, bytes]]) -> ProfileHead:
+    """The head of an overlay that ships; on another base than it was made for it is read at once."""
+    base = _base_of(known.id, known.effective_from, bases)
+    under = known_file(base)
+    if under is not None and under.name == known.base:
+        return _head(known, partial(parse_profile, data, base=base))
+    return head_of(parse_profile(data, base=base))
+
+
+def _head(known: KnownFile, read: Callable[[], Profile]) -> ProfileHead:
+    return ProfileHead(
+        id=known.id,
+        code=known.code,
+        jurisdiction=known.jurisdiction,
+        effective_from=known.effective_from,
+        effective_until=known.effective_until,
+        read=read,
+    )
+
+
+def _base_of(profile_id: object, first_day: int, bases: Sequence[tuple[ProfileHead, bytes]]) -> bytes:
     """Find the national profile of that id that governs on the overlay's first day."""
-    first_day = read_day(Table(overlay, "").table("effective"), "from")
-    for profile, document in bases:
-        national = profile.id == overlay["base"] and profile.jurisdiction == NATIONAL
-        if national and profile.effective_on(first_day):
-            return document
+    for head, data in bases:
+        if head.id == profile_id and head.jurisdiction == NATIONAL and head.effective_on(first_day):
+            return data
     raise ProfileValueError("base", f"no national profile of that id governs on {format_day(first_day)}")
 
 

@@ -23,9 +23,6 @@ def own_or_national(profiles: ProfileSet, kind: int, jurisdiction: int, day: int
 
 
 def _next(profiles: ProfileSet, kind: int, jurisdiction: int, day: int) -> Profile | None:
-    later = [
-        one
-        for one in profiles.profiles
-        if (one.code, one.jurisdiction) == (kind, jurisdiction) and one.effective_from > day
-    ]
-    return min(later, key=lambda one: one.effective_from, default=None)
+    later = [one for one in profiles.of_kind(kind) if one.jurisdiction == jurisdiction and one.effective_from > day]
+    first = min(later, key=lambda one: one.effective_from, default=None)
+    return None if first is None else first.profile

@@ -410,7 +410,7 @@ def _say_persons(config: WorkspaceConfig, issuer: int, day: int) -> None:
 
 
 def _issuer_spec(number: int, name: str, options: dict[str, Any]) -> IssuerSpec:
-    every = tuple(sorted({profile.code for profile in load_shipped_profiles().profiles}))
+    every = tuple(sorted({head.code for head in load_shipped_profiles().heads}))
     return IssuerSpec(
         number=number,
         name=name,

@@ -15,15 +15,15 @@ from mingzheng.formats.rules_extension import BlanketExtension, ExtensionAnswer
 from mingzheng.formats.rules_renewal import Application, ApplicationFacts, renewal_application
 from mingzheng.formats.rules_source import Citation
 from mingzheng.issuer.kept import parse_kept
-from mingzheng.issuer.noticework import list_notices
+from mingzheng.issuer.noticework import extensions_in_force
 from mingzheng.issuer.plan import profile_of
 from mingzheng.issuer.record import ApplicationRecord
 from mingzheng.issuer.rows import Registration
 from mingzheng.issuer.schema import CopyStatus
-from mingzheng.issuer.standing import Scope, end_on, standing_extensions, window_end
+from mingzheng.issuer.standing import Scope, end_on, window_end
 from mingzheng.issuer.workspace import Workspace
 
-__all__ = ["THRESHOLDS", "Ending", "EndingOf", "ends_of_record", "expiring", "extensions_in_force", "window_rule"]
+__all__ = ["THRESHOLDS", "Ending", "EndingOf", "ends_of_record", "expiring", "window_rule"]
 
 THRESHOLDS: Final = (1, 7, 30)
 
@@ -76,12 +76,6 @@ def expiring(workspace: Workspace, *, within: int, kind: int | None, today: int)
     return tuple(
         sorted(near, key=lambda item: (item.end, item.registration.registration_no, item.what, item.serial or 0))
     )
-
-
-def extensions_in_force(workspace: Workspace, issuer: int, today: int) -> tuple[BlanketExtension, ...]:
-    """The issuer's extensions that are in the log and stand today."""
-    given = list_notices(workspace, issuer)
-    return standing_extensions((item.body for item in given if item.row.leaf_index is not None), today)
 
 
 def ends_of_record(

@@ -20,6 +20,7 @@ from mingzheng.issuer.faultfile import write_faulty
 from mingzheng.issuer.faults import Fault, make_fault, name_cells
 from mingzheng.issuer.kept import KeptRecord, batch_key, copy_key, format_kept, image_digest_of, parse_kept, request_key
 from mingzheng.issuer.ledger import Randomness, SystemRandomness
+from mingzheng.issuer.noticework import extensions_in_force
 from mingzheng.issuer.pictures import Pictures, PictureWork
 from mingzheng.issuer.plan import Allotment, CopyOrder, Plan, check_records, plan_copy, profile_of
 from mingzheng.issuer.press import Press
@@ -52,6 +53,7 @@ __all__ = [
     "issue",
     "issue_file",
     "job_for",
+    "order_of",
     "plan_jobs",
     "prepare",
 ]
@@ -151,7 +153,7 @@ class _Checks:
 
     profiles: ProfileSet
     issuers: Mapping[int, IssuerRecord]  # by row
-    wanted: CopyOrder
+    orders: Mapping[int, CopyOrder]  # by issuer
     press: Press
     sealer: Sealer
     forms: tuple[FileForm, ...]
@@ -168,12 +170,13 @@ def prepare(
     file = read_records(request.data)
     profiles = workspace.profiles()
     wanted = CopyOrder(copy=request.copy, purpose=request.purpose, day=day_of_time(now))
-    checked, issuers = _check(workspace, file.parsed, profiles, wanted, request.issuer)
+    orders = {spec.number: order_of(workspace, spec.number, wanted) for spec in workspace.config.issuers}
+    checked, issuers = _check(workspace, file.parsed, profiles, orders, request.issuer)
     press = Press(workspace)
     checks = _Checks(
         profiles=profiles,
         issuers=issuers,
-        wanted=wanted,
+        orders=orders,
         press=press,
         sealer=Sealer(workspace, press.fonts, now=now),
         forms=workspace.config.sealing.forms if request.forms is None else request.forms,
@@ -286,6 +289,11 @@ def plan_jobs(
     return planned
 
 
+def order_of(workspace: Workspace, issuer: int, wanted: CopyOrder) -> CopyOrder:
+    """The order with the issuer's extensions that are in the log and stand on its day."""
+    return replace(wanted, extensions=extensions_in_force(workspace, issuer, wanted.day))
+
+
 def job_for(
     workspace: Workspace,
     kept: KeptRecord,
@@ -299,7 +307,7 @@ def job_for(
     """The job of one copy from kept data; `batch` empty: a command of its own. `seen` False: the ledger is not asked
     about a registration that it does not have.
 
-    Raises a PlanError if no copy may be planned on that day.
+    `wanted` is from `order_of`. Raises a PlanError if no copy may be planned on that day.
     """
     record = kept.record
     profile = profile_of(record, workspace.profiles(), day=wanted.day)
@@ -308,8 +316,9 @@ def job_for(
     registration = Registration(issuer=issuer, kind=profile.code, registration_no=record.registration_no)
     purpose = (wanted.purpose or record.purpose) if wanted.copy is Copy.USAGE else None
     request = request_key(record=kept.digest, copy=int(wanted.copy), purpose=purpose, issuer=issuer)
+    preview = _plan_of(kept, profile, named, wanted, (0, _PREVIEW_SALT))
     order = Order(
-        key=copy_key(request=request, day=wanted.day),
+        key=copy_key(request=request, day=wanted.day, ends=tuple(item.end for item in preview.extended)),
         request=request,
         batch=batch or request,
         registration=registration,
@@ -327,7 +336,7 @@ def job_for(
         issuer=named,
         wanted=wanted,
         order=order,
-        preview=_plan_of(kept, profile, named, wanted, (0, _PREVIEW_SALT)),
+        preview=preview,
         existing=workspace.ledger.existing(order) if seen else None,
         supersedes=_superseded(workspace, order) if seen else (),
     )
@@ -364,7 +373,7 @@ def _check(
     workspace: Workspace,
     parsed: ParsedRecords,
     profiles: ProfileSet,
-    wanted: CopyOrder,
+    orders: Mapping[int, CopyOrder],
     number: int | None,
 ) -> tuple[ParsedRecords, dict[int, IssuerRecord]]:
     """Records checked against profile and issuer; the issuer of each row."""
@@ -387,7 +396,7 @@ def _check(
             ParsedRecords(records=(record,), faults=()),
             profiles=profiles,
             issuer=named[spec.number],
-            order=wanted,
+            order=orders[spec.number],
         )
         records += found.records
         faults += found.faults
@@ -414,7 +423,9 @@ def _job(
         return None, [fault]
     images = pictures.photo, pictures.signature_image
     try:
-        job = job_for(workspace, kept, issuer=issuer.number, wanted=checks.wanted, batch=checks.batch, seen=seen)
+        job = job_for(
+            workspace, kept, issuer=issuer.number, wanted=checks.orders[issuer.number], batch=checks.batch, seen=seen
+        )
         page = checks.press.check(job.preview.claims, job.profile, issuer.number, images)
         checks.sealer.check(Sheet(issuer=issuer.number, claims=job.preview.claims, page=page), checks.forms)
     except (SealMissingError, SealRuleMissingError, SealPlacesError) as error:

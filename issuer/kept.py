@@ -79,6 +79,9 @@ def batch_key(data: bytes, *, copy: int, purpose: str | None, issuer: int | None
     return hashlib.sha256(cbor.encode((file, copy, purpose or "", issuer or 0))).digest()
 
 
-def copy_key(*, request: bytes, day: int) -> bytes:
-    """The idempotency key of a copy: (record, copy type, purpose, issuer) and the day of issue."""
-    return hashlib.sha256(cbor.encode((request, day))).digest()
+def copy_key(*, request: bytes, day: int, ends: tuple[int, ...] = ()) -> bytes:
+    """The idempotency key of a copy: (record, copy type, purpose, issuer) and the day of issue.
+
+    `ends`: those that extensions gave it, if they moved any: a copy of the same day with other ends is another one.
+    """
+    return hashlib.sha256(cbor.encode((request, day, *ends))).digest()

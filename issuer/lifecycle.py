@@ -25,7 +25,7 @@ from mingzheng.issuer.approvalerrors import (
     RequestForgedError,
     TwoPersonsError,
 )
-from mingzheng.issuer.issue import Issued, Job, deliver_jobs, job_for
+from mingzheng.issuer.issue import Issued, Job, deliver_jobs, job_for, order_of
 from mingzheng.issuer.kept import parse_kept
 from mingzheng.issuer.lockerrors import NewCopiesLockedError
 from mingzheng.issuer.operators import Operator
@@ -269,8 +269,9 @@ def plan_reissue(workspace: Workspace, target: Target, *, wanted: CopyOrder | No
     if not (kept.reissued and (undelivered or kept.record.certificate_issued_on == today)):
         record = replace(kept.record, certificate_issued_on=today)
         kept = replace(kept, record=record, reissued=kept.reissued + 1)
-    order = wanted or _like(workspace, target, today)
-    return job_for(workspace, kept, issuer=target.registration.issuer, wanted=order, reason=reason)
+    issuer = target.registration.issuer
+    order = order_of(workspace, issuer, wanted or _like(workspace, target, today))
+    return job_for(workspace, kept, issuer=issuer, wanted=order, reason=reason)
 
 
 def reissue(

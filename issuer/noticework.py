@@ -14,8 +14,10 @@ from typing import Final
 from mingzheng.formats import cbor
 from mingzheng.formats.civil import MAX_DAY, day_of_time
 from mingzheng.formats.claims import Claims, parse_claims
+from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.issuer.approval import Effect, Proposal
 from mingzheng.issuer.approvalerrors import RequestChangedError, RequestForgedError
+from mingzheng.issuer.kept import parse_kept
 from mingzheng.issuer.noticeerrors import (
     NoticeGivenError,
     NoticeInvalidError,
@@ -29,6 +31,7 @@ from mingzheng.issuer.rows import NOTICE_ACT, CopyRow, NewAct, NoticeRow, Reques
 from mingzheng.issuer.schema import CopyStatus
 from mingzheng.issuer.sealconfig import RuleSpec
 from mingzheng.issuer.sealwork import add_rule, rules_with
+from mingzheng.issuer.standing import standing_extensions
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.entry import NoticeEntry, NoticeType, parse_entry
 from mingzheng.log.errors import NoticeBodyError
@@ -53,6 +56,7 @@ __all__ = [
     "asking",
     "concerned",
     "effect_of_notice",
+    "extensions_in_force",
     "give",
     "keep_seal_rules",
     "list_notices",
@@ -119,6 +123,12 @@ def list_notices(workspace: Workspace, issuer: int) -> tuple[Given, ...]:
         assert isinstance(entry, NoticeEntry)  # `sign_notice` made it
         found.append(Given(body=parse_body(entry.notice, entry.body), row=row, entry=entry))
     return tuple(found)
+
+
+def extensions_in_force(workspace: Workspace, issuer: int, today: int) -> tuple[BlanketExtension, ...]:
+    """The issuer's extensions that are in the log and stand today."""
+    given = list_notices(workspace, issuer)
+    return standing_extensions((item.body for item in given if item.row.leaf_index is not None), today)
 
 
 def propose(workspace: Workspace, issuer: int | None, make: Callable[[int], NoticeBody]) -> NoticeProposal:
@@ -200,7 +210,7 @@ def preview(workspace: Workspace, proposal: NoticeProposal) -> NoticePreview:
     found = [
         Affected(registration_no=row.registration_no, kind=row.kind, serial=row.serial, ends=ends)
         for row, claims in _in_force(workspace, proposal.issuer)
-        if (ends := concerned(body, claims)) is not None
+        if (ends := _reach(workspace, proposal.body, body, row, claims)) is not None
     ]
     found.sort(key=lambda item: (item.registration_no, item.serial))
     return NoticePreview(proposal=proposal, copies=tuple(found))
@@ -316,6 +326,33 @@ def concerned(body: NoticeBody, claims: Claims) -> tuple[int, ...] | None:
     return _moved(body, claims)
 
 
+def _reach(
+    workspace: Workspace, given: NoticeBody, body: NoticeBody, row: CopyRow, claims: Claims
+) -> tuple[int, ...] | None:
+    """As `concerned`; of a retracted extension the copies, too, that bear the moved end themselves."""
+    ends = concerned(body, claims)
+    if ends is None and isinstance(given, RetractionBody) and isinstance(body, ExtensionBody):
+        return _borne(workspace, body, row, claims)
+    return ends
+
+
+def _borne(workspace: Workspace, body: ExtensionBody, row: CopyRow, claims: Claims) -> tuple[int, ...] | None:
+    """The end that a copy bears by this extension, its record having another: no verifier moves it back."""
+    if claims.kind not in body.kinds:
+        return None
+    if {claims.jurisdiction, EVERYWHERE}.isdisjoint(body.jurisdictions) or body.new_end not in _ends(claims):
+        return None
+    current = workspace.ledger.current_record(row.registration)
+    if current is None or current[0] != row.record or not current[1]:
+        return None
+    record = parse_kept(current[1]).record
+    stated = {record.registered_until, *(item.last_day for item in record.specialties)}
+    return None if body.new_end in stated else (body.new_end,)
+
+
+def _ends(claims: Claims) -> set[int]:
+    return {claims.registered_until, *(item.last_day for item in claims.specialties)}
+
+
 def _moved(body: ExtensionBody, claims: Claims) -> tuple[int, ...] | None:
-    ends = {claims.registered_until, *(item.last_day for item in claims.specialties)}
-    return tuple(sorted(day for day in ends if body.first_end <= day <= body.last_end)) or None
+    return tuple(sorted(day for day in _ends(claims) if body.first_end <= day <= body.last_end)) or None

@@ -145,7 +145,7 @@ def read_kinds(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...
     for text in texts:
         code = profiles.code_of(text)
         if code is None:
-            known = ", ".join(sorted({profile.id for profile in profiles.profiles}))
+            known = ", ".join(profiles.ids())
             raise click.BadParameter(f"未知的种类 (unknown kind); 可用 known: {known}", ctx, param)
         codes.append(code)
     return tuple(sorted(set(codes)))

@@ -51,9 +51,9 @@ def place_name(code: int, lang: str) -> str:
 
 def kind_name(profiles: ProfileSet, code: int, lang: str) -> str:
     """The name of a kind with its id; its number if no profile tells."""
-    for profile in profiles.profiles:
-        if profile.code == code:
-            return f"{profile.name_zh}（{profile.id}）" if lang == "zh" else f"{profile.name_en} ({profile.id})"
+    for head in profiles.of_kind(code):
+        profile = head.profile
+        return f"{profile.name_zh}（{profile.id}）" if lang == "zh" else f"{profile.name_en} ({profile.id})"
     return str(code)
 
 

@@ -1,7 +1,9 @@
 """Plan of one copy: record + profile + issuer + day -> claims, with the trace of every rule that set a date.
 
-Spec: docs/records.md and docs/profiles.md. The one home of the rules of issue: the command's preview, the check of a
-whole file and the copy itself all pass here. Serial, salt and image digest come from the ledger. Pure.
+Spec: docs/records.md, docs/profiles.md and docs/spec/notices.md (At the desk): a copy bears the ends where blanket
+extensions have moved them by its day of issue, and its window is capped by those. The one home of the rules of issue:
+the command's preview, the check of a whole file and the copy itself all pass here. Serial, salt and image digest come
+from the ledger. Pure.
 """
 
 import re
@@ -23,6 +25,7 @@ from mingzheng.formats.profile import (
     WindowFacts,
     usage_window,
 )
+from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.issuer.errors import (
     BirthAfterIssueError,
     ClaimsRefusedError,
@@ -39,6 +42,7 @@ from mingzheng.issuer.errors import (
 )
 from mingzheng.issuer.faults import Fault, make_fault
 from mingzheng.issuer.record import ApplicationRecord, ParsedRecords, nearest
+from mingzheng.issuer.standing import Extended, as_extended
 from mingzheng.keys.trust import IssuerRecord
 
 __all__ = [
@@ -60,11 +64,15 @@ _GRADES: Final = {NumberForm.CONSTRUCTOR_1: "1", NumberForm.CONSTRUCTOR_2: "2"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyOrder:
-    """What is asked for: type of copy, purpose (None: the record's own), civil day of issue."""
+    """What is asked for: type of copy, purpose (None: the record's own), civil day of issue.
+
+    `extensions`: those of the issuer that stand on the day; what the profile granted counts without them.
+    """
 
     copy: Copy
     purpose: str | None
     day: int
+    extensions: tuple[BlanketExtension, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +88,12 @@ class Allotment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Claims ready to sign; `window` None on an approval copy, which has none."""
+    """Claims ready to sign; `window` None on an approval copy, which has none. `extended`: ends that were moved."""
 
     claims: Claims
     window: Window | None
     trace: tuple[TraceStep, ...]
+    extended: tuple[Extended, ...]
 
 
 def profile_of(record: ApplicationRecord, profiles: ProfileSet, *, day: int) -> Profile | None:
@@ -123,6 +132,8 @@ def record_faults(record: ApplicationRecord, profile: Profile, issuer: IssuerRec
 def plan_window(record: ApplicationRecord, profile: Profile, *, order: CopyOrder) -> Window | None:
     """Apply the rules of the day; None for an approval copy. The window may itself have no end (no rule for one).
 
+    Ends count where extensions have moved them.
+
     Raises WrongProfileError, NotEnabledError, RegistrationEndedError, SpecialtiesEndedError,
     CopyBeforeCertificateError, BirthAfterIssueError, PurposeError, WindowRefusedError, or RecordFaultyError (a
     specialty is missing).
@@ -137,6 +148,7 @@ def plan_window(record: ApplicationRecord, profile: Profile, *, order: CopyOrder
         raise BirthAfterIssueError
     if order.day < record.certificate_issued_on:
         raise CopyBeforeCertificateError(record.certificate_issued_on)
+    record, _ = as_extended(record, profile, order.extensions, on=order.day)
     if order.day > record.registered_until:
         raise RegistrationEndedError(record.registered_until)
     in_force = any(item.first_day <= order.day <= item.last_day for item in record.specialties)
@@ -182,6 +194,7 @@ def plan_copy(
         if rule.value is Requirement.REQUIRED and not present:
             raise RequiredImageError(what)
     usage = order.copy is Copy.USAGE
+    record, extended = as_extended(record, profile, order.extensions, on=order.day)
     claims = Claims(
         name=record.name,
         sex=record.sex,
@@ -208,7 +221,7 @@ def plan_copy(
         check_claims(claims)
     except ClaimsError as error:
         raise ClaimsRefusedError(error.field, error.detail) from error
-    return Plan(claims=claims, window=window, trace=window.trace if window else ())
+    return Plan(claims=claims, window=window, trace=window.trace if window else (), extended=extended)
 
 
 def find_body(text: str, issuer: IssuerRecord) -> int | None:
@@ -221,7 +234,7 @@ def find_body(text: str, issuer: IssuerRecord) -> int | None:
 
 def _all_faults(record: ApplicationRecord, profiles: ProfileSet, issuer: IssuerRecord, order: CopyOrder) -> list[Fault]:
     if profiles.code_of(record.kind) is None:
-        known = nearest(record.kind, sorted({profile.id for profile in profiles.profiles}))
+        known = nearest(record.kind, profiles.ids())
         return [make_fault(record.row, "kind", "record.bad_kind", nearest=known)]
     profile = profile_of(record, profiles, day=order.day)
     if profile is None:

@@ -46,8 +46,11 @@ def records_group() -> None:
 @click.option(
     "--format", "form", type=click.Choice(["csv", "xlsx"]), default="csv", show_default=True, help="Format. 格式。"
 )
+@click.option(
+    "--on", callback=read_day, help="Day on which the sample is in force; today. 样本在这一天有效，默认今天。"
+)
 @LANG
-def template(kind: str, jurisdiction: str | None, form: str, lang: show.Lang) -> None:
+def template(kind: str, jurisdiction: str | None, form: str, on: int | None, lang: show.Lang) -> None:
     """Write a sample with notes to standard output. 输出带说明的样本。
 
     \b
@@ -57,16 +60,18 @@ def template(kind: str, jurisdiction: str | None, form: str, lang: show.Lang) ->
     profiles, place = load_shipped_profiles(), _place(jurisdiction)
     code = profiles.code_of(kind)
     if code is None:
-        known = sorted({profile.id for profile in profiles.profiles})
+        known = profiles.ids()
         raise click.UsageError(
             f"没有这个种类，最接近的是 (unknown kind, the nearest is) {nearest(kind, known)};"
             f" 可用 (known): {', '.join(known)}"
         )
-    of_kind = [profile for profile in profiles.profiles if profile.code == code]
-    fitting = [profile for profile in of_kind if place is None or profile.jurisdiction in (0, place)]
+    of_kind = [head.profile for head in profiles.of_kind(code)]
+    day = day_of_time(int(time.time())) if on is None else on
+    of_day = [profile for profile in of_kind if profile.effective_on(day)] or of_kind
+    fitting = [profile for profile in of_day if place is None or profile.jurisdiction in (0, place)]
     chosen = max(fitting or of_kind, key=lambda profile: (profile.jurisdiction == (place or 0), profile.effective_from))
     default = 31 if kind.endswith(".2") else chosen.jurisdiction  # what provinces issue
-    rows = sample_rows(chosen, jurisdiction=default if place is None else place, zh=lang == "zh")
+    rows = sample_rows(chosen, jurisdiction=default if place is None else place, zh=lang == "zh", day=day)
     if form == "csv":
         sys.stdout.buffer.write(format_sample(rows))
         return

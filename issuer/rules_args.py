@@ -74,7 +74,7 @@ def kind_code(kind: str, profiles: ProfileSet | None = None) -> int:
     profiles = load_shipped_profiles() if profiles is None else profiles
     code = profiles.code_of(kind)
     if code is None:
-        known = sorted({profile.id for profile in profiles.profiles})
+        known = profiles.ids()
         raise click.UsageError(
             f"没有这个种类，最接近的是 (unknown kind, the nearest is) {nearest(kind, known)};"
             f" 可用 (known): {', '.join(known)}"

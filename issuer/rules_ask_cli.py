@@ -1,4 +1,5 @@
-"""The dated questions of `mingzheng rules`: ends, renewal, change, reissue, seal, form, extension, handwriting, lock.
+"""The dated questions of `mingzheng rules`: ends, renewal, change, reissue, seal, form, extension, handwriting, images,
+lock.
 
 Spec: docs/profiles.md; output: rules-<command>.schema.json. Parse, call, print.
 """
@@ -18,6 +19,7 @@ from mingzheng.formats.rules_extend import EndFacts, extended_end
 from mingzheng.formats.rules_extension import BlanketExtension, ExtensionError
 from mingzheng.formats.rules_forms import FormFacts, form_standing, which_holds
 from mingzheng.formats.rules_handwriting import Ink, judge_ink
+from mingzheng.formats.rules_images import required_images
 from mingzheng.formats.rules_lock import LockFacts, lock_state
 from mingzheng.formats.rules_model import FormName, PolicyName
 from mingzheng.formats.rules_pick import governing_or_next, own_or_national
@@ -284,6 +286,27 @@ def handwriting(kind: str, jurisdiction: int, lang: str, as_json: bool, ink: str
     _show(profile, lang, outcome_lines("handwriting", found, lang, severity=severity))
 
 
+@click.command("images")
+@_asked
+@day_option("--on", "Day of issue of the copy. 副本签发日。", required=True)
+@click.option("--photo", is_flag=True, help="The record brings a photo. 有照片。")
+@click.option("--signature-image", is_flag=True, help="The record brings a signature image. 有签名图像。")
+def images(kind: str, jurisdiction: int, lang: str, as_json: bool, on: int, **brought: bool) -> None:
+    """Tell which images a record must bring, and which are missing. 查询必须提供的照片与签名图像。
+
+    \b
+    mingzheng rules images --kind cn.constructor.2 --jurisdiction sh --on 2022-06-27 --photo
+    """
+    profile = _profile(kind, jurisdiction, on)
+    found = required_images(profile, photo=brought["photo"], signature_image=brought["signature_image"])
+    if as_json:
+        answer = outcome_json(found, missing=list(found.missing))
+        _print(head_json("images", profile, jurisdiction) | answer)
+        return
+    missing = ("、" if lang == "zh" else ", ").join(word_text(name, lang) for name in found.missing)
+    _show(profile, lang, outcome_lines("images", found, lang, missing=missing))
+
+
 @click.command("lock")
 @_asked
 @day_option("--locked-on", "First day of the lock. 锁定之日。", required=True)
@@ -304,7 +327,7 @@ def lock(kind: str, jurisdiction: int, lang: str, as_json: bool, locked_on: int,
     _show(profile, lang, outcome_lines("lock", found, lang))
 
 
-COMMANDS: tuple[click.Command, ...] = (ends, renewal, change, reissue, seal, form, extension, handwriting, lock)
+COMMANDS: tuple[click.Command, ...] = (ends, renewal, change, reissue, seal, form, extension, handwriting, images, lock)
 
 
 def _profile(kind: str, jurisdiction: int, day: int, pick: Pick = ProfileSet.select) -> Profile:

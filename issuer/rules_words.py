@@ -123,6 +123,10 @@ ANSWERS: Final[Mapping[str, Mapping[str, Words]]] = {
         "TO_COMPARE": ("须由人比对手写签名", "a person must compare the signature"),
         "NOT_ASKED": ("通知未要求手写签名", "the notices ask for no handwritten signature"),
     },
+    "images": {
+        "COMPLETE": ("必须的图像齐全", "the images that must be there are there"),
+        "MISSING": ("缺少必须的图像：{missing}；该行不能签发", "missing: {missing}; the row cannot be issued"),
+    },
     "lock": {
         "NO_NEW_COPY": (
             "已锁定：不能取得新副本；不公示，已发出的副本不受影响",
@@ -213,6 +217,8 @@ WORDS: Final[Mapping[str, Words]] = {
     "new_copies": ("取得新副本", "new copies"),
     "not_public": ("不公示", "not public"),
     "untouched": ("不受影响", "untouched"),
+    "photo": ("照片", "photo"),
+    "signature_image": ("签名图像", "signature image"),
     "required": ("必须有", "required"),
     "optional": ("可有", "optional"),
     "none": ("没有", "none"),

@@ -1,12 +1,15 @@
 """A sample records file for one kind of certificate: column names, a row of notes, and one invented person.
 
-Spec: docs/records.md, "Template". The row of notes begins with # and is skipped when the file is read. Pure.
+Spec: docs/records.md, "Template". The row of notes begins with # and is skipped when the file is read. The person's
+dates are counted from the day the sample is made for, by the rules of the kind, so that it is in force that day. Pure.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
+from mingzheng.formats.civil import MAX_DAY, MIN_DAY, birthday, date_of, day_of, format_day
 from mingzheng.formats.profile import NumberForm, Profile, Requirement
+from mingzheng.formats.rules_model import Renewal
 from mingzheng.issuer.columns import CHINESE, COLUMNS, REQUIRED
 
 __all__ = ["format_sample", "sample_rows"]
@@ -36,14 +39,16 @@ _NOTES: Final[Mapping[str, tuple[str, str]]] = {
     "purpose": ("用途；批准件不填", "purpose; not on approval copies"),
 }
 _PREFIXES: Final = {31: "沪", 21: "辽", 61: "陕"}
+_TERM: Final = 3  # years, of a kind without a rule of renewal
+_AGE: Final = 41  # of the person, in whole years or one less
 _NEEDED: Final = {Requirement.REQUIRED: ("必填", "required"), Requirement.NONE: ("不填", "leave empty")}
 
 
-def sample_rows(profile: Profile, *, jurisdiction: int, zh: bool) -> list[list[str]]:
-    """Header, notes, one person. The person's row has no fault but for images that are not there."""
+def sample_rows(profile: Profile, *, jurisdiction: int, zh: bool, day: int) -> list[list[str]]:
+    """Header, notes, one person. The person's row has no fault on `day` but for images that are not there."""
     names = {column: name for name, column in reversed(tuple(CHINESE.items()))}
     header = [names[column] if zh else column for column in COLUMNS]
-    person = _person(profile, jurisdiction)
+    person = _person(profile, jurisdiction, day)
     return [header, [_note(column, profile, zh) for column in COLUMNS], [person.get(column, "") for column in COLUMNS]]
 
 
@@ -70,22 +75,23 @@ def _note(column: str, profile: Profile, zh: bool) -> str:
     return f"#{mark}：{_NOTES[column][0]}" if zh else f"#{mark}: {_NOTES[column][1]}"
 
 
-def _person(profile: Profile, jurisdiction: int) -> dict[str, str]:
+def _person(profile: Profile, jurisdiction: int, day: int) -> dict[str, str]:
+    issued, end = _validity(profile, day)
     person = {
         "kind": profile.id,
         "jurisdiction": str(jurisdiction),
         "name": "王小明",
         "sex": "男",
-        "birth_date": "1985-03-03",
+        "birth_date": format_day(_years(day_of(date_of(day).replace(month=3, day=3)), -_AGE)),
         "registration_no": _number(profile, jurisdiction),
-        "certificate_issued_on": "2024-01-01",
-        "registered_until": "2028-06-01",
+        "certificate_issued_on": issued,
+        "registered_until": end,
         "issuing_body": "1",
         "sealing_body": "1",
     }
     if profile.specialty.value is Requirement.REQUIRED:
         names = [entry.name_zh for entry in profile.specialties.values()]
-        person["specialties"] = f"{names[0]}:2024-01-01:2027-01-01"
+        person["specialties"] = f"{names[0]}:{issued}:{end}"
     if profile.employer.value is not Requirement.NONE:
         person["employer"] = "北京示例建设有限公司"
     if profile.photo.value is Requirement.REQUIRED:
@@ -93,6 +99,23 @@ def _person(profile: Profile, jurisdiction: int) -> dict[str, str]:
     if profile.signature_image.value is Requirement.REQUIRED:
         person["signature_image"] = "signatures/1.png"
     return person
+
+
+def _validity(profile: Profile, day: int) -> tuple[str, str]:
+    """First and last day of a registration that began a year ago, or today where a term is one year."""
+    renewal = profile.rules.renewal
+    term = renewal.term.value if isinstance(renewal, Renewal) else _TERM
+    first = _years(day, -1) if term > 1 else day
+    return format_day(first), format_day(_years(first, term))
+
+
+def _years(day: int, years: int) -> int:
+    """The same day of another year; 29 February: the 28th in common years. Inside the days that records may bear."""
+    date = date_of(day)
+    year = date.year + years
+    if year > date_of(MAX_DAY).year:
+        return MAX_DAY
+    return max(MIN_DAY, birthday(day, years)) if year > 0 else MIN_DAY
 
 
 def _number(profile: Profile, jurisdiction: int) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mingzheng.issuer.issue import Issued, Job
     from mingzheng.issuer.lifecycle import ActPlan
     from mingzheng.issuer.rollover import RolledOver
+    from mingzheng.issuer.standing import Extended
     from mingzheng.keys.trust import OriginRecord
     from mingzheng.log.witnessclient import Collected
 
@@ -129,6 +130,15 @@ def job_json(job: Job) -> Json:
             }
             for step in job.preview.trace
         ],
+        "extended": [
+            {
+                "specialty": item.specialty,
+                "stated": format_day(item.stated),
+                "until": format_day(item.end),
+                "citations_zh": [source.text_zh() for source in item.citations],
+            }
+            for item in job.preview.extended
+        ],
         "existing_serial": None if job.existing is None else job.existing.serial,
         "supersedes": list(job.supersedes),
     }
@@ -139,6 +149,7 @@ def job_text(job: Job, lang: Lang) -> str:
     zh = lang == "zh"
     head = f"第 {job.row} 行 {job.profile.id}" if zh else f"row {job.row} {job.profile.id}"
     lines = [f"{head}: {_window_text(job.preview.window, lang)}"]
+    lines += [_extended_text(item, zh) for item in job.preview.extended]
     for step in job.preview.trace:
         mark = "*" if step.binding else " "
         source = step.citation.text_zh() if zh else step.citation.text_en()
@@ -150,6 +161,16 @@ def job_text(job: Job, lang: Lang) -> str:
         serials = ", ".join(map(str, job.supersedes))
         lines.append(f"  将被取代的序号：{serials}" if zh else f"  supersedes serials {serials}")
     return "\n".join(lines)
+
+
+def _extended_text(item: Extended, zh: bool) -> str:
+    """Which end the copy bears in place of the record's, and by which notice."""
+    days = format_day(item.stated), format_day(item.end)
+    if zh:
+        what = f"专业 {item.specialty}" if item.specialty else "注册"
+        return f"  {what}有效期统一延期：{days[0]} → {days[1]} {'；'.join(one.text_zh() for one in item.citations)}"
+    what = f"specialty {item.specialty}" if item.specialty else "registration"
+    return f"  {what} extended: {days[0]} → {days[1]} {'; '.join(one.text_en() for one in item.citations)}"
 
 
 def issued_json(issued: Issued) -> Json:

@@ -2,20 +2,31 @@
 
 Source: docs/spec/notices.md ("Standing", "Extension"); the rule itself is `formats.rules_extension`. As a verifier
 judges them: what a standing retraction has ended is left out, a window never passes what the profile's rules give
-for the moved ends. What is not in the log yet moves nothing. Pure.
+for the moved ends. What is not in the log yet moves nothing. A new copy bears the ends as they stand on its day
+(`as_extended`). Pure.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mingzheng.formats.claims import Claims
 from mingzheng.formats.profile import Profile, WindowFacts, usage_last_day
 from mingzheng.formats.rules_extend import EndFacts, extended_end
-from mingzheng.formats.rules_extension import BlanketExtension, ExtensionFacts, MovedEnd, for_copies, moved_end
+from mingzheng.formats.rules_extension import (
+    BlanketExtension,
+    ExtensionFacts,
+    ExtensionState,
+    MovedEnd,
+    for_copies,
+    moved_end,
+)
+from mingzheng.formats.rules_model import ExtensionRule
+from mingzheng.formats.rules_source import Citation
+from mingzheng.issuer.record import ApplicationRecord
 from mingzheng.log.noticebody import ExtensionBody, NoticeBody
 from mingzheng.log.noticestanding import extension_of, standing_numbers
 
-__all__ = ["Scope", "end_on", "standing_extensions", "window_end"]
+__all__ = ["Extended", "Scope", "as_extended", "end_on", "standing_extensions", "window_end"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +35,41 @@ class Scope:
 
     kind: int
     jurisdiction: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extended:
+    """An end that a new copy bears in place of the record's; `specialty` None: of the registration."""
+
+    specialty: str | None
+    stated: int
+    end: int
+    citations: tuple[Citation, ...]
+
+
+def as_extended(
+    record: ApplicationRecord, profile: Profile, extensions: Sequence[BlanketExtension], *, on: int
+) -> tuple[ApplicationRecord, tuple[Extended, ...]]:
+    """The record with its ends where they stand on `on`, and which were moved, by what."""
+    rule = profile.rules.extension
+    if not extensions and not (isinstance(rule, ExtensionRule) and rule.granted):
+        return record, ()
+    scope = Scope(kind=profile.code, jurisdiction=record.jurisdiction)
+    until = end_on(extensions, scope, profile, end=record.registered_until, on=on)
+    lasts = [end_on(extensions, scope, profile, end=item.last_day, on=on) for item in record.specialties]
+    lines = tuple(replace(item, last_day=last.end) for item, last in zip(record.specialties, lasts, strict=True))
+    moved = [_extended(None, record.registered_until, until)]
+    moved += [_extended(item.name, item.last_day, last) for item, last in zip(record.specialties, lasts, strict=True)]
+    held = tuple(item for item in moved if item.end != item.stated)
+    return replace(record, registered_until=until.end, specialties=lines), held
+
+
+def _extended(specialty: str | None, stated: int, moved: MovedEnd) -> Extended:
+    applied = [use.extension for use in moved.history if use.state is ExtensionState.APPLIED]
+    applied.sort(key=lambda rule: rule.new_end)  # every step on the way leads to a later end
+    return Extended(
+        specialty=specialty, stated=stated, end=moved.end, citations=tuple(rule.citation for rule in applied)
+    )
 
 
 def standing_extensions(bodies: Iterable[NoticeBody], day: int) -> tuple[BlanketExtension, ...]:

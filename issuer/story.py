@@ -12,11 +12,11 @@ from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.formats.rules_source import Citation
 from mingzheng.formats.window import WindowState, window_state
 from mingzheng.issuer.approvalerrors import RequestForgedError
-from mingzheng.issuer.expiring import Ending, ends_of_record, extensions_in_force, window_rule
+from mingzheng.issuer.expiring import Ending, ends_of_record, window_rule
 from mingzheng.issuer.journal import Deed, deed_name, parse_deed
 from mingzheng.issuer.kept import KeptRecord, parse_kept
 from mingzheng.issuer.lifecycle import decode_target
-from mingzheng.issuer.noticework import concerned, list_notices
+from mingzheng.issuer.noticework import concerned, extensions_in_force, list_notices
 from mingzheng.issuer.record import ApplicationRecord
 from mingzheng.issuer.refusals import RegistrationUnknownError
 from mingzheng.issuer.requestform import parse_form
@@ -114,7 +114,7 @@ def registrations_of(
     workspace: Workspace, registration_no: str, *, kind: int | None, issuer: int | None
 ) -> tuple[Registration, ...]:
     """Every registration of that number, of one kind and issuer or of all. Raises RegistrationUnknownError for none."""
-    kinds = sorted({profile.code for profile in workspace.profiles().profiles}) if kind is None else [kind]
+    kinds = sorted({head.code for head in workspace.profiles().heads}) if kind is None else [kind]
     found = [one for code in kinds for one in workspace.ledger.registrations(code, registration_no)]
     ours = tuple(one for one in found if issuer in (None, one.issuer))
     if not ours:

@@ -98,7 +98,7 @@ def check_trust(ctx: VerifyContext) -> Iterator[Finding]:
 
 
 def check_scope(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:
-    """docs/spec/credential.md, Verification 4: kind, jurisdiction, day of issue, bodies."""
+    """docs/spec/credential.md, Verification 4: kind, jurisdiction, day of issue, bodies; is the kind open."""
     claims, key = subject.claims, subject.key
     if claims.kind not in key.kinds:
         yield ctx.finding(Code.KEY_OUT_OF_SCOPE, field="kind", kind=claims.kind)
@@ -109,6 +109,18 @@ def check_scope(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:
     for field, body in (("issuing_body", claims.issuing_body), ("sealing_body", claims.sealing_body)):
         if body not in subject.issuer.bodies:
             yield ctx.finding(Code.KEY_OUT_OF_SCOPE, field=field, body=body)
+    yield from _enabled(ctx, subject)
+
+
+def _enabled(ctx: VerifyContext, subject: Subject) -> Iterator[Finding]:
+    """docs/profiles.md, Kinds announced before they open: nobody could issue such a copy on that day."""
+    claims, profile = subject.claims, subject.profile
+    opened = None if profile is None else profile.enabled_from
+    if profile is None or opened is None or profile.enabled_on(claims.copy_issued_on):
+        return
+    day = "not-yet" if opened.value is None else format_day(opened.value)
+    days = {"issued_on": format_day(claims.copy_issued_on), "enabled_from": day}
+    yield ctx.finding(Code.KEY_OUT_OF_SCOPE, cites=opened.citation, field="enabled_from", kind=claims.kind, **days)
 
 
 def check_prefix(ctx: VerifyContext, subject: Subject, prefix: str | None) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ from mingzheng.formats.candidate import SealFacts
 from mingzheng.formats.civil import date_of, day_of_time
 from mingzheng.formats.claims import Claims, check_claims
 from mingzheng.formats.errors import FormatError
-from mingzheng.formats.profile import Profile
+from mingzheng.formats.profile import Profile, ProfileHead
 from mingzheng.keys.trust import IssuerRecord, KeyRecord
 from mingzheng.verifier.context import VerifyContext
 from mingzheng.verifier.errors import VerifierError
@@ -49,8 +49,7 @@ class WireError(VerifierError):
 
 def pack_reports(reports: Sequence[Report], ctx: VerifyContext) -> bytes:
     """The reports as bytes, without the context they were made in."""
-    names = {id(value): name for name, value in _held(ctx)}
-    return pickle.dumps(_tree(tuple(reports), names), protocol=pickle.HIGHEST_PROTOCOL)
+    return pickle.dumps(_tree(tuple(reports), _names(ctx)), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def unpack_reports(data: bytes, ctx: VerifyContext) -> tuple[Report, ...]:
@@ -80,14 +79,24 @@ _PICKLE_ERRORS: Final = (
 )
 
 
+def _names(ctx: VerifyContext) -> dict[int, str]:
+    """What stands for an object that both sides hold, by its identity here."""
+    loaded = ((name, head.loaded) for name, head in _heads(ctx))
+    return {id(value): name for name, value in (*_held(ctx), *loaded) if value is not None}
+
+
 def _held(ctx: VerifyContext) -> Iterable[tuple[str, object]]:
     yield "context", ctx
     for number, issuer in ctx.trust.issuers.items():
         yield f"issuer/{number}", issuer
     for kid, key in ctx.trust.keys.items():
         yield f"key/{kid.hex()}", key
-    for place, profile in enumerate(ctx.profiles.profiles):
-        yield f"profile/{place}", profile
+
+
+def _heads(ctx: VerifyContext) -> Iterable[tuple[str, ProfileHead]]:
+    """The profiles by name, most of them not read: which one a report rests on is known by the end of its making."""
+    for place, head in enumerate(ctx.profiles.heads):
+        yield f"profile/{place}", head
 
 
 def _tree(value: Any, names: Mapping[int, str]) -> object:
@@ -118,7 +127,7 @@ class _Builder:
     """Builds values again; every object is a new one but for those that are held here."""
 
     def __init__(self, ctx: VerifyContext) -> None:
-        self._ctx, self._held = ctx, dict(_held(ctx))
+        self._ctx, self._held, self._heads = ctx, dict(_held(ctx)), dict(_heads(ctx))
         self._values_left, self._length_left = _MOST_VALUES, _MOST_LENGTH
 
     def value(self, tree: Any, wanted: Any) -> Any:
@@ -130,7 +139,7 @@ class _Builder:
         if wanted in _PLAIN:
             return self._plain(tree, wanted)
         if wanted in _HELD:
-            held = self._held[tree]
+            held = self._heads[tree].profile if tree in self._heads else self._held[tree]
             return held if isinstance(held, wanted) else _refuse("another object is meant")
         if isinstance(wanted, type) and issubclass(wanted, Enum):
             return wanted(tree)

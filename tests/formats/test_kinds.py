@@ -332,3 +332,32 @@ def test_an_end_that_never_comes_is_printed_in_words() -> None:
     page = certificate("cn.post-training", 3, specialties=(row,), registered_until=MAX_DAY, usage_until=None).page
     assert texts(page)["field.registered_until.value"] == "长期"
     assert texts(page)["field.specialties.value"].endswith("至长期）")
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "names"),
+    [
+        ("cn.special-operation", "建质〔2008〕75号）第三条", ("建筑电工", "高处作业吊篮安装拆卸工")),
+        ("cn.post-training", "JGJ/T 250-2011", ("施工员", "资料员")),
+        ("cn.safety", "住房和城乡建设部令第17号", ("A类企业主要负责人", "C3类综合专职安全生产管理人员")),
+    ],
+)
+def test_trades_posts_and_classes_are_no_notices_and_say_where_they_are_from(
+    kind: str, document: str, names: tuple[str, str]
+) -> None:
+    """The five notices list none of them: by analogy, with the document they are taken from, here and on the page."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "profile-values.md").read_text("utf-8")
+    found = [profile for profile in PROFILES.profiles if profile.id == kind]
+    assert found
+    for profile in found:
+        source = profile.specialty_codes
+        assert source is not None
+        assert source.by_analogy
+        assert source.notice is None
+        assert document in source.text_zh()
+        listed = [entry.name_zh for entry in profile.specialties.values()]
+        assert (listed[0], listed[-1]) == names
+    section = page.split(f"## `{kind}.0`")[1].split("\n## ")[0]
+    (line,) = [line for line in section.splitlines() if line.startswith("| `specialty_codes` |")]
+    assert document in line
+    assert "本规则文件规定" in line

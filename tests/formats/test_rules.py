@@ -236,6 +236,16 @@ def test_every_rule_has_five_cases_and_every_notice_is_cited() -> None:
     assert len({case["id"] for case in CASES}) == len(CASES)
 
 
+def test_every_rule_and_every_question_has_five_cases_with_notice_and_clause() -> None:
+    """Dated, and each citing both: a case by a convention of ours does not count."""
+    dated = [case for case in CASES if {"--on", "--download", "--issued-on"} & case["facts"].keys()]
+    assert len(dated) == len(CASES)
+    full = [case for case in CASES if case["notice"] and case["clause"]]
+    by_rule, by_ask = Counter(case["rule"] for case in full), Counter(case["ask"] for case in full)
+    assert {rule: by_rule[rule] for rule in {case["rule"] for case in CASES} if by_rule[rule] < 5} == {}
+    assert {ask: by_ask[ask] for ask in {"window", *ASK} if by_ask[ask] < 5} == {}
+
+
 @pytest.mark.parametrize(
     ("rule", "answers"),
     [

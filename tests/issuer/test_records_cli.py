@@ -11,11 +11,14 @@ import pytest
 from click.testing import CliRunner, Result
 from office import person, picture, table
 
-from mingzheng.formats.library import load_shipped_profiles
+from mingzheng.formats.civil import day_start, format_day, parse_day
+from mingzheng.formats.library import load_shipped_profiles, read_shipped_profiles
+from mingzheng.formats.profile import parse_profile
 from mingzheng.issuer import progress, workbook
 from mingzheng.issuer.progress import ProgressLine
 from mingzheng.issuer.recordfile import read_records
 from mingzheng.issuer.records_cli import records_group
+from mingzheng.issuer.sample import sample_rows
 
 KINDS = sorted({profile.id for profile in load_shipped_profiles().profiles})
 needs_xlsx = pytest.mark.skipif(
@@ -43,7 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("form", ["csv", pytest.param("xlsx", marks=needs_xlsx)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_sample_is_faultless(kind: str, form: str, lang: str, folder: Path) -> None:
-    made = run("template", "--kind", kind, "--format", form, "--lang", lang)
+    made = run("template", "--kind", kind, "--format", form, "--lang", lang, *ON)
     assert made.exit_code == 0
     (folder / "records").write_bytes(made.stdout_bytes)
     checked = run("check", "records", "--no-images", "--json", *ON)
@@ -51,6 +54,66 @@ def test_the_sample_is_faultless(kind: str, form: str, lang: str, folder: Path) 
     announced = kind == "cn.post-training"  # and not open yet: that is all that is wrong with its sample
     assert [fault["code"] for fault in faults] == ["plan.not_enabled"] * announced
     assert last == {"type": "checked", "good": 1 - announced, "faults": int(announced), "notes": 0}
+
+
+DAYS = ("2021-08-01", "2024-02-28", "2024-02-29", "2024-03-01", "2026-12-31", "2027-01-02", "2028-02-29", "2040-01-01")
+FAR = ("2040-02-29", "2049-12-31", "2099-12-31")
+
+
+@pytest.mark.parametrize("day", [*DAYS, *FAR])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_sample_is_faultless_on_whatever_day_it_is_made(kind: str, day: str, folder: Path) -> None:
+    made = run("template", "--kind", kind, "--on", day).stdout_bytes
+    assert run("template", "--kind", kind, "--on", day).stdout_bytes == made
+    (folder / "records").write_bytes(made)
+    parsed = read_records(made).parsed
+    (record,), on = parsed.records, parse_day(day)
+    assert record.certificate_issued_on <= on < record.registered_until
+    assert all(item.first_day <= on < item.last_day for item in record.specialties)
+    assert 40 * 365 <= on - record.birth <= 42 * 366  # far from every age the rules know
+    result = run("check", "records", "--no-images", "--json", "--on", day)
+    *faults, _ = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [fault["code"] for fault in faults] == ["plan.not_enabled"] * (kind == "cn.post-training")
+
+
+@pytest.mark.parametrize(
+    ("day", "issued", "end"),
+    [
+        ("2024-02-28", "2023-02-28", "2026-02-28"),
+        ("2024-02-29", "2023-02-28", "2026-02-28"),
+        ("2024-03-01", "2023-03-01", "2026-03-01"),
+        ("2025-02-28", "2024-02-28", "2027-02-28"),
+        ("2026-12-31", "2025-12-31", "2028-12-31"),
+        ("2027-01-01", "2026-01-01", "2029-01-01"),
+        ("2040-02-29", "2039-02-28", "2042-02-28"),
+    ],
+)
+def test_the_dates_of_the_sample_are_counted_from_the_day(day: str, issued: str, end: str) -> None:
+    data = run("template", "--kind", "cn.constructor.1", "--on", day).stdout_bytes
+    (record,) = read_records(data).parsed.records
+    (line,) = record.specialties
+    assert [format_day(each) for each in (record.certificate_issued_on, line.first_day)] == [issued] * 2
+    assert [format_day(each) for each in (record.registered_until, line.last_day)] == [end] * 2
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1900-01-01", "9999-12-31"])
+def test_a_sample_for_a_day_at_the_end_of_the_calendar_is_no_crash(day: str) -> None:
+    assert run("template", "--kind", "cn.constructor.1", "--on", day).exit_code == 0
+
+
+def test_a_sample_is_made_for_today_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mingzheng.issuer.records_cli.time.time", lambda: day_start(parse_day("2031-05-06")) + 1)
+    told = run("template", "--kind", "cn.architect.1", "--on", "2031-05-06").stdout_bytes
+    assert run("template", "--kind", "cn.architect.1").stdout_bytes == told
+    assert run("template", "--kind", "cn.architect.1", "--on", "2031-05-07").stdout_bytes != told
+
+
+def test_a_term_of_one_year_begins_today() -> None:
+    text = read_shipped_profiles()["cn.constructor.2.0.toml"].replace(b"term = { value = 3", b"term = { value = 1")
+    profile = parse_profile(text)
+    rows = sample_rows(profile, jurisdiction=0, zh=False, day=parse_day("2026-06-01"))
+    person_row = dict(zip(rows[0], rows[2], strict=True))
+    assert (person_row["certificate_issued_on"], person_row["registered_until"]) == ("2026-06-01", "2027-06-01")
 
 
 def test_the_csv_sample_opens_in_a_spreadsheet_with_its_chinese() -> None:

@@ -16,6 +16,7 @@ from mingzheng.formats.rules_ends import EndsAnswer
 from mingzheng.formats.rules_extension import ExtensionAnswer, ExtensionState
 from mingzheng.formats.rules_forms import FormAnswer, WhichHoldsAnswer
 from mingzheng.formats.rules_handwriting import InkAnswer
+from mingzheng.formats.rules_images import ImageAnswer
 from mingzheng.formats.rules_lock import LockAnswer
 from mingzheng.formats.rules_reissue import DataChangeAnswer, ReissueAnswer
 from mingzheng.formats.rules_renewal import RenewalAnswer, RenewedAnswer
@@ -33,7 +34,8 @@ SCHEMAS = {
     command.name: json.loads((PACKAGE / f"rules-{command.name}.schema.json").read_text("utf-8")) for command in COMMANDS
 }
 COMMAND_OF = {"renewed": "renewal", "data_changed": "reissue", "precedence": "form"}
-CASES = [case for case in TABLE["cases"] if case["ask"] not in ("window", "images")]
+LIAONING = ["--kind", "cn.constructor.2", "--jurisdiction", "ln"]
+CASES = [case for case in TABLE["cases"] if case["ask"] != "window"]
 
 
 def run(*arguments: str) -> Result:
@@ -51,7 +53,7 @@ def arguments(case: dict[str, Any]) -> list[str]:
     for name, value in case["facts"].items():
         if value is True:
             found.append(name)
-        else:
+        elif value is not False:  # a flag that is not given
             for one in value if isinstance(value, list) else [value]:
                 found += [name, one]
     return found
@@ -172,6 +174,27 @@ def test_a_profile_that_governs_by_analogy_says_so() -> None:
     assert "类推" in run(*question, "--jurisdiction", "gd").stdout.splitlines()[1]
 
 
+@pytest.mark.parametrize(
+    ("on", "until", "said"),
+    [
+        ("2022-06-30", "2022-07-31", "TOO_EARLY"),
+        ("2022-07-01", "2022-07-31", "OPEN"),
+        ("2022-07-26", "2022-07-31", "OPEN"),
+        ("2022-07-27", "2022-07-31", "TOO_LATE"),
+        ("2022-08-01", "2022-07-31", "EXPIRED_AUTO_CANCEL"),
+    ],
+)
+def test_renewal_is_asked_with_the_end_that_the_extension_gives(on: str, until: str, said: str) -> None:
+    """liaoning-2022 末段, then 一、3 and 二、一: with the end that was stated before, every answer would be another."""
+    moved = answer("extension", *LIAONING, "--until", "2022-06-30", "--on", on)["until"]
+    assert moved == until
+    asked = ("renewal", *LIAONING, "--birth", "1980-05-01", "--on", on)
+    (found,) = answer(*asked, "--until", moved)["ends"]
+    (stated,) = answer(*asked, "--until", "2022-06-30")["ends"]
+    assert found["answer"] == said
+    assert (stated["answer"] != said) == (on != "2022-08-01")
+
+
 def test_history_of_extensions() -> None:
     value = answer(
         *(
@@ -191,9 +214,6 @@ def test_history_of_extensions() -> None:
         ("OUT_OF_RANGE", None),
         ("RETRACTED", "2023-02-01"),
     ]
-
-
-LIAONING = ["--kind", "cn.constructor.2", "--jurisdiction", "ln"]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +239,7 @@ LIAONING = ["--kind", "cn.constructor.2", "--jurisdiction", "ln"]
         (["handwriting", *LIAONING, "--issued-on", "2022-06-20", "--ink", "blood"], "--ink"),
         (["lock", *LIAONING, "--on", "2022-06-20"], "--locked-on"),
         (["seal", *LIAONING], "--issued-on"),
+        (["images", *LIAONING, "--photo"], "--on"),
         (["reissue", *LIAONING, "--on", "2022-06-20", "--registered-until", "soon"], "--registered-until"),
     ],
 )
@@ -233,6 +254,15 @@ def test_a_day_no_profile_speaks_of() -> None:
     result = run("lock", "--kind", "cn.constructor.1", "--locked-on", "2020-01-01", "--on", "2020-01-01")
     assert isinstance(result.exception, NoProfileError)
     assert result.stdout == ""
+
+
+def test_images_of_the_day_before_and_the_day_of_a_rule() -> None:
+    where = ("images", "--kind", "cn.architect.1", "--jurisdiction", "0", "--photo", "--signature-image")
+    assert isinstance(run(*where, "--on", "2021-07-31").exception, NoProfileError)
+    assert answer(*where, "--on", "2021-08-01")["answer"] == "COMPLETE"
+    said = run("images", "--kind", "cn.architect.1", "--on", "2021-08-01").stdout
+    assert "缺少必须的图像：照片、签名图像" in said
+    assert "missing: photo, signature image" in run(*where[:5], "--on", "2021-08-01", "--lang", "en").stdout
 
 
 def test_the_example_of_every_help_page_works() -> None:
@@ -262,11 +292,19 @@ def test_schemas_are_schemas_and_name_every_answer() -> None:
         ("form", FormAnswer),
         ("extension", ExtensionAnswer),
         ("handwriting", InkAnswer),
+        ("images", ImageAnswer),
         ("lock", LockAnswer),
     ):
         assert SCHEMAS[name]["properties"]["answer"]["enum"] == list(answers)
     use = SCHEMAS["extension"]["$defs"]["use"]["properties"]["state"]["enum"]
     assert set(use) == set(ExtensionState)
+
+
+def test_every_command_has_five_dated_cases_with_notice_and_clause() -> None:
+    names = {name for name in rules_group.commands if name != "window"}
+    full = [COMMAND_OF.get(case["ask"], case["ask"]) for case in CASES if case["notice"] and case["clause"]]
+    assert {name: full.count(name) for name in names if full.count(name) < 5} == {}
+    assert {case["ask"] for case in TABLE["cases"]} - {"window"} == {*COMMAND_OF, *names}
 
 
 def test_there_is_a_sentence_for_every_answer() -> None:
@@ -282,6 +320,7 @@ def test_there_is_a_sentence_for_every_answer() -> None:
         ("precedence", WhichHoldsAnswer),
         ("extension", ExtensionAnswer),
         ("handwriting", InkAnswer),
+        ("images", ImageAnswer),
         ("lock", LockAnswer),
     ):
         assert set(ANSWERS[name]) == set(answers)

@@ -3,6 +3,7 @@
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -12,6 +13,8 @@ from mingzheng.issuer.errors import NoProfileError, WindowRefusedError
 from mingzheng.issuer.rules_cli import rules_group
 
 CASES = json.loads((Path(__file__).parent.parent / "vectors/rules/cases.json").read_text("utf-8"))["usage"]
+TABLE = json.loads((Path(__file__).parent.parent / "vectors/rules/dated.json").read_text("utf-8"))
+DATED = [case for case in TABLE["cases"] if case["ask"] == "window"]
 SCHEMA = json.loads((files("mingzheng.issuer") / "rules-window.schema.json").read_text("utf-8"))
 FULL = [
     *("--kind", "cn.constructor.1"),
@@ -47,6 +50,27 @@ def test_cases_as_json(case: dict[str, str]) -> None:
     assert found["usage_until"] == case["expect_until"]
     named = [name.replace("REGISTRATION", "SPECIALTY") if architect else name for name in found["binding"]]
     assert named == case["binding"]
+
+
+@pytest.mark.parametrize("case", DATED, ids=lambda case: str(case["id"]))
+def test_dated_case_through_the_command(case: dict[str, Any]) -> None:
+    given = ["window", "--kind", case["kind"], "--jurisdiction", str(case["jurisdiction"])]
+    for name, value in case["facts"].items():
+        for one in value if isinstance(value, list) else [value]:
+            given += [name, one]
+    result = run(*given, "--trace")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    check_schema(found)
+    assert {key: found[key] for key in case["expect"]} == case["expect"]
+    steps = [found["no_window"]] if case["step"] == "NO_WINDOW" else found["trace"]
+    notice = case["notice"] and TABLE["notices"][case["notice"]]["key"]
+    want = (notice, case["clause"], case["by_analogy"])
+    assert want in [
+        (step["notice"], step["clause"], step["by_analogy"])
+        for step in steps
+        if case["step"] == "NO_WINDOW" or (step["rule"] == case["step"] and step["binding"])
+    ]
 
 
 def test_trace_as_json() -> None:

@@ -75,7 +75,7 @@ def _sample() -> Sample:
             pages=(PagePicture(page=1, width_mm=210.0, height_mm=297.0, png=b"p"),), differences=(("name", b"q"),)
         ),
     )
-    names = {id(value): name for name, value in wire._held(context)}
+    names = wire._names(context)
     return Sample(context=context, report=report, tree=wire._tree((report,), names))
 
 
@@ -218,6 +218,7 @@ def test_what_cannot_be_written_is_no_answer(case: str) -> None:
 def test_what_is_held_here_is_named_and_of_its_kind() -> None:
     """No key, issuer, profile or context of the reader's own making."""
     held = dict(wire._held(SAMPLE.context))
+    held |= {name: head.profile for name, head in wire._heads(SAMPLE.context)}
     trees = [at for at in places(SAMPLE.tree) if _part(at) in held]
     assert len(trees) == 4  # context, issuer, key, profile
     for at in trees:
@@ -225,6 +226,8 @@ def test_what_is_held_here_is_named_and_of_its_kind() -> None:
         for other in (
             "context",
             "profile/0",
+            "profile/99",
+            "profile/00",
             "issuer/1",
             "issuer/9",
             f"key/{next(iter(SAMPLE.context.trust.keys)).hex()}",
