@@ -16,14 +16,14 @@ from mingzheng.issuer.approvalerrors import (
 )
 from mingzheng.issuer.config import MAX_OPERATOR, KeySpec, WorkspaceConfig
 from mingzheng.issuer.keywork import retire_key, tell_added
-from mingzheng.issuer.publish import settle
+from mingzheng.issuer.publish import ends_copies, settle
 from mingzheng.issuer.refusals import KeyMissingError, OptionError
-from mingzheng.issuer.rows import NOTICE_ACT
+from mingzheng.issuer.rows import NOTICE_ACT, ActRow
 from mingzheng.issuer.workspace import NewOperator, Workspace
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import Signer
 from mingzheng.keys.trust import Role
-from mingzheng.log.acts import ActType
+from mingzheng.log.entry import ActEntry, parse_entry
 
 __all__ = [
     "Operator",
@@ -98,7 +98,7 @@ def check_new_names(names: tuple[str, ...]) -> None:
 
 
 def first_day(workspace: Workspace, issuer: int, *, now: int) -> int:
-    """From which day on a new operator may sign: today, unless one person revoked or gave notice today.
+    """From which day on a new operator may sign: today, unless one person did today what will take two.
 
     From the issuer's first operator's first day on every such act takes two; what was done before must stay good.
     """
@@ -106,8 +106,14 @@ def first_day(workspace: Workspace, issuer: int, *, now: int) -> int:
     if workspace.config.needs_two(issuer, today):
         return today
     acts = [act for act in workspace.ledger.all_acts() if act.issuer == issuer]
-    alone = (act.day + 1 for act in acts if act.act == ActType.REVOKE or act.act >= NOTICE_ACT)
+    alone = (act.day + 1 for act in acts if act.act >= NOTICE_ACT or ends_copies(workspace, issuer, act.act, _of(act)))
     return max(today, *alone, 0)
+
+
+def _of(act: ActRow) -> tuple[int, ...]:
+    """The serials that an act names."""
+    entry = parse_entry(act.entry)
+    return entry.serials if isinstance(entry, ActEntry) else ()
 
 
 def add_operator(

@@ -51,13 +51,13 @@ _TWO: Final = (
     "takes two operators: one asks, another approves within seven days (log spec, Two persons)",
 )
 ONE_PERSON: Final = (
-    "一人办理：机构 {} 没有两名经办人，持有工作区口令的人可以单独撤销证书、发布公告。",
-    "one person: issuer {} has no two operators, so whoever has the workspace's passphrase can revoke and give notice "
-    "alone.",
+    "一人办理：机构 {} 没有两名经办人，持有工作区口令的人可以单独撤销、作废证书和发布公告。",
+    "one person: issuer {} has no two operators, so whoever has the workspace's passphrase can revoke, void and give "
+    "notice alone.",
 )
 BLOCKED: Final = (
-    "机构 {} 现在只有 {} 名经办人可用，凑够两名之前不能撤销和发布公告；用 mingzheng operator add 另加。",
-    "issuer {} has {} operators who may sign: nothing can be revoked or announced until there are two; add one with "
+    "机构 {} 现在只有 {} 名经办人可用，凑够两名之前不能撤销、作废和发布公告；用 mingzheng operator add 另加。",
+    "issuer {} has {} operators who may sign: nothing can be revoked, voided or announced until there are two; add one with "
     "`mingzheng operator add`.",
 )
 

@@ -9,6 +9,7 @@ from mingzheng.issuer.lifecycle import Target, effect_of, find_registration, pro
 from mingzheng.issuer.operators import Operator, unlock
 from mingzheng.issuer.rows import RequestRow
 from mingzheng.issuer.workspace import Foundation, NewOperator, Workspace
+from mingzheng.log.acts import ActType
 
 NUMBER = person(1)["registration_no"]
 NAMES = ("张三", "李四")
@@ -53,7 +54,7 @@ def target_of(workspace: Workspace, number: int = 1) -> Target:
 
 
 def asked(workspace: Workspace, name: str = NAMES[0], *, number: int = 1, now: int = NOW) -> RequestRow:
-    proposal = propose(workspace, target_of(workspace, number), reason="why", now=now)
+    proposal = propose(workspace, ActType.REVOKE, target_of(workspace, number), reason="why", now=now)
     assert proposal is not None
     return ask(workspace, proposal, present(workspace, name, now), now=now)
 

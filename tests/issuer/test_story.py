@@ -174,7 +174,7 @@ def test_both_persons_and_what_waits(tmp_path: Path) -> None:
         ]
         assert "张三、李四" in checked(revoked)
         me = present(workspace, NAMES[0])
-        proposal = propose(workspace, target_of(workspace, 2), reason="坏\x1b[2J人", now=NOW)
+        proposal = propose(workspace, ActType.REVOKE, target_of(workspace, 2), reason="坏\x1b[2J人", now=NOW)
         assert proposal is not None
         ask(workspace, proposal, me, now=NOW)
         notice = propose_notice(workspace, 1, lambda number: seals(number))
