@@ -49,10 +49,11 @@ class OperatorNeededError(OperatorError):
 
     code: ClassVar[str] = "operator.needed"
 
-    def __init__(self, issuer: int) -> None:
+    def __init__(self, issuer: int, names: tuple[str, ...] = ()) -> None:
+        zh, en = (f"（{'、'.join(names)}）", f" ({', '.join(names)})") if names else ("", "")
         super().__init__(
-            f"机构 {issuer} 由经办人办理：用 --operator 写明您是谁",
-            f"issuer {issuer} acts through operators: say who you are with --operator",
+            f"机构 {issuer} 由经办人办理：用 --operator 写明您是谁{zh}",
+            f"issuer {issuer} acts through operators: say who you are with --operator{en}",
         )
 
 

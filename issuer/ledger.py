@@ -11,7 +11,7 @@ import contextlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -139,12 +139,14 @@ class Ledger:
         *,
         make_claims: Callable[[Order, int, bytes], bytes],
         randomness: Randomness,
+        by: Mapping[int, By] | None = None,
     ) -> tuple[CopyRow, ...]:
         """Fix serial, salt and claims of every order that has no copy yet; one transaction for all.
 
         New serials go to the orders in random order: a sorted input leaves no order behind. An order whose key has a
         copy gets that copy. A logged copy of an earlier day answers its request as long as it, or any copy of the same
-        command, is undelivered: a command cut short is finished, not repeated.
+        command, is undelivered: a command cut short is finished, not repeated. `by`: who orders, for each issuer that
+        has operators; the journal says so of what is planned now.
 
         Returns the copies in the order of `orders`. Raises RegistrationClosedError, NewCopiesLockedError; then nothing
         is planned.
@@ -156,7 +158,9 @@ class Ledger:
                 self._open_registration(order)
             for issuer in sorted({order.registration.issuer for order in new}):
                 mine = [order for order in new if order.registration.issuer == issuer]
-                self._allocate(issuer, mine, make_claims, randomness)
+                first = self._allocate(issuer, mine, make_claims, randomness)
+                serials, who = range(first, first + len(mine)), (by or {}).get(issuer, DESK)
+                self.desk.enter("issue", issuer, serials, by=who, reason="", act=None)
         rows = []
         for order in orders:
             row = found[order.key] or self._existing(order)
@@ -507,7 +511,8 @@ class Ledger:
         orders: Sequence[Order],
         make_claims: Callable[[Order, int, bytes], bytes],
         randomness: Randomness,
-    ) -> None:
+    ) -> int:
+        """Give them serials; the first of these."""
         first = self._counters(issuer)[0]
         places = list(range(len(orders)))
         randomness.shuffle(places)
@@ -539,7 +544,7 @@ class Ledger:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', 'live')",
             rows,
         )
-        self.desk.enter("issue", issuer, range(first, first + len(orders)), by=DESK, reason="", act=None)
+        return first
 
     def _counters(self, issuer: int) -> tuple[int, int]:
         self._db.execute("INSERT OR IGNORE INTO counter (issuer, next_serial, next_act) VALUES (?, 0, 0)", (issuer,))

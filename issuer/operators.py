@@ -4,7 +4,7 @@ Source: docs/workspace.md, Operators; docs/spec/log.md, Two persons. From the fi
 on its acts are signed by persons, and revocations and notices by two. Whose key is whose mingzheng.toml alone says.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mingzheng.formats.civil import day_of_time, format_day
@@ -18,7 +18,7 @@ from mingzheng.issuer.config import MAX_OPERATOR, KeySpec, WorkspaceConfig
 from mingzheng.issuer.keywork import retire_key, tell_added
 from mingzheng.issuer.publish import ends_copies, settle
 from mingzheng.issuer.refusals import KeyMissingError, OptionError
-from mingzheng.issuer.rows import NOTICE_ACT, ActRow
+from mingzheng.issuer.rows import DESK, NOTICE_ACT, ActRow, By
 from mingzheng.issuer.workspace import NewOperator, Workspace
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import Signer
@@ -27,9 +27,11 @@ from mingzheng.log.entry import ActEntry, parse_entry
 
 __all__ = [
     "Operator",
+    "acting",
     "add_operator",
     "check_new_names",
     "check_operator",
+    "come_forward",
     "find_key",
     "first_day",
     "name_of",
@@ -81,8 +83,47 @@ def check_operator(workspace: Workspace, issuer: int, name: str | None, *, now: 
             )
         return
     if name is None:
-        raise OperatorNeededError(issuer)
+        raise _needed(workspace, issuer, day_of_time(now))
     find_key(workspace.config, issuer, name, day_of_time(now))
+
+
+def come_forward(
+    workspace: Workspace, issuers: Sequence[int], name: str | None, *, passphrase: Callable[[str], bytes], now: int
+) -> None:
+    """Let that person be here for those of the issuers that they are an operator of (`unlock`); None: nobody is.
+
+    Raises OperatorNeededError for nobody where all of them act through operators, OptionError for a name where none
+    does, and as `unlock`.
+    """
+    today = day_of_time(now)
+    taking = [issuer for issuer in issuers if workspace.config.needs_two(issuer, today)]
+    if not taking or (name is None and len(taking) == len(issuers)):
+        check_operator(workspace, issuers[0], name, now=now)
+    if name is None or not taking:
+        return
+    theirs = [issuer for issuer in taking if (issuer, name) in {(key.issuer, key.operator) for key in workspace.config.keys}]
+    for issuer in theirs or taking[:1]:
+        unlock(workspace, issuer, name, passphrase=passphrase, now=now)
+
+
+def acting(workspace: Workspace, issuer: int, *, now: int) -> By:
+    """Who issues copies: the issuer's operator who is here (of several, who came last), the desk where it has none.
+
+    Raises OperatorNeededError.
+    """
+    today = day_of_time(now)
+    if not workspace.config.needs_two(issuer, today):
+        return DESK
+    names = {key.kid: key.operator for key in workspace.config.operators(issuer, today)}
+    here = [names[kid] for kid in workspace.persons if kid in names]
+    if not here:
+        raise _needed(workspace, issuer, today)
+    return By(operators=(here[-1],))
+
+
+def _needed(workspace: Workspace, issuer: int, today: int) -> OperatorNeededError:
+    names = dict.fromkeys(key.operator for key in workspace.config.operators(issuer, today))
+    return OperatorNeededError(issuer, tuple(names))
 
 
 def check_new_names(names: tuple[str, ...]) -> None:

@@ -1,10 +1,13 @@
 """An office with operators: two of issuer 1, each with a passphrase of their own, and a copy to revoke."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from office import CONSTRUCTORS, DAY, NOW, ORIGIN, Office, person
 
+from mingzheng.formats.claims import Copy
 from mingzheng.issuer.approval import Review, approve, ask, review
+from mingzheng.issuer.issue import Issued, issue
 from mingzheng.issuer.lifecycle import Target, effect_of, find_registration, propose
 from mingzheng.issuer.operators import Operator, unlock
 from mingzheng.issuer.rows import RequestRow
@@ -36,6 +39,14 @@ class OperatorOffice(Office):
             self.access,
         )
         return self
+
+    def issue(
+        self, rows: Sequence[Mapping[str, str]], *, now: int = NOW, copy: Copy = Copy.USAGE, purpose: str = "投标"
+    ) -> tuple[Issued, ...]:
+        """As the first of them types it."""
+        with self.open() as workspace:
+            present(workspace, NAMES[0], now)
+            return issue(workspace, self.request(rows, copy=copy, purpose=purpose), out=self.out, now=now)
 
 
 def operator_office(base: Path) -> OperatorOffice:
