@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.claims import Copy, parse_claims
+from mingzheng.issuer.deedwords import deed_word
 from mingzheng.issuer.journal import Fault, parse_deed
 from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import JournalRow, RequestRow
@@ -105,7 +106,7 @@ def waiting_text(row: RequestRow, file: str, lang: Lang) -> str:
 def request_text(row: RequestRow, lang: Lang) -> str:
     """A request in a list."""
     form = parse_form(row.body)
-    serials, what = " ".join(map(str, form.serials)), form.code.name.lower()
+    serials, what = " ".join(map(str, form.serials)), deed_word(form.code.name.lower(), lang)
     asked = f"{row.operator} {format_day(form.day)}"
     zh = lang == "zh"
     named = (f"机构 {row.issuer}", f"序号 {serials}") if zh else (f"issuer {row.issuer}", f"serials {serials}")
@@ -174,7 +175,7 @@ def journal_text(item: Json, lang: Lang, time: str) -> str:
     copies = f"{item['count']} 份" if zh else f"{item['count']} copies"
     where = f"日志 {place}" if zh else f"log {place}"
     return "\t".join(
-        [str(item["number"]), time, str(item["what"]), who, copies, where if log else "-", str(item["reason"] or "")]
+        [str(item["number"]), time, deed_word(str(item["what"]), lang), who, copies, where if log else "-", str(item["reason"] or "")]
     )
 
 

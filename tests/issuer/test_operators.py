@@ -174,7 +174,8 @@ def test_a_revocation_waits_for_a_second_person() -> None:
     text = run(commands.revoke, *OF, *by("张三"), "--yes", "--lang", "en")
     assert f"mingzheng approve {name}" in text.stdout
     assert name in run(requests).stdout
-    assert "issuer 1" in run(requests, "--lang", "en").stdout
+    assert run(requests).stdout.split("\t")[1] == "撤销"
+    assert "\trevoke\tissuer 1" in run(requests, "--lang", "en").stdout
     with pytest.raises(SamePersonError):
         run(approve, name, *by("张三"), "--yes")
     with pytest.raises((BadPrivateKeyError, KeyMismatchError)):  # the other's name with one's own passphrase
@@ -191,7 +192,9 @@ def test_a_revocation_waits_for_a_second_person() -> None:
     assert "已是该状态" in run(commands.revoke, *OF, *by("张三"), "--yes").stdout
     rows = lines(run(journal, "--json"))
     assert [(row["what"], row["operators"]) for row in rows][1:] == [("request", ["张三"]), ("revoke", list(NAMES))]
-    assert "张三、李四" in run(journal).stdout
+    assert "\t撤销\t张三、李四\t" in run(journal).stdout
+    assert [line.split("\t")[2] for line in run(journal).stdout.splitlines()] == ["签发", "申请", "撤销"]
+    assert "\trequest\t" in run(journal, "--lang", "en").stdout
     assert "张三 李四" in run(journal, "--csv").stdout
     checked = run(journal, "--check", "--json")
     assert (checked.exit_code, lines(checked)[0]["rows"]) == (0, 3)
