@@ -117,7 +117,9 @@ _ASKS: Final = (
 revoke = _act_command(
     ActType.REVOKE,
     "revoke",
-    "Revoke for good: a registration with all its live copies, or one copy. 撤销，不可恢复。\n\n" + _ASKS + _EXAMPLE.format(name="revoke", who=_WHO),
+    "Revoke for good: a registration with all its live copies, or one copy. 撤销，不可恢复。\n\n"
+    + _ASKS
+    + _EXAMPLE.format(name="revoke", who=_WHO),
     by_registration=True,
 )
 suspend = _act_command(
@@ -135,6 +137,8 @@ reinstate = _act_command(
 void = _act_command(
     ActType.VOID,
     "void",
-    "Void one serial, for good: issued by mistake. 作废一个序号，不可恢复。\n\n" + _ASKS + "\n\n\b\nmingzheng void --workspace W --serial 17 --reason …… --operator 张三\n",
+    "Void one serial, for good: issued by mistake. 作废一个序号，不可恢复。\n\n"
+    + _ASKS
+    + "\n\n\b\nmingzheng void --workspace W --serial 17 --reason …… --operator 张三\n",
     by_registration=False,
 )

@@ -295,7 +295,8 @@ class Ledger:
             decided = 0 if decision is None else self._decide(decision)
             if decision is not None and not acts:
                 what, issuer = f"registration-{decision.state}", decision.registration.issuer
-                self.desk.enter(what, issuer, (), by=by, reason=decision.reason, act=None, decision=decided)
+                row = self.desk.enter(what, issuer, (), by=by, reason=decision.reason, act=None, decision=decided)
+                self._db.execute("UPDATE decision SET journal = ? WHERE id = ?", (row, decided))
             for act in acts:
                 self._check_unlocked(act)
                 number = self._counters(act.issuer)[1]
@@ -306,8 +307,7 @@ class Ledger:
                     (act.issuer, number, act.act, packed(act.serials), act.day, act.reason, entry),
                 )
                 self._apply(act)
-                what = deed_name(act.act)
-                self.desk.enter(what, act.issuer, act.serials, by=by, reason=act.reason, act=number, decision=decided)
+                self._enter(act, number, by, decided)
                 rows.append(
                     ActRow(
                         issuer=act.issuer,
@@ -332,8 +332,9 @@ class Ledger:
     def notices(self, issuer: int) -> tuple[NoticeRow, ...]:
         """An issuer's notices, in the order of their numbers."""
         rows = self._db.execute(
-            "SELECT day, reason, entry, leaf_index, shard FROM act WHERE issuer = ? AND act > ? ORDER BY number",
-            (issuer, NOTICE_ACT),
+            "SELECT day, reason, entry, leaf_index, shard FROM act INDEXED BY act_notice "  # noqa: S608 (constants)
+            f"WHERE issuer = ? AND act > {NOTICE_ACT} ORDER BY number",
+            (issuer,),
         )
         return tuple(
             NoticeRow(issuer=issuer, day=day, reason=reason, entry=entry, leaf_index=index, shard=shard)
@@ -572,6 +573,16 @@ class Ledger:
             (*place, str(decision.state), decision.day, decision.reason),
         )
         return made.lastrowid or 0
+
+    def _enter(self, act: NewAct, number: int, by: By, decision: int) -> None:
+        """Its row of the journal, and what leads there."""
+        what = deed_name(act.act)
+        row = self.desk.enter(what, act.issuer, act.serials, by=by, reason=act.reason, act=number, decision=decision)
+        self._db.execute("UPDATE act SET journal = ? WHERE issuer = ? AND number = ?", (row, act.issuer, number))
+        if decision:
+            self._db.execute("UPDATE decision SET journal = ? WHERE id = ?", (row, decision))
+        named = [(act.issuer, packed([serial]), number) for serial in act.serials]
+        self._db.executemany("INSERT INTO act_serial (issuer, serial, number) VALUES (?, ?, ?)", named)
 
     def _apply(self, act: NewAct) -> None:
         self._db.executemany(

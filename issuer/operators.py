@@ -101,7 +101,8 @@ def come_forward(
         check_operator(workspace, issuers[0], name, now=now)
     if name is None or not taking:
         return
-    theirs = [issuer for issuer in taking if (issuer, name) in {(key.issuer, key.operator) for key in workspace.config.keys}]
+    known = {key.issuer for key in workspace.config.keys if key.operator == name}
+    theirs = [issuer for issuer in taking if issuer in known]
     for issuer in theirs or taking[:1]:
         unlock(workspace, issuer, name, passphrase=passphrase, now=now)
 

@@ -217,7 +217,7 @@ OPERATORS = options_of(
     click.option(
         "--one-person",
         is_flag=True,
-        help="No operators: whoever has the passphrase revokes and voids alone. 不设经办人：持口令者一人即可撤销、作废。",
+        help="No operators: whoever has the passphrase revokes alone. 不设经办人：持口令者一人即可撤销、作废。",
     ),
 )
 YES = click.option("--yes", is_flag=True, help="Do not ask. 不再询问。")

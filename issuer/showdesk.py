@@ -58,8 +58,8 @@ ONE_PERSON: Final = (
 )
 BLOCKED: Final = (
     "机构 {} 现在只有 {} 名经办人可用，凑够两名之前不能撤销、作废和发布公告；用 mingzheng operator add 另加。",
-    "issuer {} has {} operators who may sign: nothing can be revoked, voided or announced until there are two; add one with "
-    "`mingzheng operator add`.",
+    "issuer {} has {} operators who may sign: nothing can be revoked, voided or announced until there are two; add one "
+    "with `mingzheng operator add`.",
 )
 
 
@@ -175,7 +175,15 @@ def journal_text(item: Json, lang: Lang, time: str) -> str:
     copies = f"{item['count']} 份" if zh else f"{item['count']} copies"
     where = f"日志 {place}" if zh else f"log {place}"
     return "\t".join(
-        [str(item["number"]), time, deed_word(str(item["what"]), lang), who, copies, where if log else "-", str(item["reason"] or "")]
+        [
+            str(item["number"]),
+            time,
+            deed_word(str(item["what"]), lang),
+            who,
+            copies,
+            where if log else "-",
+            str(item["reason"] or ""),
+        ]
     )
 
 

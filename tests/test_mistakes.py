@@ -61,7 +61,7 @@ MISTAKES = (
     f"issue closed.csv {ISSUE} --lang en",
     f"issue elsewhere.csv {ISSUE}",
     f"issue good.csv {ISSUE} --as-of 2026-13-01",
-    "issue good.csv --workspace W --out out --copy approval --purpose 投标 --passphrase-file pass.txt",
+    f"issue good.csv {ISSUE.replace('usage', 'approval')}",
     # acts
     f"revoke {ABOUT.replace('12345', '99999')} --reason 挂证 --yes {ZHANG}",
     f"revoke {ABOUT} --yes {ZHANG}",

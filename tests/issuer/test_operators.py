@@ -265,8 +265,8 @@ def test_who_issues_is_in_the_journal() -> None:
 
 
 def test_of_two_issuers_each_has_its_operators() -> None:
-    """A name counts for the issuers whose operator it is; a file without rows of the others goes through."""
-    office()
+    """A name counts for the issuers whose operator it is; the desk issues for those without any."""
+    init(*("--kind", "cn.constructor.1", "--operator", NAMES[0], "--operator", NAMES[1]), *secrets(*NAMES))
     added = ("add", "--name", "委员会", "--number", "2", "--kind", "cn.architect.1", "--body", "2=主任委员")
     run(commands.issuer_group, *added, "--body", "1=委员会", "--one-person")
     Path("records.csv").write_bytes(table([person(3), architect(4)]))
