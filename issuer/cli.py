@@ -113,9 +113,9 @@ DEMO_KEYS_FROM: Final = parse_day("2000-01-01")
 def init(workspace: Path, *, name: str, origin: str, demo: bool, lang: show.Lang, **options: Any) -> None:
     """Make a workspace: keys, empty ledger, empty log. 建立签发工作区。
 
-    Without --kind the issuer may issue every shipped kind; without --jurisdiction, nationally only. Revocations and
-    notices take two operators, each with a passphrase of their own; --one-person does without.
-    撤销和公告须两名经办人，各用自己的口令；--one-person 则不设。
+    Without --kind the issuer may issue every shipped kind; without --jurisdiction, nationally only. Revocations, voids
+    and notices take two operators, each with a passphrase of their own; --one-person does without.
+    撤销、作废和公告须两名经办人，各用自己的口令；--one-person 则不设。
 
     \b
     mingzheng init --workspace W --issuer 示范省住房和城乡建设厅 --origin log.example/2026 \\

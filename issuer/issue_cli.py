@@ -64,6 +64,7 @@ def issue(
     """Issue copies from records: CSV, .xlsx or JSON, told by the bytes; - is stdin. 按记录签发。
 
     Where the issuer has operators, say who you are: the journal keeps it. 机构设有经办人的，用 --operator 写明您是谁。
+
     Run it again after any interruption: it goes on where it was, with the same serials and files.
 
     \b
