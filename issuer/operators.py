@@ -1,7 +1,8 @@
 """Operators: the persons of an office, each with a key under a passphrase of their own.
 
 Source: docs/workspace.md, Operators; docs/spec/log.md, Two persons. From the first day of an issuer's first operator
-on its acts are signed by persons, and revocations, voids and notices by two. Whose key is whose mingzheng.toml alone says.
+on its acts are signed by persons, and revocations, voids and notices by two. Whose key is whose mingzheng.toml alone
+says.
 """
 
 from collections.abc import Callable, Sequence
