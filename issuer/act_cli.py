@@ -1,7 +1,7 @@
 """The commands of acts on what was issued: revoke, suspend, reinstate, void.
 
 Source: docs/life-of-a-certificate.md (Acts), docs/workspace.md (Operators). Each shows who is affected and which rule
-says so, asks, and acts; a revocation of an issuer with operators stops at a request for a second person.
+says so, asks, and acts; what ends a copy of an issuer with operators stops at a request for a second person.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import mingzheng.issuer.lifecycle as lifecycle
 import mingzheng.issuer.show as show
 import mingzheng.issuer.showdesk as showdesk
 from mingzheng.formats.civil import day_of_time
-from mingzheng.issuer.lifecycle import Target
+from mingzheng.issuer.lifecycle import ActPlan, Target
 from mingzheng.issuer.operators import Operator, check_operator, unlock
 from mingzheng.issuer.options import (
     COMMON,
@@ -60,7 +60,7 @@ def _act_command(act: ActType, name: str, text: str, *, by_registration: bool) -
             now = time_of(opened, options["as_of"])
             target = find_target(opened, {"registration": None, "kind": None} | options)
             issuer, person = target.registration.issuer, options["operator"]
-            two = act is ActType.REVOKE and opened.config.needs_two(issuer, day_of_time(now))
+            two = act in lifecycle.BY_TWO and opened.config.needs_two(issuer, day_of_time(now))
             plan = lifecycle.plan_act(opened, act, target)
             if options["dry_run"]:
                 text = "\n".join([show.act_text(plan, lang, done=False), *showdesk.preview(opened, plan, two, lang)])
@@ -76,7 +76,7 @@ def _act_command(act: ActType, name: str, text: str, *, by_registration: bool) -
                 check_passphrase(opened, options["yes"])
                 confirm(options["yes"])
             if two and operator is not None:
-                _ask(opened, target, operator, reason=reason, now=now, talk=(as_json, lang))
+                _ask(opened, plan, operator, reason=reason, now=now, talk=(as_json, lang))
                 return
             if not plan.is_done:
                 plan = lifecycle.perform(opened, act, target, reason=reason, now=now, operator=operator)
@@ -89,12 +89,14 @@ def _act_command(act: ActType, name: str, text: str, *, by_registration: bool) -
 
 
 def _ask(
-    opened: Workspace, target: Target, operator: Operator, *, reason: str, now: int, talk: tuple[bool, show.Lang]
+    opened: Workspace, plan: ActPlan, operator: Operator, *, reason: str, now: int, talk: tuple[bool, show.Lang]
 ) -> None:
     """Store the request, say how it goes on, and leave with the status of what waits."""
-    proposal = lifecycle.propose(opened, target, reason=reason, now=now)
+    proposal = lifecycle.propose(opened, plan.act, plan.target, reason=reason, now=now)
     if proposal is None:  # settling has just done it
-        raise click.exceptions.Exit(0)
+        plan = lifecycle.plan_act(opened, plan.act, plan.target)
+        print_lines([show.act_json(plan, done=True)], [show.act_text(plan, talk[1], done=True)], talk[0])
+        return
     row = approval.ask(opened, proposal, operator, now=now)
     path = str(approval.request_path(opened, row))
     print_lines([showdesk.request_json(row, path)], [showdesk.waiting_text(row, path, talk[1])], talk[0])
@@ -107,12 +109,15 @@ _EXAMPLE: Final = (
     "mingzheng {name} --workspace W --serial 17 --reason …… --dry-run\n"
 )
 _WHO: Final = " \\\n    --operator 张三"
+_ASKS: Final = (
+    "Where the issuer has operators, this only asks: a second one approves (status 3 until then). "
+    "机构设有经办人的，此命令只提出申请，由另一名经办人批准（此前退出码为 3）。"
+)
 revoke = _act_command(
     ActType.REVOKE,
     "revoke",
     "Revoke for good: a registration with all its live copies, or one copy. 撤销，不可恢复。\n\n"
-    "Where the issuer has operators, this only asks: a second one approves (status 3 until then). "
-    "机构设有经办人的，此命令只提出申请，由另一名经办人批准（此前退出码为 3）。"
+    + _ASKS
     + _EXAMPLE.format(name="revoke", who=_WHO),
     by_registration=True,
 )
@@ -131,7 +136,8 @@ reinstate = _act_command(
 void = _act_command(
     ActType.VOID,
     "void",
-    "Void one serial: issued by mistake, or burnt. 作废一个序号。"
-    "\n\n\b\nmingzheng void --workspace W --serial 17 --reason …… --operator 张三\n",
+    "Void one serial, for good: issued by mistake. 作废一个序号，不可恢复。\n\n"
+    + _ASKS
+    + "\n\n\b\nmingzheng void --workspace W --serial 17 --reason …… --operator 张三\n",
     by_registration=False,
 )

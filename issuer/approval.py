@@ -129,7 +129,7 @@ def ask(workspace: Workspace, proposal: Proposal, operator: Operator, *, now: in
     by = By(operators=(operator.name,))
     for row in open_requests(workspace, now=now):
         form = parse_form(row.body)
-        if (form.issuer, form.code, row.target) != (proposal.issuer, proposal.code, proposal.target):
+        if not _same(form.code, proposal.code) or (form.issuer, row.target) != (proposal.issuer, proposal.target):
             continue
         if form.abouts == proposal.abouts and row.operator != operator.name:
             raise AlreadyAskedError(row.id.hex(), row.operator)
@@ -177,11 +177,14 @@ def open_requests(workspace: Workspace, *, now: int) -> tuple[RequestRow, ...]:
 
 
 def review(workspace: Workspace, identity: bytes, *, effects: Effects, now: int) -> Review:
-    """Bring what is on its way into the log, then look at a request as things are now; no key of a person is needed.
+    """Look at a request as things are now; no key of a person is needed.
+
+    What is on its way is brought into the log first, once the request itself is found sound. Where nothing is, the
+    workspace's clock stays as it is: only what is done moves it.
 
     Raises a leaf of ApprovalError for anything but a sound, open request that would do just what was asked for.
     """
-    settle(workspace, now=now)
+    workspace.ledger.check_clock(now)
     row, today = _find(workspace, identity), day_of_time(now)
     _check_state(row)
     form = parse_form(row.body)
@@ -192,6 +195,8 @@ def review(workspace: Workspace, identity: bytes, *, effects: Effects, now: int)
     _check_first(workspace, row, form, today)
     if not 0 <= today - form.day <= REQUEST_DAYS:
         raise RequestExpiredError(row.id.hex())
+    if workspace.ledger.unlogged() or workspace.ledger.unlogged_acts():
+        settle(workspace, now=now)
     effect = effects(workspace, row, today)
     if effect.abouts != form.abouts or len(effect.acts) != len(form.parts):
         raise RequestChangedError(row.id.hex())
@@ -217,6 +222,7 @@ def approve(workspace: Workspace, identity: bytes, operator: Operator, *, effect
     first = workspace.config.record(form.kid)
     if key.kid == form.kid or (first is not None and first.public_key.raw() == key.public_key.raw()):
         raise SamePersonError(operator.name)
+    settle(workspace, now=now)  # refuses what would not reach the log, and remembers the time
     parts = iter(form.parts)
 
     def sign(act: NewAct, number: int) -> bytes:
@@ -259,6 +265,11 @@ def tidy_requests(workspace: Workspace) -> None:
         if path.suffix in (SUFFIX, ".tmp") and path.name not in kept:
             unlink(path)
     fsync_dir(directory)
+
+
+def _same(one: ActType | NoticeType, other: ActType | NoticeType) -> bool:
+    """Acts and notices are numbered alike, and equal numbers of the two are equal."""
+    return type(one) is type(other) and one == other
 
 
 def _request(workspace: Workspace, proposal: Proposal, operator: Operator, today: int) -> RequestRow:

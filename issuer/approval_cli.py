@@ -11,7 +11,7 @@ import mingzheng.issuer.showdesk as showdesk
 from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.issuer.approval import Effects, Review
 from mingzheng.issuer.approvalerrors import RequestForgedError
-from mingzheng.issuer.lifecycle import ActPlan, decode_target, effect_of
+from mingzheng.issuer.lifecycle import BY_TWO, ActPlan, decode_target, effect_of
 from mingzheng.issuer.notice_cli import preview_texts
 from mingzheng.issuer.noticework import asked_for, effect_of_notice, keep_seal_rules, preview
 from mingzheng.issuer.operators import find_key, unlock
@@ -40,7 +40,7 @@ from mingzheng.log.entry import NoticeType
 
 __all__ = ["EFFECTS", "approve", "requests", "withdraw"]
 
-EFFECTS: Final[Mapping[ActType, Effects]] = {ActType.REVOKE: effect_of}
+EFFECTS: Final[Mapping[ActType, Effects]] = dict.fromkeys(BY_TWO, effect_of)
 """What a requested act would do now. Notices have one for all: their types are other numbers that compare equal."""
 
 
@@ -59,10 +59,10 @@ def _preview(workspace: Workspace, found: Review, lang: show.Lang) -> list[str]:
     row, form = found.row, found.form
     asked = f"{row.operator} {format_day(form.day)}"
     lines = [f"  申请人 {asked}；事由：{row.reason}" if lang == "zh" else f"  asked by {asked}; reason: {row.reason}"]
-    if form.code is ActType.REVOKE:
+    if isinstance(form.code, ActType):
         decision = found.effect.decision
         plan = ActPlan(
-            act=ActType.REVOKE,
+            act=form.code,
             target=decode_target(row),
             serials=form.serials,
             state=None if decision is None else decision.state,
@@ -80,7 +80,7 @@ def _preview(workspace: Workspace, found: Review, lang: show.Lang) -> list[str]:
 def approve(request: str, *, operator: str, as_json: bool, lang: show.Lang, **options: Any) -> None:
     """Approve what another operator asked for: shown again as things are now, then done. 批准另一名经办人的申请。
 
-    REQUEST is the id that `revoke` printed, or the request's file. 申请编号，或申请文件。
+    REQUEST is the id that `revoke`, `void` or `notice add` printed, or the request's file. 申请编号，或申请文件。
 
     \b
     mingzheng approve 0123456789abcdef --workspace W --operator 李四

@@ -49,10 +49,11 @@ class OperatorNeededError(OperatorError):
 
     code: ClassVar[str] = "operator.needed"
 
-    def __init__(self, issuer: int) -> None:
+    def __init__(self, issuer: int, names: tuple[str, ...] = ()) -> None:
+        zh, en = (f"（{'、'.join(names)}）", f" ({', '.join(names)})") if names else ("", "")
         super().__init__(
-            f"机构 {issuer} 由经办人办理：用 --operator 写明您是谁",
-            f"issuer {issuer} acts through operators: say who you are with --operator",
+            f"机构 {issuer} 由经办人办理：用 --operator 写明您是谁{zh}",
+            f"issuer {issuer} acts through operators: say who you are with --operator{en}",
         )
 
 
@@ -100,21 +101,21 @@ class TwoOperatorsError(OperatorError):
 
     def __init__(self) -> None:
         super().__init__(
-            "撤销和公告应由两人办理：用两个不同的 --operator 写明经办人；确实只有一人时写 --one-person",
-            "revocations and notices take two persons: name them with two different --operator, "
+            "撤销、作废和公告应由两人办理：用两个不同的 --operator 写明经办人；确实只有一人时写 --one-person",
+            "revocations, voids and notices take two persons: name them with two different --operator, "
             "or say --one-person if there is only one",
         )
 
 
 class TwoPersonsError(OperatorError):
-    """One person alone would revoke, or give notice, though the issuer has operators."""
+    """One person alone would revoke, void or give notice, though the issuer has operators."""
 
     code: ClassVar[str] = "act.two_persons"
 
     def __init__(self, issuer: int) -> None:
         super().__init__(
-            f"机构 {issuer} 的撤销和公告须由两名经办人办理：一人提出，另一人 mingzheng approve",
-            f"revocations and notices of issuer {issuer} take two operators: one asks, the other runs "
+            f"机构 {issuer} 的撤销、作废和公告须由两名经办人办理：一人提出，另一人 mingzheng approve",
+            f"revocations, voids and notices of issuer {issuer} take two operators: one asks, the other runs "
             "`mingzheng approve`",
         )
 

@@ -25,6 +25,7 @@ from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_s
 from mingzheng.issuer.issue_cli import forms_of, say_unsealed
 from mingzheng.issuer.landmarks import kept_landmark, refresh_landmark
 from mingzheng.issuer.logplace import check_log
+from mingzheng.issuer.operators import check_operator, unlock
 from mingzheng.issuer.options import (
     AS_OF,
     COMMON,
@@ -34,6 +35,7 @@ from mingzheng.issuer.options import (
     JSON,
     LANG,
     NUMBER,
+    OPERATOR,
     OPERATORS,
     ORIGIN,
     REASON,
@@ -48,6 +50,7 @@ from mingzheng.issuer.options import (
     confirm,
     new_operators,
     open_workspace,
+    person_secret,
     print_lines,
     read_day,
     time_of,
@@ -110,9 +113,9 @@ DEMO_KEYS_FROM: Final = parse_day("2000-01-01")
 def init(workspace: Path, *, name: str, origin: str, demo: bool, lang: show.Lang, **options: Any) -> None:
     """Make a workspace: keys, empty ledger, empty log. 建立签发工作区。
 
-    Without --kind the issuer may issue every shipped kind; without --jurisdiction, nationally only. Revocations and
-    notices take two operators, each with a passphrase of their own; --one-person does without.
-    撤销和公告须两名经办人，各用自己的口令；--one-person 则不设。
+    Without --kind the issuer may issue every shipped kind; without --jurisdiction, nationally only. Revocations, voids
+    and notices take two operators, each with a passphrase of their own; --one-person does without.
+    撤销、作废和公告须两名经办人，各用自己的口令；--one-person 则不设。
 
     \b
     mingzheng init --workspace W --issuer 示范省住房和城乡建设厅 --origin log.example/2026 \\
@@ -198,6 +201,7 @@ def issuer_list(workspace: Path, *, as_json: bool) -> None:
 @click.option("--purpose", help="Purpose of a usage copy. 用途。")
 @FORMAT
 @REASON
+@OPERATOR
 @COMMON
 @DRY_RUN
 @YES
@@ -206,7 +210,7 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
 
     \b
     mingzheng reissue --workspace W --registration 京1112006200712345 --kind cn.constructor.1 \\
-        --reason 换发新版 --out certificates
+        --reason 换发新版 --out certificates --operator 张三
     """
     with open_workspace(options["workspace"], options) as opened:
         now = time_of(opened, options["as_of"])
@@ -219,7 +223,11 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
         if options["dry_run"]:
             print_lines([show.job_json(job)], [show.job_text(job, lang)], as_json)
             return
+        issuer, person = target.registration.issuer, options["operator"]
+        check_operator(opened, issuer, person, now=now)
         click.echo(show.job_text(job, lang), err=True)
+        if person is not None:
+            unlock(opened, issuer, person, passphrase=person_secret(options).read, now=now)
         check_passphrase(opened, options["yes"])
         confirm(options["yes"])
         outbox = Outbox(directory=out, forms=forms_of(options))

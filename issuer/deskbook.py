@@ -9,17 +9,17 @@ import contextlib
 import hashlib
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from mingzheng.issuer.approvalerrors import RequestDoneError
-from mingzheng.issuer.journal import Deed, chained, encode_deed, reason_digest
+from mingzheng.issuer.journal import Deed, chained, encode_deed, parse_deed, reason_digest
 from mingzheng.issuer.ledgerfile import ledger_version
 from mingzheng.issuer.refusals import LedgerWriteError
-from mingzheng.issuer.rows import DESK, By, Decision, JournalRow, Registration, RequestRow
+from mingzheng.issuer.rows import DESK, By, Decision, JournalRow, NamingAct, Registration, RequestRow
 from mingzheng.issuer.schema import RegistrationState, RequestState
 
 __all__ = ["DeskBook", "note_in", "packed"]
@@ -140,6 +140,59 @@ class DeskBook:
             number: Decision(registration=registration, state=RegistrationState(state), day=day, reason=reason)
             for number, state, day, reason in rows
         }
+
+    # what the story of a registration is told by
+
+    def acts_naming(self, issuer: int, serials: Iterable[int]) -> tuple[NamingAct, ...]:
+        """The acts that name one of these serials, by number."""
+        numbers: set[int] = set()
+        for serial in serials:
+            found = self._db.execute(
+                "SELECT number FROM act_serial WHERE issuer = ? AND serial = ?", (issuer, packed([serial]))
+            )
+            numbers.update(row[0] for row in found)
+        acts = []
+        for number in sorted(numbers):
+            row = self._db.execute(
+                "SELECT act, day, reason, serials, shard, leaf_index FROM act WHERE issuer = ? AND number = ?",
+                (issuer, number),
+            ).fetchone()
+            act, day, reason, raw, shard, index = row
+            acts.append(
+                NamingAct(
+                    number=number,
+                    act=act,
+                    day=day,
+                    reason=reason,
+                    serials=tuple(int.from_bytes(raw[at : at + 8], "big") for at in range(0, len(raw), 8)),
+                    shard=shard,
+                    leaf_index=index,
+                )
+            )
+        return tuple(acts)
+
+    def deed(self, number: int) -> Deed | None:
+        """The row of the journal of that number."""
+        return self._deed("SELECT body FROM journal WHERE number = ?", (number,))
+
+    def deed_of_act(self, issuer: int, number: int) -> Deed | None:
+        """The row that tells of that act; None for one of before the journal."""
+        deed = self._deed(
+            "SELECT body FROM act JOIN journal ON journal.number = act.journal WHERE issuer = ? AND act.number = ?",
+            (issuer, number),
+        )
+        return deed if deed is not None and deed.issuer == issuer and number in deed.acts else None
+
+    def deed_of_decision(self, decision: int) -> Deed | None:
+        """The row that tells of that decision; None for one of before the journal."""
+        deed = self._deed(
+            "SELECT body FROM decision JOIN journal ON journal.number = decision.journal WHERE id = ?", (decision,)
+        )
+        return deed if deed is not None and deed.decision == decision else None
+
+    def _deed(self, statement: str, values: tuple[object, ...]) -> Deed | None:
+        row = self._db.execute(statement, values).fetchone()
+        return None if row is None else parse_deed(row[0])
 
     # the journal
 

@@ -21,6 +21,7 @@ from mingzheng.issuer.faults import Fault, make_fault, name_cells
 from mingzheng.issuer.kept import KeptRecord, batch_key, copy_key, format_kept, image_digest_of, parse_kept, request_key
 from mingzheng.issuer.ledger import Randomness, SystemRandomness
 from mingzheng.issuer.noticework import extensions_in_force
+from mingzheng.issuer.operators import acting
 from mingzheng.issuer.pictures import Pictures, PictureWork
 from mingzheng.issuer.plan import Allotment, CopyOrder, Plan, check_records, plan_copy, profile_of
 from mingzheng.issuer.press import Press
@@ -35,7 +36,7 @@ from mingzheng.issuer.refusals import (
     UnknownIssuerError,
 )
 from mingzheng.issuer.render import Outbox, Renderer
-from mingzheng.issuer.rows import CopyRow, Order, Registration
+from mingzheng.issuer.rows import By, CopyRow, Order, Registration
 from mingzheng.issuer.schema import CopyStatus, FileForm, RegistrationState
 from mingzheng.issuer.sealing import Sealer, Sheet
 from mingzheng.issuer.witnessing import witness_copies
@@ -254,12 +255,13 @@ def deliver_jobs(
 ) -> tuple[Issued, ...]:
     """Plan, log, render and read back; what is done already is not done again."""
     renderer = Renderer(workspace, out, now=now)  # first of all: nothing is planned that could not be written there
-    for issuer in sorted({job.issuer.number for job in jobs}):  # before a serial is given out: both keys are there
+    by = {issuer: acting(workspace, issuer, now=now) for issuer in sorted({job.issuer.number for job in jobs})}
+    for issuer in by:  # before a serial is given out: who does it, and both keys, are there
         for role in (Role.CREDENTIAL, Role.ACT):
             workspace.signer(role, issuer, day_of_time(now))
     for job in {_sealed_alike(job): job for job in jobs}.values():  # and so are the seals
         renderer.check(job.preview.claims, job.profile, job.issuer.number)
-    planned = plan_jobs(workspace, jobs, randomness=randomness)
+    planned = plan_jobs(workspace, jobs, randomness=randomness, by=by)
     settle(workspace, now=now)
     witness_copies(workspace, [(row.issuer, row.serial) for row in planned])
     issued = []
@@ -272,9 +274,13 @@ def deliver_jobs(
 
 
 def plan_jobs(
-    workspace: Workspace, jobs: Sequence[Job], *, randomness: Randomness | None = None
+    workspace: Workspace,
+    jobs: Sequence[Job],
+    *,
+    randomness: Randomness | None = None,
+    by: Mapping[int, By] | None = None,
 ) -> tuple[CopyRow, ...]:
-    """Fix serial, salt and claims of every job in one transaction; what is planned already stays."""
+    """Fix serial, salt and claims of every job in one transaction; what is planned already stays. `by`: as `plan`."""
     by_key = {job.order.key: job for job in jobs}
 
     def make_claims(order: Order, serial: int, salt: bytes) -> bytes:
@@ -284,6 +290,7 @@ def plan_jobs(
         [job.order for job in jobs],
         make_claims=make_claims,
         randomness=SystemRandomness() if randomness is None else randomness,
+        by=by,
     )
     _logger.info("planned copies=%d", len(planned))
     return planned

@@ -12,12 +12,15 @@ import click
 import mingzheng.issuer.show as show
 from mingzheng.formats.claims import Copy
 from mingzheng.issuer.issue import Issued, Request, issue_file, prepare
+from mingzheng.issuer.operators import come_forward
 from mingzheng.issuer.options import (
     COMMON,
     DRY_RUN,
     FORMAT,
     ISSUER_NUMBER,
+    OPERATOR,
     open_workspace,
+    person_secret,
     print_lines,
     time_of,
 )
@@ -51,6 +54,7 @@ EXIT_SOME_REFUSED: Final = 1
 )
 @ISSUER_NUMBER
 @FORMAT
+@OPERATOR
 @COMMON
 @DRY_RUN
 @click.pass_context
@@ -59,12 +63,14 @@ def issue(
 ) -> None:
     """Issue copies from records: CSV, .xlsx or JSON, told by the bytes; - is stdin. 按记录签发。
 
+    Where the issuer has operators, say who you are: the journal keeps it. 机构设有经办人的，用 --operator 写明您是谁。
+
     Run it again after any interruption: it goes on where it was, with the same serials and files.
 
     \b
     mingzheng issue records.xlsx --workspace W --out certificates --copy usage --purpose "某项目投标" --dry-run
-    mingzheng issue records.csv --workspace W --out certificates --copy approval --json
-    mingzheng issue records.xlsx --workspace W --out certificates --copy usage --skip-faulty
+    mingzheng issue records.csv --workspace W --out certificates --copy approval --operator 张三 --json
+    mingzheng issue records.xlsx --workspace W --out certificates --copy usage --skip-faulty --operator 张三
     """
     request = Request(
         data=read_file(records),
@@ -80,6 +86,9 @@ def issue(
         if options["dry_run"]:
             status = _preview(opened, request, now, line, (lang, as_json))
         else:
+            issuers = [spec.number for spec in opened.config.issuers] if request.issuer is None else [request.issuer]
+            secret = person_secret(options)
+            come_forward(opened, issuers, options["operator"], passphrase=secret.read, now=now)
             status = _issue(opened, request, (out, now), line, (lang, as_json))
     ctx.exit(status)
 

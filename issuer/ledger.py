@@ -11,7 +11,7 @@ import contextlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -139,12 +139,14 @@ class Ledger:
         *,
         make_claims: Callable[[Order, int, bytes], bytes],
         randomness: Randomness,
+        by: Mapping[int, By] | None = None,
     ) -> tuple[CopyRow, ...]:
         """Fix serial, salt and claims of every order that has no copy yet; one transaction for all.
 
         New serials go to the orders in random order: a sorted input leaves no order behind. An order whose key has a
         copy gets that copy. A logged copy of an earlier day answers its request as long as it, or any copy of the same
-        command, is undelivered: a command cut short is finished, not repeated.
+        command, is undelivered: a command cut short is finished, not repeated. `by`: who orders, for each issuer that
+        has operators; the journal says so of what is planned now.
 
         Returns the copies in the order of `orders`. Raises RegistrationClosedError, NewCopiesLockedError; then nothing
         is planned.
@@ -156,7 +158,9 @@ class Ledger:
                 self._open_registration(order)
             for issuer in sorted({order.registration.issuer for order in new}):
                 mine = [order for order in new if order.registration.issuer == issuer]
-                self._allocate(issuer, mine, make_claims, randomness)
+                first = self._allocate(issuer, mine, make_claims, randomness)
+                serials, who = range(first, first + len(mine)), (by or {}).get(issuer, DESK)
+                self.desk.enter("issue", issuer, serials, by=who, reason="", act=None)
         rows = []
         for order in orders:
             row = found[order.key] or self._existing(order)
@@ -291,7 +295,8 @@ class Ledger:
             decided = 0 if decision is None else self._decide(decision)
             if decision is not None and not acts:
                 what, issuer = f"registration-{decision.state}", decision.registration.issuer
-                self.desk.enter(what, issuer, (), by=by, reason=decision.reason, act=None, decision=decided)
+                row = self.desk.enter(what, issuer, (), by=by, reason=decision.reason, act=None, decision=decided)
+                self._db.execute("UPDATE decision SET journal = ? WHERE id = ?", (row, decided))
             for act in acts:
                 self._check_unlocked(act)
                 number = self._counters(act.issuer)[1]
@@ -302,8 +307,7 @@ class Ledger:
                     (act.issuer, number, act.act, packed(act.serials), act.day, act.reason, entry),
                 )
                 self._apply(act)
-                what = deed_name(act.act)
-                self.desk.enter(what, act.issuer, act.serials, by=by, reason=act.reason, act=number, decision=decided)
+                self._enter(act, number, by, decided)
                 rows.append(
                     ActRow(
                         issuer=act.issuer,
@@ -328,8 +332,9 @@ class Ledger:
     def notices(self, issuer: int) -> tuple[NoticeRow, ...]:
         """An issuer's notices, in the order of their numbers."""
         rows = self._db.execute(
-            "SELECT day, reason, entry, leaf_index, shard FROM act WHERE issuer = ? AND act > ? ORDER BY number",
-            (issuer, NOTICE_ACT),
+            "SELECT day, reason, entry, leaf_index, shard FROM act INDEXED BY act_notice "  # noqa: S608 (constants)
+            f"WHERE issuer = ? AND act > {NOTICE_ACT} ORDER BY number",
+            (issuer,),
         )
         return tuple(
             NoticeRow(issuer=issuer, day=day, reason=reason, entry=entry, leaf_index=index, shard=shard)
@@ -507,7 +512,8 @@ class Ledger:
         orders: Sequence[Order],
         make_claims: Callable[[Order, int, bytes], bytes],
         randomness: Randomness,
-    ) -> None:
+    ) -> int:
+        """Give them serials; the first of these."""
         first = self._counters(issuer)[0]
         places = list(range(len(orders)))
         randomness.shuffle(places)
@@ -539,7 +545,7 @@ class Ledger:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', 'live')",
             rows,
         )
-        self.desk.enter("issue", issuer, range(first, first + len(orders)), by=DESK, reason="", act=None)
+        return first
 
     def _counters(self, issuer: int) -> tuple[int, int]:
         self._db.execute("INSERT OR IGNORE INTO counter (issuer, next_serial, next_act) VALUES (?, 0, 0)", (issuer,))
@@ -567,6 +573,16 @@ class Ledger:
             (*place, str(decision.state), decision.day, decision.reason),
         )
         return made.lastrowid or 0
+
+    def _enter(self, act: NewAct, number: int, by: By, decision: int) -> None:
+        """Its row of the journal, and what leads there."""
+        what = deed_name(act.act)
+        row = self.desk.enter(what, act.issuer, act.serials, by=by, reason=act.reason, act=number, decision=decision)
+        self._db.execute("UPDATE act SET journal = ? WHERE issuer = ? AND number = ?", (row, act.issuer, number))
+        if decision:
+            self._db.execute("UPDATE decision SET journal = ? WHERE id = ?", (row, decision))
+        named = [(act.issuer, packed([serial]), number) for serial in act.serials]
+        self._db.executemany("INSERT INTO act_serial (issuer, serial, number) VALUES (?, ?, ?)", named)
 
     def _apply(self, act: NewAct) -> None:
         self._db.executemany(

@@ -1,7 +1,7 @@
 """What happens to copies after they are issued: revoke, suspend, reinstate, void, and re-issue (换领).
 
-Where the issuer has operators, an act is a person's, and a revocation two persons': `propose` and `effect_of` are its
-two halves, between which `approval` stands.
+Where the issuer has operators, an act is a person's, and one of `BY_TWO` two persons': `propose` and `effect_of` are
+its two halves, between which `approval` stands.
 
 Source: docs/life-of-a-certificate.md ("Acts"), docs/spec/log.md ("Order of acts"). `plan_act` says what would happen
 and changes nothing; `perform` stores the signed act, then submits it. Both first see everything on its way into the
@@ -39,12 +39,14 @@ from mingzheng.issuer.refusals import (
     UnknownIssuerError,
 )
 from mingzheng.issuer.render import Outbox
+from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import DESK, By, CopyRow, Decision, NewAct, Registration, RequestRow
 from mingzheng.issuer.schema import CopyState, CopyStatus, RegistrationState
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.acts import ActType
 
 __all__ = [
+    "BY_TWO",
     "ActPlan",
     "Target",
     "decode_target",
@@ -58,6 +60,10 @@ __all__ = [
     "propose",
     "reissue",
 ]
+
+
+BY_TWO: Final = frozenset({ActType.REVOKE, ActType.VOID})
+"""What ends somebody's copy for good: takes two operators, where the issuer has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,12 +153,12 @@ def perform(
 ) -> ActPlan:
     """Carry the act out; returns what it did. Killed anywhere and run again, it is done once.
 
-    `operator`: who does it, where the issuer has operators. Raises TwoPersonsError for a revocation there (`propose`),
-    OperatorNeededError, OtherIssuerError.
+    `operator`: who does it, where the issuer has operators. Raises TwoPersonsError for what takes two there
+    (`propose`), OperatorNeededError, OtherIssuerError.
     """
     issuer, today = target.registration.issuer, day_of_time(now)
     if workspace.config.needs_two(issuer, today):
-        if act is ActType.REVOKE:
+        if act in BY_TWO:
             raise TwoPersonsError(issuer)
         if operator is None:
             raise OperatorNeededError(issuer)
@@ -173,18 +179,18 @@ def perform(
     return plan
 
 
-def propose(workspace: Workspace, target: Target, *, reason: str, now: int) -> Proposal | None:
-    """The revocation that one operator would ask another to approve; None if nothing is left to revoke.
+def propose(workspace: Workspace, act: ActType, target: Target, *, reason: str, now: int) -> Proposal | None:
+    """The act that one operator would ask another to approve; None if nothing is left to do.
 
     Brings what is on its way into the log first. Raises ActRefusedError.
     """
     settle(workspace, now=now)
-    plan = plan_act(workspace, ActType.REVOKE, target)
+    plan = plan_act(workspace, act, target)
     if plan.is_done:
         return None
     return Proposal(
         issuer=target.registration.issuer,
-        code=ActType.REVOKE,
+        code=act,
         abouts=_effect(plan, reason=reason, today=day_of_time(now)).abouts,
         target=encode_target(target),
         reason=reason,
@@ -192,9 +198,13 @@ def propose(workspace: Workspace, target: Target, *, reason: str, now: int) -> P
 
 
 def effect_of(workspace: Workspace, row: RequestRow, today: int) -> Effect:
-    """What a requested revocation would do now. Raises RequestChangedError if nothing, or if it may not follow."""
+    """What a requested act would do now. Raises RequestChangedError if nothing, or if it may not follow;
+    RequestForgedError for a request of anything that takes no second person."""
+    code = parse_form(row.body).code
+    if not isinstance(code, ActType) or code not in BY_TWO:
+        raise RequestForgedError(row.id.hex())
     try:
-        plan = plan_act(workspace, ActType.REVOKE, decode_target(row))
+        plan = plan_act(workspace, code, decode_target(row))
     except RefusalError as error:
         raise RequestChangedError(row.id.hex()) from error
     if plan.is_done:

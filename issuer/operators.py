@@ -1,10 +1,11 @@
 """Operators: the persons of an office, each with a key under a passphrase of their own.
 
 Source: docs/workspace.md, Operators; docs/spec/log.md, Two persons. From the first day of an issuer's first operator
-on its acts are signed by persons, and revocations and notices by two. Whose key is whose mingzheng.toml alone says.
+on its acts are signed by persons, and revocations, voids and notices by two. Whose key is whose mingzheng.toml alone
+says.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mingzheng.formats.civil import day_of_time, format_day
@@ -16,20 +17,22 @@ from mingzheng.issuer.approvalerrors import (
 )
 from mingzheng.issuer.config import MAX_OPERATOR, KeySpec, WorkspaceConfig
 from mingzheng.issuer.keywork import retire_key, tell_added
-from mingzheng.issuer.publish import settle
+from mingzheng.issuer.publish import ends_copies, settle
 from mingzheng.issuer.refusals import KeyMissingError, OptionError
-from mingzheng.issuer.rows import NOTICE_ACT
+from mingzheng.issuer.rows import DESK, NOTICE_ACT, ActRow, By
 from mingzheng.issuer.workspace import NewOperator, Workspace
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import Signer
 from mingzheng.keys.trust import Role
-from mingzheng.log.acts import ActType
+from mingzheng.log.entry import ActEntry, parse_entry
 
 __all__ = [
     "Operator",
+    "acting",
     "add_operator",
     "check_new_names",
     "check_operator",
+    "come_forward",
     "find_key",
     "first_day",
     "name_of",
@@ -81,8 +84,48 @@ def check_operator(workspace: Workspace, issuer: int, name: str | None, *, now: 
             )
         return
     if name is None:
-        raise OperatorNeededError(issuer)
+        raise _needed(workspace, issuer, day_of_time(now))
     find_key(workspace.config, issuer, name, day_of_time(now))
+
+
+def come_forward(
+    workspace: Workspace, issuers: Sequence[int], name: str | None, *, passphrase: Callable[[str], bytes], now: int
+) -> None:
+    """Let that person be here for those of the issuers that they are an operator of (`unlock`); None: nobody is.
+
+    Raises OperatorNeededError for nobody where all of them act through operators, OptionError for a name where none
+    does, and as `unlock`.
+    """
+    today = day_of_time(now)
+    taking = [issuer for issuer in issuers if workspace.config.needs_two(issuer, today)]
+    if not taking or (name is None and len(taking) == len(issuers)):
+        check_operator(workspace, issuers[0], name, now=now)
+    if name is None or not taking:
+        return
+    known = {key.issuer for key in workspace.config.keys if key.operator == name}
+    theirs = [issuer for issuer in taking if issuer in known]
+    for issuer in theirs or taking[:1]:
+        unlock(workspace, issuer, name, passphrase=passphrase, now=now)
+
+
+def acting(workspace: Workspace, issuer: int, *, now: int) -> By:
+    """Who issues copies: the issuer's operator who is here (of several, who came last), the desk where it has none.
+
+    Raises OperatorNeededError.
+    """
+    today = day_of_time(now)
+    if not workspace.config.needs_two(issuer, today):
+        return DESK
+    names = {key.kid: key.operator for key in workspace.config.operators(issuer, today)}
+    here = [names[kid] for kid in workspace.persons if kid in names]
+    if not here:
+        raise _needed(workspace, issuer, today)
+    return By(operators=(here[-1],))
+
+
+def _needed(workspace: Workspace, issuer: int, today: int) -> OperatorNeededError:
+    names = dict.fromkeys(key.operator for key in workspace.config.operators(issuer, today))
+    return OperatorNeededError(issuer, tuple(names))
 
 
 def check_new_names(names: tuple[str, ...]) -> None:
@@ -98,7 +141,7 @@ def check_new_names(names: tuple[str, ...]) -> None:
 
 
 def first_day(workspace: Workspace, issuer: int, *, now: int) -> int:
-    """From which day on a new operator may sign: today, unless one person revoked or gave notice today.
+    """From which day on a new operator may sign: today, unless one person did today what will take two.
 
     From the issuer's first operator's first day on every such act takes two; what was done before must stay good.
     """
@@ -106,8 +149,14 @@ def first_day(workspace: Workspace, issuer: int, *, now: int) -> int:
     if workspace.config.needs_two(issuer, today):
         return today
     acts = [act for act in workspace.ledger.all_acts() if act.issuer == issuer]
-    alone = (act.day + 1 for act in acts if act.act == ActType.REVOKE or act.act >= NOTICE_ACT)
+    alone = (act.day + 1 for act in acts if act.act >= NOTICE_ACT or ends_copies(workspace, issuer, act.act, _of(act)))
     return max(today, *alone, 0)
+
+
+def _of(act: ActRow) -> tuple[int, ...]:
+    """The serials that an act names."""
+    entry = parse_entry(act.entry)
+    return entry.serials if isinstance(entry, ActEntry) else ()
 
 
 def add_operator(

@@ -211,13 +211,13 @@ OPERATORS = options_of(
         "--operator",
         "operators",
         multiple=True,
-        help="A person whose key signs acts; two are needed to revoke. 经办人，至少两名。",
+        help="A person whose key signs acts; two are needed to revoke or void. 经办人，至少两名。",
     ),
     PERSON_SECRET,
     click.option(
         "--one-person",
         is_flag=True,
-        help="No operators: whoever has the passphrase revokes alone. 不设经办人：持口令者一人即可撤销。",
+        help="No operators: whoever has the passphrase revokes alone. 不设经办人：持口令者一人即可撤销、作废。",
     ),
 )
 YES = click.option("--yes", is_flag=True, help="Do not ask. 不再询问。")

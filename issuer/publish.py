@@ -46,6 +46,7 @@ __all__ = [
     "MAX_SERIALS",
     "Settled",
     "check_agreement",
+    "ends_copies",
     "entry_of",
     "settle",
     "sign_act",
@@ -120,12 +121,19 @@ def check_agreement(workspace: Workspace) -> None:
 def sign_act(workspace: Workspace, act: NewAct, number: int, *, by: Signer | None = None) -> bytes:
     """The log entry of an act, under the issuer's act key or that of the operator who does it.
 
-    Raises TwoPersonsError for a revocation that takes two.
+    Raises TwoPersonsError for a revocation, or the voiding of what was logged, that takes two.
     """
-    if act.act == ActType.REVOKE and workspace.config.needs_two(act.issuer, act.day):
+    if workspace.config.needs_two(act.issuer, act.day) and ends_copies(workspace, act.issuer, act.act, act.serials):
         raise TwoPersonsError(act.issuer)
     signer = workspace.signer(Role.ACT, act.issuer, act.day) if by is None else by
     return _signed(workspace, _entry(act, number, act.serials), signer)
+
+
+def ends_copies(workspace: Workspace, issuer: int, act: int, serials: Iterable[int]) -> bool:
+    """Whether an act is a revocation, or a void that names a copy the log has: not one that was never logged."""
+    if act != ActType.VOID:
+        return act == ActType.REVOKE
+    return any(workspace.ledger.copy(issuer, serial).leaf_index is not None for serial in serials)
 
 
 def sign_notice(workspace: Workspace, act: NewAct, number: int, body: bytes) -> bytes:

@@ -19,6 +19,7 @@ __all__ = [
     "JournalRow",
     "LockRow",
     "Logged",
+    "NamingAct",
     "NewAct",
     "NoticeRow",
     "Order",
@@ -197,6 +198,19 @@ class ActRow:
     day: int
     reason: str
     entry: bytes
+    leaf_index: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamingAct:
+    """An act that names a copy of a registration, with all its serials; `shard`: which log the index is of."""
+
+    number: int
+    act: int
+    day: int
+    reason: str
+    serials: tuple[int, ...]
+    shard: int
     leaf_index: int | None
 
 

@@ -206,6 +206,22 @@ _VERSION_4: Final = (
         locked INTEGER NOT NULL CHECK (locked IN (0, 1)), day INTEGER NOT NULL, reason TEXT NOT NULL,
         journal INTEGER NOT NULL REFERENCES journal (number)) STRICT""",
     "CREATE INDEX lock_registration ON lock_change (issuer, kind, registration_no)",
+    # what the story of one registration is read by: its row of the journal beside each act and decision (none for those
+    # of before), which acts name a serial (eight bytes each, as in act.serials), and what is few among many
+    "ALTER TABLE act ADD COLUMN journal INTEGER",
+    "ALTER TABLE decision ADD COLUMN journal INTEGER",
+    """CREATE TABLE act_serial (
+        issuer INTEGER NOT NULL, serial BLOB NOT NULL, number INTEGER NOT NULL,
+        PRIMARY KEY (issuer, serial, number)) STRICT, WITHOUT ROWID""",
+    """INSERT INTO act_serial WITH RECURSIVE part (issuer, number, at) AS (
+        SELECT issuer, number, 1 FROM act WHERE length(serials) >= 8
+        UNION ALL SELECT part.issuer, part.number, at + 8 FROM part JOIN act
+            ON act.issuer = part.issuer AND act.number = part.number WHERE at + 15 <= length(act.serials))
+        SELECT part.issuer, substr(act.serials, at, 8), part.number FROM part JOIN act
+            ON act.issuer = part.issuer AND act.number = part.number""",
+    "CREATE INDEX act_notice ON act (issuer, number) WHERE act > 100",
+    "CREATE INDEX decision_registration ON decision (issuer, kind, registration_no)",
+    "CREATE INDEX request_open ON request (id) WHERE state = 'open'",
 )
 
 # version reached -> statements that lead to it from the version before

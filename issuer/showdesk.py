@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.claims import Copy, parse_claims
+from mingzheng.issuer.deedwords import deed_word
 from mingzheng.issuer.journal import Fault, parse_deed
 from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import JournalRow, RequestRow
@@ -47,46 +48,19 @@ _STATUS_ZH: Final[Mapping[str, str]] = {
     "superseded": "已被取代",
     "void": "已作废",
 }
-_DEED_ZH: Final[Mapping[str, str]] = {
-    "issue": "签发",
-    "revoke": "撤销",
-    "suspend": "暂停",
-    "reinstate": "恢复",
-    "supersede": "取代",
-    "void": "作废",
-    "lock": "锁定",
-    "unlock": "解锁",
-    "request": "申请",
-    "request-withdrawn": "撤回申请",
-    "request-expired": "申请过期",
-    "blanket_extension": "公告：统一延期",
-    "retired_form": "公告：式样停用",
-    "seal_change": "公告：启用印章",
-    "retraction": "公告：撤回",
-    "notice-1": "公告：统一延期",
-    "notice-2": "公告：式样停用",
-    "notice-3": "公告：启用印章",
-    "notice-4": "公告：撤回",
-    "key-added": "密钥启用",
-    "key-retired": "密钥停用",
-    "key-compromised": "密钥失密",
-    "forget": "抹去",
-    "backup": "备份",
-    "restore": "恢复备份",
-}
 _TWO: Final = (
     "须两名经办人：一人申请，另一人七天内批准（日志规范 Two persons）",
     "takes two operators: one asks, another approves within seven days (log spec, Two persons)",
 )
 ONE_PERSON: Final = (
-    "一人办理：机构 {} 没有两名经办人，持有工作区口令的人可以单独撤销证书、发布公告。",
-    "one person: issuer {} has no two operators, so whoever has the workspace's passphrase can revoke and give notice "
-    "alone.",
+    "一人办理：机构 {} 没有两名经办人，持有工作区口令的人可以单独撤销、作废证书和发布公告。",
+    "one person: issuer {} has no two operators, so whoever has the workspace's passphrase can revoke, void and give "
+    "notice alone.",
 )
 BLOCKED: Final = (
-    "机构 {} 现在只有 {} 名经办人可用，凑够两名之前不能撤销和发布公告；用 mingzheng operator add 另加。",
-    "issuer {} has {} operators who may sign: nothing can be revoked or announced until there are two; add one with "
-    "`mingzheng operator add`.",
+    "机构 {} 现在只有 {} 名经办人可用，凑够两名之前不能撤销、作废和发布公告；用 mingzheng operator add 另加。",
+    "issuer {} has {} operators who may sign: nothing can be revoked, voided or announced until there are two; add one "
+    "with `mingzheng operator add`.",
 )
 
 
@@ -142,20 +116,11 @@ def waiting_text(row: RequestRow, file: str, lang: Lang) -> str:
 def request_text(row: RequestRow, lang: Lang) -> str:
     """A request in a list."""
     form = parse_form(row.body)
-    serials, what = " ".join(map(str, form.serials)), form.code.name.lower()
+    serials, what = " ".join(map(str, form.serials)), deed_word(form.code.name.lower(), lang)
     asked = f"{row.operator} {format_day(form.day)}"
     zh = lang == "zh"
     named = (f"机构 {row.issuer}", f"序号 {serials}") if zh else (f"issuer {row.issuer}", f"serials {serials}")
-    act = _deed(what, lang)
-    return "\t".join([row.id.hex(), act, named[0], asked, named[1] if serials else "-", row.reason])
-
-
-def _deed(what: str, lang: Lang) -> str:
-    """What was done or asked for, in words; the journal itself keeps the English ones."""
-    if lang != "zh":
-        return what
-    first = what.removesuffix("-again")
-    return _DEED_ZH.get(first, first) + ("（重新签署）" if first != what else "")
+    return "\t".join([row.id.hex(), what, named[0], asked, named[1] if serials else "-", row.reason])
 
 
 def operator_json(key: KeySpec, day: int) -> Json:
@@ -223,7 +188,7 @@ def journal_text(item: Json, lang: Lang, time: str) -> str:
         [
             str(item["number"]),
             time,
-            _deed(str(item["what"]), lang),
+            deed_word(str(item["what"]), lang),
             who,
             copies,
             where if log else "-",

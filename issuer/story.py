@@ -3,7 +3,7 @@
 Source: docs/workspace.md (Status). Reads only; nothing is settled, so what waits for the log shows as waiting.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -13,7 +13,7 @@ from mingzheng.formats.rules_source import Citation
 from mingzheng.formats.window import WindowState, window_state
 from mingzheng.issuer.approvalerrors import RequestForgedError
 from mingzheng.issuer.expiring import Ending, ends_of_record, window_rule
-from mingzheng.issuer.journal import Deed, deed_name, parse_deed
+from mingzheng.issuer.journal import deed_name
 from mingzheng.issuer.kept import KeptRecord, parse_kept
 from mingzheng.issuer.lifecycle import decode_target
 from mingzheng.issuer.noticework import concerned, extensions_in_force, list_notices
@@ -131,12 +131,11 @@ def story_of(workspace: Workspace, registration: Registration, *, today: int) ->
     kept, rows = parse_kept(current[1]), ledger.copies_of(registration)
     extensions = extensions_in_force(workspace, registration.issuer, today)
     copies = tuple(_copy(workspace, row, extensions, today) for row in rows)
-    deeds = tuple(parse_deed(row.body) for row in ledger.desk.journal())
     events = [
-        *_acts(workspace, registration, {row.serial for row in rows}, deeds),
-        *_decisions(workspace, registration, deeds),
-        *_notices(workspace, registration, [copy.claims for copy in copies], deeds),
-        *_locks(workspace, registration, deeds),
+        *_acts(workspace, registration, {row.serial for row in rows}),
+        *_decisions(workspace, registration),
+        *_notices(workspace, registration, [copy.claims for copy in copies]),
+        *_locks(workspace, registration),
     ]
     return Story(
         registration=registration,
@@ -201,20 +200,11 @@ def _place(workspace: Workspace, shard: int, index: int | None) -> Place | None:
     return None if index is None else Place(origin=workspace.config.begun[shard].name, index=index)
 
 
-def _acts(workspace: Workspace, registration: Registration, ours: set[int], deeds: Iterable[Deed]) -> Iterator[Event]:
+def _acts(workspace: Workspace, registration: Registration, ours: set[int]) -> Iterator[Event]:
     desk, issuer = workspace.ledger.desk, registration.issuer
-    packed, places = desk.acts_serials(), desk.positions()
-    by_act = {(deed.issuer, number): deed for deed in deeds for number in deed.acts}
-    for act in workspace.ledger.all_acts():
-        if act.issuer != issuer:
-            continue
-        raw = packed[issuer, act.number]
-        serials = [int.from_bytes(raw[at : at + 8], "big") for at in range(0, len(raw), 8)]
-        mine = tuple(serial for serial in serials if serial in ours)
-        if not mine:
-            continue
-        deed = by_act.get((issuer, act.number))
-        shard, index = places.get((issuer, act.number), (0, None))
+    for act in desk.acts_naming(issuer, ours):
+        mine = tuple(serial for serial in act.serials if serial in ours)
+        deed = desk.deed_of_act(issuer, act.number)
         yield Event(
             what=deed_name(act.act),
             day=act.day,
@@ -222,16 +212,16 @@ def _acts(workspace: Workspace, registration: Registration, ours: set[int], deed
             operators=() if deed is None else deed.operators,
             number=act.number,
             serials=mine,
-            others=len(serials) - len(mine),
-            place=_place(workspace, shard, index),
+            others=len(act.serials) - len(mine),
+            place=_place(workspace, act.shard, act.leaf_index),
             order=0 if deed is None else deed.number,
         )
 
 
-def _decisions(workspace: Workspace, registration: Registration, deeds: Iterable[Deed]) -> Iterator[Event]:
-    by_decision = {deed.decision: deed for deed in deeds if deed.decision}
-    for number, decision in workspace.ledger.desk.decisions(registration).items():
-        deed = by_decision.get(number)
+def _decisions(workspace: Workspace, registration: Registration) -> Iterator[Event]:
+    desk = workspace.ledger.desk
+    for number, decision in desk.decisions(registration).items():
+        deed = desk.deed_of_decision(number)
         yield Event(
             what=f"registration-{decision.state}",
             day=decision.day,
@@ -241,10 +231,7 @@ def _decisions(workspace: Workspace, registration: Registration, deeds: Iterable
         )
 
 
-def _notices(
-    workspace: Workspace, registration: Registration, copies: list[Claims], deeds: Iterable[Deed]
-) -> Iterator[Event]:
-    by_act = {(deed.issuer, number): deed for deed in deeds for number in deed.acts}
+def _notices(workspace: Workspace, registration: Registration, copies: list[Claims]) -> Iterator[Event]:
     named: set[int] = set()
     for given in list_notices(workspace, registration.issuer):
         body = given.body
@@ -255,7 +242,7 @@ def _notices(
         if not ours:
             continue
         named.add(body.number)
-        deed = by_act.get((registration.issuer, given.entry.act_number))
+        deed = workspace.ledger.desk.deed_of_act(registration.issuer, given.entry.act_number)
         yield Event(
             what=f"notice-{given.entry.notice.name.lower()}",
             day=given.row.day,
@@ -268,14 +255,14 @@ def _notices(
         )
 
 
-def _locks(workspace: Workspace, registration: Registration, deeds: Iterable[Deed]) -> Iterator[Event]:
-    by_number: Mapping[int, Deed] = {deed.number: deed for deed in deeds}
+def _locks(workspace: Workspace, registration: Registration) -> Iterator[Event]:
     for change in workspace.ledger.locks.changes(registration):
+        deed = workspace.ledger.desk.deed(change.journal)
         yield Event(
             what="lock" if change.locked else "unlock",
             day=change.day,
             reason=change.reason,
-            operators=by_number[change.journal].operators,
+            operators=() if deed is None else deed.operators,
             order=change.journal,
         )
 

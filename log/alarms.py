@@ -118,8 +118,9 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "rule.act_number": ("行为号不连续：有重复或缺失。", "Act numbers are not dense: one is repeated or missing."),
     "rule.act_signature": ("行为条目的签名不对。", "The signature of an act is not good."),
     "rule.one_person": (
-        "撤销或公告只有一人签名，而该机构须由两名经办人签名。",
-        "A revocation or a notice by one person, though its issuer has operators: two of them must sign.",
+        "撤销、作废已签发的序号或公告只有一人签名，而该机构须由两名经办人签名。",
+        "A revocation, the voiding of an issued serial or a notice by one person, though its issuer has operators: "
+        "two of them must sign.",
     ),
     "rule.same_person": ("提出和批准的是同一把密钥。", "What was asked for and approved is signed by one key twice."),
     "rule.request_signature": (

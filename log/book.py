@@ -61,6 +61,7 @@ STATES = tuple(SerialState)
 CODE_OF = {state: code for code, state in enumerate(STATES)}
 _UNKNOWN = CODE_OF[SerialState.UNKNOWN]
 _LIVE = CODE_OF[SerialState.LIVE]
+_ISSUED = frozenset(CODE_OF[state] for state in SerialState) - {_UNKNOWN, CODE_OF[SerialState.VOID]}
 
 _ISSUES = (Role.CREDENTIAL,)
 _AUTHORISES = (Role.AUTHORITY,)
@@ -78,8 +79,8 @@ class ActKeys(Protocol):
         """Whether lists of the issuer (landmarks: issuer 0) may be drawn from that origin too."""
 
     def needs_two(self, issuer: int, day: int) -> bool:
-        """Whether on that day the issuer revokes and gives notice by two persons: it has had an operator key by then,
-        sound or not."""
+        """Whether on that day the issuer revokes, voids what it issued and gives notice by two persons: it has had an
+        operator key by then, sound or not."""
 
 
 class RuleError(LogError):
@@ -151,7 +152,7 @@ class ActSignatureError(RuleError):
 
 
 class OnePersonError(RuleError):
-    """A revocation or a notice by one person, though its issuer has operator keys."""
+    """A revocation, the voiding of an issued serial or a notice by one person, though its issuer has operator keys."""
 
     code: ClassVar[str] = "rule.one_person"
 
@@ -409,9 +410,15 @@ class Book:
         return key
 
     def _needs_two(self, entry: ActEntry | NoticeEntry) -> bool:
-        if self.keys is None or (isinstance(entry, ActEntry) and entry.act != ActType.REVOKE):
+        """Of one person's entry: whether it ends what somebody holds, or tells something of it."""
+        if self.keys is None or not self.keys.needs_two(entry.issuer, entry.day):
             return False
-        return self.keys.needs_two(entry.issuer, entry.day)
+        if isinstance(entry, NoticeEntry) or entry.act == ActType.REVOKE:
+            return True
+        if entry.act != ActType.VOID:
+            return False
+        states = self.issuer(entry.issuer).states  # of a serial that was never issued nobody holds a copy
+        return any(states.get(serial, _UNKNOWN) in _ISSUED for serial in entry.serials)
 
     def _request(
         self, entry: ActEntry | NoticeEntry, request: Request, second: KeyRecord | None, index: int

@@ -13,7 +13,15 @@ from mingzheng.formats.civil import day_of_time
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import TrustData
 from mingzheng.log.actkeys import TrustActKeys
-from mingzheng.log.book import DAY_TOLERANCE, ActSignatureError, Book, KeyDayError, RuleError, UnknownKeyError
+from mingzheng.log.book import (
+    DAY_TOLERANCE,
+    ActSignatureError,
+    Book,
+    KeyDayError,
+    OnePersonError,
+    RuleError,
+    UnknownKeyError,
+)
 from mingzheng.log.checkpoint import Checkpoint
 from mingzheng.log.entry import (
     ActEntry,
@@ -35,8 +43,9 @@ BACKDATED = "audit.backdated"
 TIME_BACKWARDS = "audit.time_backwards"
 COMPROMISED = "audit.compromised_key_used"
 BURST = "audit.burst"
+ONE_PERSON = OnePersonError.code
 RULES = frozenset(
-    {"rule.unknown_key", "rule.key_kind", "rule.key_day", "rule.act_signature", "rule.one_person", "rule.same_person"}
+    {"rule.unknown_key", "rule.key_kind", "rule.key_day", "rule.act_signature", ONE_PERSON, "rule.same_person"}
     | {"rule.request_signature", "rule.request_day", "rule.notice_body"}
 )
 ENTRY = "entry."
@@ -86,9 +95,7 @@ def check_charge(charge: Charge, head: Checkpoint, trust: TrustData | None) -> N
         case claim if claim == BURST and charge.limit is not None:
             _check_burst(entries, charge.index, charge.limit)
         case claim if claim in RULES:
-            setting, entry = _Setting.of(trust, head.origin), entries.entry(charge.index)
-            if claim not in {fault.code for fault in setting.faults(entry, charge.index)}:
-                raise ChargeError("the entry does not break that rule")
+            _check_rule(entries, charge, _Setting.of(trust, head.origin))
         case _:
             raise ChargeError("not a claim that entries alone can prove")
 
@@ -158,9 +165,11 @@ class _Setting:
             raise ChargeError("trust data that name the log are needed")
         return cls(trust=trust, number=numbers[0], name=name)
 
-    def faults(self, entry: Entry, index: int) -> list[RuleError]:
-        """What a rule book that knows the keys, and no other entry, says of this one."""
+    def faults(self, entry: Entry, index: int, issues: Mapping[int, IssueEntry] | None = None) -> list[RuleError]:
+        """What a rule book that knows the keys, and of other entries these alone, says of this one."""
         book = Book(origin=self.number, origin_name=self.name, keys=TrustActKeys(self.trust))
+        for at, issue in (issues or {}).items():
+            book.apply(issue, at, lambda _size: EMPTY_ROOT)
         return book.apply(entry, index, lambda _size: EMPTY_ROOT)
 
     def good_size(self, issuer: int, kid: Kid, events: Iterable[tuple[int, Entry]]) -> int | None:
@@ -201,6 +210,16 @@ def _check_malformed(charge: Charge, data: bytes) -> None:
         if error.code == charge.claim:
             return
     raise ChargeError("the entry does not have that fault")
+
+
+def _check_rule(entries: _Entries, charge: Charge, setting: _Setting) -> None:
+    """Of the entry alone, but for a void by one person: the issue of what it voids is shown below it."""
+    entry, issues = entries.entry(charge.index), {}
+    if charge.claim == ONE_PERSON and isinstance(entry, ActEntry):
+        shown = {at: entries.entry(at) for at in entries.placed if at < charge.index}
+        issues = {at: one for at, one in shown.items() if isinstance(one, IssueEntry)}
+    if charge.claim not in {fault.code for fault in setting.faults(entry, charge.index, issues)}:
+        raise ChargeError("the entry does not break that rule")
 
 
 def _check_day(entries: _Entries, index: int) -> None:

@@ -8,9 +8,18 @@ from typing import ClassVar, Final
 
 from mingzheng.formats.civil import day_of_time
 from mingzheng.keys.kid import Kid
+from mingzheng.log.acts import ActType
 from mingzheng.log.alarms import Alarm
 from mingzheng.log.book import DAY_TOLERANCE
-from mingzheng.log.charge import BACKDATED, BURST, COMPROMISED, TIME_BACKWARDS, Charge, can_be_charged
+from mingzheng.log.charge import (
+    BACKDATED,
+    BURST,
+    COMPROMISED,
+    ONE_PERSON,
+    TIME_BACKWARDS,
+    Charge,
+    can_be_charged,
+)
 from mingzheng.log.client import LogReader
 from mingzheng.log.entry import ActEntry, IssueEntry, KeyEventEntry, NoticeEntry, TimeEntry, kids_of
 from mingzheng.log.errors import EntryError, LogError
@@ -53,8 +62,12 @@ class Gatherer:
             after = self._time_after(index)
             end = index if after is None else after[0]
             stretches = (self._stretch(int(alarm.evidence["first"]), end + 1),)
+        elif alarm.code == ONE_PERSON:
+            stretches = self._by_one(index)
         else:
             stretches = (self._stretch(index),)
+        if not stretches:
+            return None
         note = self._reader.note()
         return Charge(claim=alarm.code, index=index, note=note, stretches=stretches, limit=limit)
 
@@ -76,6 +89,31 @@ class Gatherer:
         places = [(entry.issuer, kid) for kid in kids_of(entry)]
         events = [self._events[place] for place in places if place in self._events]
         return (*map(self._stretch, events), self._stretch(index))
+
+    def _by_one(self, index: int) -> tuple[Stretch, ...]:
+        """The entry; of a void with the issue of a serial that it voids. None if that is in an earlier log."""
+        entry = read_entry(self._reader.entry(index))
+        if not isinstance(entry, ActEntry) or entry.act != ActType.VOID:
+            return (self._stretch(index),)
+        issued = self._issue_before(entry, index)
+        return () if issued is None else (self._stretch(issued), self._stretch(index))
+
+    def _issue_before(self, act: ActEntry, index: int) -> int | None:
+        """Where below `index` one of the act's serials was issued. Raises TooLongError after MAX_ENTRIES."""
+        end = index
+        while end > 0:
+            if index - end >= MAX_ENTRIES:
+                raise TooLongError(f"more than {MAX_ENTRIES} entries to the issue")
+            start = (end - 1) // TILE_WIDTH * TILE_WIDTH
+            for at, data in self._reader.entries(start, end):
+                try:
+                    entry = read_entry(data)
+                except EntryError:
+                    continue
+                if isinstance(entry, IssueEntry) and entry.issuer == act.issuer and entry.serial in act.serials:
+                    return at
+            end = start
+        return None
 
     def _stretch(self, start: int, end: int | None = None) -> Stretch:
         end = start + 1 if end is None else end

@@ -12,7 +12,7 @@ from typing import Any
 
 import mingzheng.issuer.rows as rows
 from mingzheng.issuer.ledger import Ledger
-from mingzheng.issuer.schema import CopyStatus, RegistrationState
+from mingzheng.issuer.schema import SCHEMA_VERSION, CopyStatus, RegistrationState
 
 DAY = 20_600
 NOON = DAY * 86_400 + 14_400
@@ -106,6 +106,12 @@ def dump(path: Path, *, journal: bool = True) -> str:
     database = sqlite3.connect(path)
     names = ("application_id", "user_version")
     application, version = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+    if not journal and version == SCHEMA_VERSION:
+        whole, database = database, sqlite3.connect(":memory:")
+        whole.backup(database)
+        whole.close()
+        for table in ("act", "decision"):
+            database.execute(f"UPDATE {table} SET journal = NULL")
     lines = [f"PRAGMA application_id = {application};", f"PRAGMA user_version = {version};", *database.iterdump()]
     database.close()
     if not journal:

@@ -278,7 +278,10 @@ def test_notices_are_numbered_from_one_and_no_number_comes_twice(world: LogWorld
 def test_operators_revoke_and_give_notice_by_two(world: LogWorld) -> None:
     world.keys = Keys(operators=2)
     log = world.create()
-    world.submit(log, issue(0), issue(1))
+    world.submit(log, issue(0), issue(1), issue(2))
+    with pytest.raises(SubmissionError) as caught:
+        world.submit(log, act(0, ActType.VOID, [2, 7]))
+    assert caught.value.reason == "rule.one_person"
     alone = parse_entry(act(0, ActType.REVOKE, [0])), parse_entry(notice(0))
     for entry in alone:
         assert isinstance(entry, ActEntry | NoticeEntry)
@@ -289,12 +292,19 @@ def test_operators_revoke_and_give_notice_by_two(world: LogWorld) -> None:
     assert isinstance(revoke, ActEntry)
     assert isinstance(told, NoticeEntry)
     world.submit(log, encode_entry(by_two(revoke)), encode_entry(by_two(replace(told, act_number=1))))
-    world.submit(log, act(2, ActType.SUSPEND, [1]))
+    world.submit(log, act(2, ActType.SUSPEND, [1]), act(3, ActType.VOID, [7, 8]))
     assert log.serials_in_state(1, CODE_OF[SerialState.REVOKED]) == [0]
+    assert log.serials_in_state(1, CODE_OF[SerialState.VOID]) == [7, 8]
     log.close()
     log = world.open()
     with pytest.raises(SubmissionError) as caught:
-        world.submit(log, encode_entry(by_two(replace(revoke, act_number=3))))
+        world.submit(log, act(4, ActType.VOID, [1]))
+    assert caught.value.reason == "rule.one_person"
+    void = parse_entry(act(4, ActType.VOID, [1]))
+    assert isinstance(void, ActEntry)
+    world.submit(log, encode_entry(by_two(void)))
+    with pytest.raises(SubmissionError) as caught:
+        world.submit(log, encode_entry(by_two(replace(revoke, act_number=5))))
     assert caught.value.reason == "rule.serial_order"
 
 

@@ -1,14 +1,18 @@
 """An office with operators: two of issuer 1, each with a passphrase of their own, and a copy to revoke."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from office import CONSTRUCTORS, DAY, NOW, ORIGIN, Office, person
 
+from mingzheng.formats.claims import Copy
 from mingzheng.issuer.approval import Review, approve, ask, review
+from mingzheng.issuer.issue import Issued, issue
 from mingzheng.issuer.lifecycle import Target, effect_of, find_registration, propose
 from mingzheng.issuer.operators import Operator, unlock
 from mingzheng.issuer.rows import RequestRow
 from mingzheng.issuer.workspace import Foundation, NewOperator, Workspace
+from mingzheng.log.acts import ActType
 
 NUMBER = person(1)["registration_no"]
 NAMES = ("张三", "李四")
@@ -36,6 +40,14 @@ class OperatorOffice(Office):
         )
         return self
 
+    def issue(
+        self, rows: Sequence[Mapping[str, str]], *, now: int = NOW, copy: Copy = Copy.USAGE, purpose: str = "投标"
+    ) -> tuple[Issued, ...]:
+        """As the first of them types it."""
+        with self.open() as workspace:
+            present(workspace, NAMES[0], now)
+            return issue(workspace, self.request(rows, copy=copy, purpose=purpose), out=self.out, now=now)
+
 
 def operator_office(base: Path) -> OperatorOffice:
     """With two persons who have a copy each."""
@@ -53,7 +65,7 @@ def target_of(workspace: Workspace, number: int = 1) -> Target:
 
 
 def asked(workspace: Workspace, name: str = NAMES[0], *, number: int = 1, now: int = NOW) -> RequestRow:
-    proposal = propose(workspace, target_of(workspace, number), reason="why", now=now)
+    proposal = propose(workspace, ActType.REVOKE, target_of(workspace, number), reason="why", now=now)
     assert proposal is not None
     return ask(workspace, proposal, present(workspace, name, now), now=now)
 

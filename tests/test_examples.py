@@ -122,7 +122,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         numbers = [NUMBER, *(f"京11120062007{number:05d}" for number in range(1, 18))]
         change(Path("sample.csv"), Path("records.csv"), *({"注册编号": one, "地区": "0"} for one in numbers))
         told = run(
-            "issue", "records.csv", "--workspace", "W", "--out", "certificates", "--copy", "usage", "--purpose", "投标"
+            *("issue", "records.csv", "--workspace", "W", "--out", "certificates"),
+            *("--copy", "usage", "--purpose", "投标", "--operator", "张三"),
         )
         assert told.status == 0, told.err
         _beside()

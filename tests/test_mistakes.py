@@ -24,7 +24,8 @@ from mingzheng.issuer.workspace import Access, Workspace
 GOLDEN = Path(__file__).resolve().parent / "golden" / "mistakes.txt"
 NUMBER = "沪2312006200712345"
 ABOUT = f"--workspace W --registration {NUMBER} --kind cn.constructor.2"
-ISSUE = "--workspace W --out out --copy usage --purpose 投标 --passphrase-file pass.txt"
+ALONE = "--workspace W --out out --copy usage --purpose 投标 --passphrase-file pass.txt"
+ISSUE = f"{ALONE} --operator 张三 --operator-passphrase-file zhang.txt"
 ZHANG = "--operator 张三 --operator-passphrase-file zhang.txt --passphrase-file pass.txt"
 LI = "--operator 李四 --operator-passphrase-file li.txt --passphrase-file pass.txt"
 
@@ -50,15 +51,17 @@ MISTAKES = (
     "issue good.csv --workspace W --out out --copy usages",
     f"issue good.csv {ISSUE.replace('--workspace W', '--workspace nowhere')}",
     f"issue good.csv {ISSUE.replace('pass.txt', 'nowhere.txt')}",
-    f"issue good.csv {ISSUE.replace('pass.txt', 'zhang.txt')}",
+    f"issue good.csv {ISSUE.replace('-file pass.txt', '-file zhang.txt')}",
     f"issue good.csv {ISSUE.replace('pass.txt', 'open.txt')}",
     f"issue good.csv {ISSUE.replace(' --passphrase-file pass.txt', '')}",
+    f"issue good.csv {ALONE}",
+    f"issue good.csv {ISSUE.replace('zhang.txt', 'li.txt')}",
     f"issue ended.csv {ISSUE}",
     f"issue ended.csv {ISSUE} --skip-faulty --lang en",
     f"issue closed.csv {ISSUE} --lang en",
     f"issue elsewhere.csv {ISSUE}",
     f"issue good.csv {ISSUE} --as-of 2026-13-01",
-    "issue good.csv --workspace W --out out --copy approval --purpose 投标 --passphrase-file pass.txt",
+    f"issue good.csv {ISSUE.replace('usage', 'approval')}",
     # acts
     f"revoke {ABOUT.replace('12345', '99999')} --reason 挂证 --yes {ZHANG}",
     f"revoke {ABOUT} --yes {ZHANG}",

@@ -14,6 +14,7 @@ from mingzheng.issuer.journal import faults_of, parse_deed
 from mingzheng.issuer.lifecycle import propose
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.schema import CopyStatus
+from mingzheng.log.acts import ActType
 from mingzheng.log.entry import ActEntry, parse_entry
 
 STEP = 1 if FULL else 17
@@ -78,7 +79,7 @@ def test_killed_before_any_write_an_approval_is_done_once(tmp_path: Path) -> Non
             except RequestDoneError:
                 settle(workspace, now=NOW + 120)
             target = target_of(workspace)
-            assert propose(workspace, target, reason="", now=NOW + 120) is None
+            assert propose(workspace, ActType.REVOKE, target, reason="", now=NOW + 120) is None
             (act,) = workspace.ledger.all_acts()
             entry = parse_entry(act.entry)
             assert isinstance(entry, ActEntry)

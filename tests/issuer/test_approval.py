@@ -40,15 +40,17 @@ from mingzheng.issuer.approvalerrors import (
     SamePersonError,
     TwoPersonsError,
 )
-from mingzheng.issuer.lifecycle import effect_of, find_serial, perform, propose
+from mingzheng.issuer.issue import plan_jobs
+from mingzheng.issuer.lifecycle import effect_of, find_serial, perform, plan_reissue, propose
 from mingzheng.issuer.operators import Operator, add_operator, retire_operator, sign_again, unlock
 from mingzheng.issuer.publish import settle, sign_act
+from mingzheng.issuer.refusals import ClockBehindError
 from mingzheng.issuer.requestform import Part, encode_form, parse_form
 from mingzheng.issuer.rows import NewAct
 from mingzheng.issuer.schema import CopyStatus, RegistrationState, RequestState
 from mingzheng.issuer.workspace import NewOperator, Workspace
 from mingzheng.log.acts import ActType
-from mingzheng.log.entry import ActEntry, parse_entry
+from mingzheng.log.entry import ActEntry, NoticeType, parse_entry
 from mingzheng.log.refusal import SubmissionError
 
 
@@ -82,7 +84,7 @@ def test_one_asks_and_another_approves(office: OperatorOffice) -> None:
         assert workspace.ledger.registration_state(target.registration) is RegistrationState.REVOKED
         assert {copy.status for copy in workspace.ledger.copies_of(target.registration)} == {CopyStatus.REVOKED}
         assert not path.exists()
-        assert propose(workspace, target, reason="", now=NOW + 9) is None
+        assert propose(workspace, ActType.REVOKE, target, reason="", now=NOW + 9) is None
     assert office.fsck().clean
 
 
@@ -147,7 +149,7 @@ def test_the_same_person_does_not_approve(office: OperatorOffice) -> None:
         elsewhere = replace(present(workspace, NAMES[1]), key=replace(present(workspace, NAMES[1]).key, issuer=2))
         with pytest.raises(OtherIssuerError):
             approve(workspace, row.id, elsewhere, effects=effect_of, now=NOW)
-        proposal = propose(workspace, target_of(workspace), reason="", now=NOW)
+        proposal = propose(workspace, ActType.REVOKE, target_of(workspace), reason="", now=NOW)
         assert proposal is not None
         with pytest.raises(OtherIssuerError):
             ask(workspace, proposal, elsewhere, now=NOW)
@@ -202,7 +204,9 @@ def test_a_request_does_not_outlive_what_it_was_about(office: OperatorOffice) ->
         newer = asked(workspace, now=NOW + 9)  # takes the place of the one that no longer fits
         assert [open_.id for open_ in open_requests(workspace, now=NOW + 9)] == [newer.id]
         serial = parse_form(newer.body).serials[0]
-        alone = propose(workspace, find_serial(workspace, serial=serial, issuer=1), reason="", now=NOW + 9)
+        alone = propose(
+            workspace, ActType.REVOKE, find_serial(workspace, serial=serial, issuer=1), reason="", now=NOW + 9
+        )
         assert alone is not None
         other = ask(workspace, alone, present(workspace, NAMES[0], NOW + 9), now=NOW + 9)
         approved(workspace, newer, now=NOW + 9)
@@ -214,15 +218,96 @@ def test_a_registration_without_copies_takes_two_as_well(office: OperatorOffice)
     with office.open() as workspace:
         me, target = present(workspace, NAMES[0]), target_of(workspace)
         (serial,) = (row.serial for row in workspace.ledger.copies_of(target.registration))
-        perform(
-            workspace, ActType.VOID, find_serial(workspace, serial=serial, issuer=1), reason="", now=NOW, operator=me
-        )
+        voided(workspace, serial)
         with pytest.raises(TwoPersonsError):
             perform(workspace, ActType.REVOKE, target, reason="", now=NOW, operator=me)
         row = asked(workspace)
         assert parse_form(row.body).parts == ()
         approved(workspace, row)
         assert workspace.ledger.registration_state(target.registration) is RegistrationState.REVOKED
+
+
+def voided(workspace: Workspace, serial: int, *, now: int = NOW) -> None:
+    """One asks for the void of a copy, another approves."""
+    named = find_serial(workspace, serial=serial, issuer=1)
+    proposal = propose(workspace, ActType.VOID, named, reason="错误", now=now)
+    assert proposal is not None
+    approved(workspace, ask(workspace, proposal, present(workspace, NAMES[0], now), now=now), now=now)
+
+
+def test_one_operator_alone_does_not_void_what_somebody_holds(office: OperatorOffice) -> None:
+    """It would end a copy as a revocation does."""
+    with office.open() as workspace:
+        me, target = present(workspace, NAMES[0]), target_of(workspace)
+        (row,) = workspace.ledger.copies_of(target.registration)
+        one = find_serial(workspace, serial=row.serial, issuer=1)
+        for operator in (me, None):
+            with pytest.raises(TwoPersonsError):
+                perform(workspace, ActType.VOID, one, reason="", now=NOW, operator=operator)
+        new = NewAct(issuer=1, act=5, serials=(row.serial,), day=DAY, reason="", status=CopyStatus.VOID)
+        for signer in (None, me.signer):
+            with pytest.raises(TwoPersonsError):
+                sign_act(workspace, new, 0, by=signer)
+        voided(workspace, row.serial)
+        entry = last_act(workspace)
+        assert (entry.act, entry.serials) == (ActType.VOID, (row.serial,))
+        assert entry.request is not None
+        assert workspace.ledger.copy(1, row.serial).status is CopyStatus.VOID
+        assert workspace.ledger.registration_state(target.registration) is RegistrationState.ACTIVE
+        assert propose(workspace, ActType.VOID, one, reason="", now=NOW) is None
+    assert office.fsck().clean
+
+
+def test_what_was_never_logged_is_voided_by_the_desk_alone(office: OperatorOffice) -> None:
+    """A copy whose day passed before the log saw it: nobody holds it."""
+    with office.open() as workspace:
+        job = plan_reissue(workspace, target_of(workspace), wanted=None, reason="", now=NOW)
+        (row,) = plan_jobs(workspace, [job])
+        assert settle(workspace, now=NOW + 86_400).voided == 1
+        entry = last_act(workspace)
+        assert (entry.act, entry.serials, entry.request) == (ActType.VOID, (row.serial,), None)
+    assert office.fsck().clean
+
+
+def test_a_request_of_anything_else_is_not_carried_out(office: OperatorOffice) -> None:
+    with office.open() as workspace:
+        proposal = propose(workspace, ActType.REVOKE, target_of(workspace), reason="", now=NOW)
+        assert proposal is not None
+        for code in (ActType.SUSPEND, NoticeType.BLANKET_EXTENSION):
+            abouts = (b"body",) if isinstance(code, NoticeType) else proposal.abouts
+            asks = replace(proposal, code=code, abouts=abouts)
+            row = ask(workspace, asks, present(workspace, NAMES[0]), now=NOW)
+            with pytest.raises(RequestForgedError):
+                approved(workspace, row)
+        assert workspace.ledger.all_acts() == ()
+
+
+def test_a_notice_of_the_same_number_is_another_request_than_an_act(office: OperatorOffice) -> None:
+    """Notice 1 and act 1 are equal as numbers: neither takes the place of the other."""
+    with office.open() as workspace:
+        row = asked(workspace)
+        proposal = propose(workspace, ActType.REVOKE, target_of(workspace), reason="why", now=NOW)
+        assert proposal is not None
+        assert int(NoticeType.BLANKET_EXTENSION) == int(proposal.code)
+        told = replace(proposal, code=NoticeType.BLANKET_EXTENSION, abouts=(b"body",))
+        other = ask(workspace, told, present(workspace, NAMES[0]), now=NOW)
+        assert {one.id for one in open_requests(workspace, now=NOW)} == {row.id, other.id}
+
+
+def test_only_what_is_done_moves_the_clock(office: OperatorOffice) -> None:
+    """A demo's day is what a command says: looking, or being refused, leaves it as it was."""
+    late, soon = day_start(DAY + 8) + 9, day_start(DAY + 3) + 9
+    with office.open() as workspace:
+        row = asked(workspace)
+        with pytest.raises(RequestExpiredError):
+            approved(workspace, row, now=late)
+        looked_at(workspace, row, now=soon)
+        with pytest.raises(SamePersonError):
+            approved(workspace, row, NAMES[0], now=soon)
+        settle(workspace, now=NOW)  # no later time was remembered
+        approved(workspace, row, now=soon)
+        with pytest.raises(ClockBehindError):
+            settle(workspace, now=NOW)
 
 
 def _other_serials(body: bytes) -> bytes:
@@ -279,7 +364,7 @@ def test_a_request_with_the_offices_key_is_forged(office: OperatorOffice) -> Non
         me = present(workspace, NAMES[0])
         signer = workspace.signer(me.key.role.ACT, 1, DAY)
         key = next(key for key in workspace.config.keys if key.kid == signer.public_key.kid)
-        proposal = propose(workspace, target_of(workspace), reason="", now=NOW)
+        proposal = propose(workspace, ActType.REVOKE, target_of(workspace), reason="", now=NOW)
         assert proposal is not None
         row = ask(workspace, proposal, Operator(name=NAMES[0], key=key, signer=signer), now=NOW)
         with pytest.raises(RequestForgedError):
@@ -420,15 +505,30 @@ def test_for_a_key_that_expired_meanwhile_another_operator_stands_in(
     assert office.fsck().clean
 
 
-def test_a_new_first_operator_begins_after_what_one_person_did(tmp_path: Path) -> None:
+@pytest.mark.parametrize("act", [ActType.REVOKE, ActType.VOID])
+def test_a_new_first_operator_begins_after_what_one_person_did(tmp_path: Path, act: ActType) -> None:
     from office import Office
 
     office = Office(tmp_path).build()
     office.issue([person(1), person(2)])
     with office.open() as workspace:
-        perform(workspace, ActType.REVOKE, target_of(workspace), reason="", now=NOW)
+        (row,) = workspace.ledger.copies_of(target_of(workspace).registration)
+        perform(workspace, act, find_serial(workspace, serial=row.serial, issuer=1), reason="", now=NOW)
         new = NewOperator(name="张三", passphrase=passphrase("张三"))
         made = add_operator(workspace, 1, new, days=(None, DAY + 99), now=NOW)
         assert made.valid_from == DAY + 1
         assert not workspace.config.needs_two(1, DAY)
         assert workspace.config.needs_two(1, DAY + 1)
+
+
+def test_a_new_first_operator_begins_today_after_a_void_of_what_was_never_logged(tmp_path: Path) -> None:
+    from office import Office
+
+    office = Office(tmp_path).build()
+    office.issue([person(1)], now=NOW - 86_400)
+    with office.open() as workspace:
+        job = plan_reissue(workspace, target_of(workspace), wanted=None, reason="", now=NOW - 86_400)
+        plan_jobs(workspace, [job])
+        assert settle(workspace, now=NOW).voided == 1
+        new = NewOperator(name="张三", passphrase=passphrase("张三"))
+        assert add_operator(workspace, 1, new, days=(None, DAY + 99), now=NOW).valid_from == DAY

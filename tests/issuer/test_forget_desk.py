@@ -49,17 +49,19 @@ def build(base: Path) -> OperatorOffice:
     with office.open() as workspace:
         me = present(workspace, NAMES[0])
         ours = workspace.ledger.copies_of(HERE)
-        one = propose(workspace, target_of(workspace), reason=WHY, now=NOW)
+        one = propose(workspace, ActType.REVOKE, target_of(workspace), reason=WHY, now=NOW)
         assert one is not None
         withdraw(workspace, ask(workspace, one, me, now=NOW).id, me, reason=f"{WHY}，误", now=NOW)
-        serial = propose(workspace, find_serial(workspace, serial=ours[0].serial, issuer=1), reason=WHY, now=NOW)
+        serial = propose(
+            workspace, ActType.REVOKE, find_serial(workspace, serial=ours[0].serial, issuer=1), reason=WHY, now=NOW
+        )
         assert serial is not None
         approved(workspace, ask(workspace, serial, me, now=NOW))
         for act in (ActType.SUSPEND, ActType.REINSTATE):
             perform(workspace, act, target_of(workspace), reason=WHY, now=NOW, operator=me)
         perform(workspace, ActType.SUSPEND, target_of(workspace, 2), reason="他人", now=NOW, operator=me)
         asked(workspace, number=2)
-        last = propose(workspace, target_of(workspace), reason=WHY, now=NOW)
+        last = propose(workspace, ActType.REVOKE, target_of(workspace), reason=WHY, now=NOW)
         assert last is not None
         approved(workspace, ask(workspace, last, me, now=NOW))
     return office

@@ -53,7 +53,7 @@ def test_every_act_has_a_row_with_the_names(office: OperatorOffice) -> None:
         perform(workspace, ActType.SUSPEND, target_of(workspace, 2), reason="考试舞弊", now=NOW, operator=me)
         deeds = [parse_deed(stored.body) for stored in whole(workspace)]
         assert [deed.what for deed in deeds] == ["issue", "request", "revoke", "suspend"]
-        assert [deed.operators for deed in deeds] == [(), NAMES[:1], NAMES, NAMES[:1]]
+        assert [deed.operators for deed in deeds] == [NAMES[:1], NAMES[:1], NAMES, NAMES[:1]]
         assert [deed.request for deed in deeds] == [b"", row.id, row.id, b""]
         assert [deed.time for deed in deeds] == [NOW] * 4
         assert [stored.reason for stored in whole(workspace)] == [None, "why", "why", "考试舞弊"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
-from office import NOW, SeededVault, person, picture, table
+from office import NOW, SeededVault, architect, person, picture, table
 
 import mingzheng.issuer.cli as commands
 import mingzheng.issuer.issue_cli as issue_cli
@@ -80,13 +80,16 @@ def init(*options: str) -> Result:
     return run(commands.init, "--issuer", "示范厅", "--origin", "demo.example/log", "--demo", *options)
 
 
-def issue() -> None:
-    run(issue_cli.issue, "records.csv", "--out", "out", "--copy", "usage", "--purpose", "投标")
+ISSUE = ("records.csv", "--out", "out", "--copy", "usage", "--purpose", "投标")
+
+
+def issue(*who: str) -> None:
+    run(issue_cli.issue, *ISSUE, *who)
 
 
 def office() -> None:
     init(*("--operator", NAMES[0], "--operator", NAMES[1]), *secrets(*NAMES))
-    issue()
+    issue(*by(NAMES[0]))
 
 
 def test_init_takes_two_persons_or_says_that_there_is_one() -> None:
@@ -171,7 +174,8 @@ def test_a_revocation_waits_for_a_second_person() -> None:
     text = run(commands.revoke, *OF, *by("张三"), "--yes", "--lang", "en")
     assert f"mingzheng approve {name}" in text.stdout
     assert name in run(requests).stdout
-    assert "issuer 1" in run(requests, "--lang", "en").stdout
+    assert run(requests).stdout.split("\t")[1] == "撤销"
+    assert "\trevoke\tissuer 1" in run(requests, "--lang", "en").stdout
     with pytest.raises(SamePersonError):
         run(approve, name, *by("张三"), "--yes")
     with pytest.raises((BadPrivateKeyError, KeyMismatchError)):  # the other's name with one's own passphrase
@@ -188,7 +192,9 @@ def test_a_revocation_waits_for_a_second_person() -> None:
     assert "已是该状态" in run(commands.revoke, *OF, *by("张三"), "--yes").stdout
     rows = lines(run(journal, "--json"))
     assert [(row["what"], row["operators"]) for row in rows][1:] == [("request", ["张三"]), ("revoke", list(NAMES))]
-    assert "张三、李四" in run(journal).stdout
+    assert "\t撤销\t张三、李四\t" in run(journal).stdout
+    assert [line.split("\t")[2] for line in run(journal).stdout.splitlines()] == ["签发", "申请", "撤销"]
+    assert "\trequest\t" in run(journal, "--lang", "en").stdout
     assert "张三 李四" in run(journal, "--csv").stdout
     checked = run(journal, "--check", "--json")
     assert (checked.exit_code, lines(checked)[0]["rows"]) == (0, 3)
@@ -210,15 +216,76 @@ def test_everyday_acts_name_their_operator() -> None:
         run(commands.suspend, *OF, "--yes")
     run(commands.suspend, *OF, *by("张三"), "--yes")
     run(commands.reinstate, *OF, *by("李四"), "--yes")
-    run(commands.void, "--serial", "0", "--reason", "x", *by("李四"), "--yes")
     rows = lines(run(journal, "--json"))
-    assert [row["operators"] for row in rows][1:] == [["张三"], ["李四"], ["李四"]]
+    assert [row["operators"] for row in rows][1:] == [["张三"], ["李四"]]
     assert "已写入 0 项" in run(operator_group, "sign-again", *by("张三")).stdout
+
+
+def test_a_void_waits_for_a_second_person() -> None:
+    office()
+    void = ("--serial", "0", "--reason", "错误")
+    preview = run(commands.void, *void, "--dry-run", "--json")
+    assert lines(preview)[0]["two_persons"] is True
+    waiting = run(commands.void, *void, *by("张三"), "--yes", "--json")
+    assert waiting.exit_code == 3
+    (item,) = lines(waiting)
+    assert (item["what"], item["serials"]) == ("void", [0])
+    shown = run(approve, str(item["id"]), *by("李四"), "--dry-run")
+    assert "作废只及于该序号" in shown.stdout
+    (done,) = lines(run(approve, str(item["id"]), *by("李四"), "--yes", "--json"))
+    assert (done["what"], done["operators"]) == ("void", list(NAMES))
+    assert run(commands.void, *void, *by("张三"), "--yes").exit_code == 0  # nothing is left to do
+
+
+def test_who_issues_is_in_the_journal() -> None:
+    office()
+    for missing in ((), ("--yes",)):
+        with pytest.raises(OperatorNeededError, match="--operator 写明您是谁（张三、李四）"):
+            if missing:
+                run(commands.reissue, *OF, "--out", "out", *missing)
+            else:
+                issue()
+    with pytest.raises(OperatorUnknownError):
+        issue(*by("王五"))
+    with pytest.raises((BadPrivateKeyError, KeyMismatchError)):  # a name alone is not enough
+        issue("--operator", "李四", *secrets("张三"))
+    with pytest.raises((BadPrivateKeyError, KeyMismatchError)):
+        run(commands.reissue, *OF, "--out", "out", "--yes", "--operator", "李四", *secrets("张三"))
+    assert len(lines(run(journal, "--json"))) == 1
+    run(issue_cli.issue, *ISSUE, "--dry-run")
+    run(commands.reissue, *OF, "--out", "out", "--dry-run")
+    run(commands.reissue, *OF, "--out", "out", "--yes", *by("李四"))
+    issue(*by("李四"))  # nothing is left to issue: no row
+    rows = lines(run(journal, "--json"))
+    assert [(row["what"], row["operators"]) for row in rows] == [
+        ("issue", ["张三"]),
+        ("issue", ["李四"]),
+        ("supersede", []),
+    ]
+
+
+def test_of_two_issuers_each_has_its_operators() -> None:
+    """A name counts for the issuers whose operator it is; the desk issues for those without any."""
+    init(*("--kind", "cn.constructor.1", "--operator", NAMES[0], "--operator", NAMES[1]), *secrets(*NAMES))
+    added = ("add", "--name", "委员会", "--number", "2", "--kind", "cn.architect.1", "--body", "2=主任委员")
+    run(commands.issuer_group, *added, "--body", "1=委员会", "--one-person")
+    Path("records.csv").write_bytes(table([person(3), architect(4)]))
+    with pytest.raises(OperatorNeededError):  # only known when the rows are read
+        issue()
+    with pytest.raises(OptionError):
+        issue("--issuer", "2", *by("张三"))
+    issue(*by("张三"))
+    rows = lines(run(journal, "--json"))
+    assert [(row["issuer"], row["operators"]) for row in rows][-2:] == [(1, ["张三"]), (2, [])]
 
 
 def test_an_office_without_operators_takes_no_name() -> None:
     init()
     issue()
+    with pytest.raises(OptionError):
+        issue(*by("张三"))
+    with pytest.raises(OptionError):
+        run(commands.reissue, *OF, "--out", "out", "--yes", *by("张三"))
     with pytest.raises(OptionError):
         run(commands.revoke, *OF, *by("张三"), "--yes")
     assert run(commands.revoke, *OF, "--yes").exit_code == 0

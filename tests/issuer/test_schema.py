@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 
+from mingzheng.issuer.deskbook import packed
 from mingzheng.issuer.schema import MIGRATIONS, SCHEMA_VERSION, CopyState, CopyStatus, FileForm, RegistrationState
 
 COLUMNS = (
@@ -110,3 +111,21 @@ def test_words_are_the_ones_the_tables_know() -> None:
     text = " ".join(statement for step in MIGRATIONS.values() for statement in step)
     for word in (*CopyState, *CopyStatus, *FileForm, *RegistrationState):
         assert f"'{word}'" in text
+
+
+def test_the_serials_of_acts_of_before_are_taken_apart() -> None:
+    """What the upgrade writes beside acts is what storing them writes: every serial of each, none for none."""
+    database = sqlite3.connect(":memory:")
+    for version in range(1, 4):
+        for statement in MIGRATIONS[version]:
+            database.execute(statement)
+    acts = {(1, 0): (), (1, 1): (7,), (1, 2): (3, 7), (2, 0): tuple(range(2**39, 2**39 + 4_096))}
+    for (issuer, number), serials in acts.items():
+        row = (issuer, number, 1, packed(serials), 1, "", b"", None, 0)
+        database.execute("INSERT INTO act VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    for statement in MIGRATIONS[4]:
+        database.execute(statement)
+    want = sorted((*place, packed([serial])) for place, serials in acts.items() for serial in serials)
+    found = database.execute("SELECT issuer, number, serial FROM act_serial ORDER BY 1, 2, 3").fetchall()
+    database.close()
+    assert found == want

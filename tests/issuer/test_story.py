@@ -20,14 +20,15 @@ from mingzheng.formats.rules_renewal import RenewalAnswer
 from mingzheng.issuer.approval import ask
 from mingzheng.issuer.forget import forget
 from mingzheng.issuer.issue import plan_jobs
+from mingzheng.issuer.journal import parse_deed
 from mingzheng.issuer.lifecycle import find_registration, find_serial, perform, plan_reissue, propose
 from mingzheng.issuer.locking import change_lock
 from mingzheng.issuer.noticework import asking, give
 from mingzheng.issuer.noticework import propose as propose_notice
 from mingzheng.issuer.publish import sign_act
 from mingzheng.issuer.refusals import RegistrationUnknownError
-from mingzheng.issuer.rows import NewAct, Registration
-from mingzheng.issuer.schema import CopyStatus
+from mingzheng.issuer.rows import Decision, NewAct, Registration
+from mingzheng.issuer.schema import CopyStatus, RegistrationState
 from mingzheng.issuer.showstory import story_json, story_lines
 from mingzheng.issuer.story import Story, registrations_of, story_of
 from mingzheng.issuer.workspace import Workspace
@@ -180,7 +181,7 @@ def test_both_persons_and_what_waits(tmp_path: Path) -> None:
         assert "已撤销" in line
         assert "可使用" not in line
         me = present(workspace, NAMES[0])
-        proposal = propose(workspace, target_of(workspace, 2), reason="坏\x1b[2J人", now=NOW)
+        proposal = propose(workspace, ActType.REVOKE, target_of(workspace, 2), reason="坏\x1b[2J人", now=NOW)
         assert proposal is not None
         ask(workspace, proposal, me, now=NOW)
         notice = propose_notice(workspace, 1, lambda number: seals(number))
@@ -250,3 +251,87 @@ def test_the_command(command: Callable[..., Result]) -> None:
     assert "1985-03-03" in en
     assert isinstance(command(number="京0").exception, RegistrationUnknownError)
     assert command("--kind", "cn.plumber").exit_code == 2
+
+
+def told_by_the_journal(workspace: Workspace, registration: Registration) -> list[tuple[object, ...]]:
+    """Acts and decisions of a registration, out of every act and every row there is."""
+    desk = workspace.ledger.desk
+    deeds, places = [parse_deed(row.body) for row in desk.journal()], desk.positions()
+    by_act = {(deed.issuer, number): deed for deed in deeds for number in deed.acts}
+    ours = {row.serial for row in workspace.ledger.copies_of(registration)}
+    found: list[tuple[object, ...]] = []
+    for (issuer, number), raw in desk.acts_serials().items():
+        serials = [int.from_bytes(raw[at : at + 8], "big") for at in range(0, len(raw), 8)]
+        mine = tuple(serial for serial in serials if serial in ours)
+        if issuer == registration.issuer and mine:
+            deed, index = by_act[issuer, number], places.get((issuer, number), (0, None))[1]
+            found.append((deed.what, deed.operators, deed.number, number, mine, len(serials) - len(mine), index))
+    by_decision = {deed.decision: deed for deed in deeds if deed.decision}
+    for number, decision in desk.decisions(registration).items():
+        deed = by_decision[number]
+        found.append((f"registration-{decision.state}", deed.operators, deed.number, None, (), 0, None))
+    return sorted(found, key=str)
+
+
+def told_by_the_story(story: Story) -> list[tuple[object, ...]]:
+    return sorted(
+        (
+            (
+                *(event.what, event.operators, event.order, event.number, event.serials, event.others),
+                None if event.place is None else event.place.index,
+            )
+            for event in story.events
+        ),
+        key=str,
+    )
+
+
+def test_the_story_says_what_the_whole_journal_says(tmp_path: Path) -> None:
+    made = operator_office(tmp_path)
+    with made.open() as workspace:
+        me, you = present(workspace, NAMES[0]), present(workspace, NAMES[1])
+        for number, kind, who in ((1, ActType.SUSPEND, me), (2, ActType.SUSPEND, you), (1, ActType.REINSTATE, you)):
+            perform(workspace, kind, target_of(workspace, number), reason="", now=NOW, operator=who)
+        approved(workspace, asked(workspace, number=2))
+        both = tuple(sorted(row.serial for row in workspace.ledger.all_copies()))
+        act = NewAct(issuer=1, act=2, serials=both, day=DAY, reason="", status=CopyStatus.SUSPENDED)
+        workspace.ledger.store_acts([act], sign=lambda new, number: sign_act(workspace, new, number, by=me.signer))
+        for number, count in ((1, 5), (2, 5)):
+            story = told(workspace, number)
+            assert told_by_the_story(story) == told_by_the_journal(workspace, story.registration)
+            assert len(story.events) == count
+        database = workspace.ledger._db  # somebody wrote into the file: no act gets another's names
+        database.execute("UPDATE act SET journal = journal - 1")
+        database.execute("UPDATE decision SET journal = 1")
+        assert {event.operators for event in told(workspace).events} == {()}
+
+
+def test_a_story_costs_its_own_rows(office: Office) -> None:
+    """Thousands of acts on others, rows of the journal and ended requests are not read."""
+    with office.open() as workspace:
+        database, steps = workspace.ledger._db, 0
+
+        def count() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        def cost() -> int:
+            nonlocal steps
+            steps = 0
+            database.set_progress_handler(count, 1)
+            told(workspace)
+            database.set_progress_handler(None, 0)
+            return steps
+
+        before = cost()
+        (other,) = workspace.ledger.copies_of(told(workspace, 2).registration)
+        act = NewAct(issuer=1, act=2, serials=(other.serial,), day=DAY, reason="x", status=CopyStatus.SUSPENDED)
+        held = Decision(registration=other.registration, state=RegistrationState.SUSPENDED, day=DAY, reason="x")
+        for _ in range(20):
+            workspace.ledger.store_acts([act] * 100, sign=lambda _new, _number: b"entry", decision=held)
+        database.executemany(
+            "INSERT INTO request VALUES (?, 1, x'', x'', '', '', x'', 'done')",
+            [(number.to_bytes(8, "big"),) for number in range(2_000)],
+        )
+        assert cost() <= before + 50

@@ -144,6 +144,35 @@ def test_trust_data_that_call_a_key_lost_are_enough(tmp_path: Path) -> None:
         _check(shown.charge("audit.compromised_key_used", 1), replace(data, keys=keys))
 
 
+def test_a_void_by_one_person_is_proved_with_the_issue_of_what_it_voids(tmp_path: Path) -> None:
+    void, data = act(0, ActType.VOID, [1, 5]), trust(operators=2)
+    entries = [issue(0), issue(1), issue(5, issuer=2), void, issue(5)]
+    shown = _Shown(tmp_path / "log", entries)
+    assert _check(shown.charge("rule.one_person", 3, 1), data) == "rule.one_person"
+    with pytest.raises(EvidenceError):  # no operators: one person may
+        _check(shown.charge("rule.one_person", 3, 1), trust())
+    for others in ((), (0,), (2,), (4,)):  # nothing, another serial, another issuer's, one that came after
+        with pytest.raises(EvidenceError):
+            _check(shown.charge("rule.one_person", 3, *others), data)
+
+
+def test_the_issue_of_what_was_voided_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    void = act(0, ActType.VOID, [300])
+    shown = _Shown(
+        tmp_path / "log", [issue(serial) for serial in range(3)] + [issue(300), b"\xff", *[TIME] * 300, void]
+    )
+    gatherer, alarm = Gatherer(shown.reader, {}), Alarm(code="rule.one_person", index=305, detail="")
+    charge = gatherer.charge(alarm)
+    assert charge is not None
+    assert [stretch.start for stretch in charge.stretches] == [3, 305]
+    assert _check(charge, trust(operators=2)) == "rule.one_person"
+    monkeypatch.setattr(gather_module, "MAX_ENTRIES", 40)
+    with pytest.raises(TooLongError):
+        gatherer.charge(alarm)
+    before = _Shown(tmp_path / "after", [issue(1), void])  # issued in the log before this one: nothing to show here
+    assert Gatherer(before.reader, {}).charge(replace(alarm, index=1)) is None
+
+
 @pytest.mark.parametrize("data", [None, replace(trust(), origins={})])
 def test_claims_about_keys_need_trust_data_that_name_the_log(tmp_path: Path, data: TrustData | None) -> None:
     shown = _Shown(tmp_path / "log", [issue(0, kind=999), LOST, issue(1)])

@@ -81,7 +81,8 @@ NOTICE = NoticeEntry(
 )
 SUSPEND, SUPERSEDE = replace(REVOKE, act=ActType.SUSPEND), replace(REVOKE, act=ActType.SUPERSEDE)
 VOID = replace(REVOKE, act=ActType.VOID)
-BOTH = (REVOKE, NOTICE)
+UNISSUED = replace(VOID, serials=(11, 12))
+BY_TWO = (REVOKE, NOTICE, VOID)
 
 
 def no_root(_size: int) -> Hash | None:
@@ -122,12 +123,12 @@ def by_one(entry: ActEntry | NoticeEntry, key: InMemorySigner = ACT) -> ActEntry
 
 
 @pytest.mark.parametrize("operators", [0, 1, 2, 3])
-@pytest.mark.parametrize("entry", [REVOKE, NOTICE, SUSPEND, SUPERSEDE, VOID], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("entry", [REVOKE, NOTICE, SUSPEND, SUPERSEDE, VOID, UNISSUED], ids=lambda e: type(e).__name__)
 def test_everyone_who_may_sign_what(entry: ActEntry | NoticeEntry, operators: int) -> None:
     """Every choice of one or two of the act key, a status key, an unknown key and three operators."""
     keys, known = Keys(operators), OPERATORS[:operators]
     people = (ACT, STATUS, signer("nobody"), ONE, TWO, THREE)
-    needs_two = operators > 0 and (entry in BOTH)
+    needs_two = operators > 0 and entry in BY_TWO
     for one in people:
         want = [] if one in (ACT, *known) else ["rule.unknown_key"]
         want += ["rule.one_person"] if needs_two else []
@@ -140,10 +141,39 @@ def test_everyone_who_may_sign_what(entry: ActEntry | NoticeEntry, operators: in
 
 def test_one_operator_alone_can_neither_revoke_nor_give_notice() -> None:
     keys = Keys(operators=1)
-    for entry in BOTH:
+    for entry in BY_TWO:
         assert codes(by_one(entry, ONE), keys) == ["rule.one_person"]
         assert codes(by_two(entry, (ONE, ONE)), keys) == ["rule.same_person"]
         assert codes(by_two(entry, (ACT, ONE)), keys) == ["rule.unknown_key"]
+
+
+def test_one_person_voids_what_was_never_issued_and_nothing_else() -> None:
+    """A live or suspended copy would end as by a revocation, under another name."""
+    for first in (None, SUSPEND, REVOKE, SUPERSEDE):
+        made = book(Keys(operators=2))
+        if first is not None:
+            assert made.apply(by_two(first), 15, no_root) == []
+        void = by_one(replace(VOID, act_number=0 if first is None else 1, serials=(2, 11)), ONE)
+        found = [fault.code for fault in made.apply(void, AT, no_root)]
+        ended = [] if first in (None, SUSPEND) else ["rule.serial_order"]
+        assert found == ["rule.one_person", *ended]
+    made = book(Keys(operators=2))
+    assert made.apply(by_one(UNISSUED, ONE), AT, no_root) == []
+    again = by_one(replace(UNISSUED, act_number=1), ONE)  # voided, and never issued: the order of acts refuses it
+    assert [fault.code for fault in made.apply(again, AT + 1, no_root)] == ["rule.serial_order"] * 2
+
+
+def test_a_void_in_the_round_of_the_issue_takes_two() -> None:
+    fresh = {0: parse_entry(issue(11)), 1: by_one(replace(VOID, serials=(11,)))}
+    for which, want in ((fresh, "rule.one_person"), ({1: fresh[1]}, None)):
+        draft = Draft(known={}, places={at: at for at in which}, fresh={})
+        draft.fresh.update({at: Submission(key=b"%d" % at, entry=encode_entry(e)) for at, e in which.items()})
+        reason = None
+        try:
+            make_round(draft, which, book(Keys(2)), time=RoundTime(start=AT, now=NOW), root_at=no_root)
+        except SubmissionError as error:
+            reason = error.reason
+        assert reason == want
 
 
 def test_one_public_key_under_two_records_is_one_person() -> None:
@@ -186,7 +216,7 @@ def test_an_operator_key_does_nothing_else(role: Role) -> None:
 
 
 def test_two_are_needed_from_the_first_day_of_the_first_operator_key() -> None:
-    for entry in BOTH:
+    for entry in BY_TWO:
         for since, want in ((DAY + 1, []), (DAY, ["rule.one_person"]), (DAY - 900, ["rule.one_person"])):
             assert codes(by_one(entry), Keys(1, since)) == want
     later, earlier = Keys(2, DAY + 5), Keys(2, DAY + 5)
@@ -243,7 +273,7 @@ def test_trust_data_say_since_when() -> None:
 def test_both_keys_must_be_sound(who: InMemorySigner, change: dict[str, object], want: list[str]) -> None:
     keys = Keys(operators=2)
     with_records(keys, record(keys, who, **change))
-    for entry in BOTH:
+    for entry in BY_TWO:
         assert codes(by_two(entry), keys) == want
 
 
@@ -270,7 +300,7 @@ def test_a_key_event_ends_both_halves(who: InMemorySigner, event: KeyEventType) 
 @pytest.mark.parametrize("asked", range(-10, 4))
 def test_a_request_lasts_seven_days(asked: int) -> None:
     want = [] if -7 <= asked <= 1 else ["rule.request_day"]
-    for entry in (*BOTH, SUSPEND):
+    for entry in (*BY_TWO, SUSPEND):
         assert codes(by_two(entry, asked_on=DAY + asked), Keys(operators=2)) == want
 
 
@@ -351,7 +381,7 @@ def test_a_request_serves_once() -> None:
 
 
 def test_a_request_on_an_act_that_needs_none_is_checked_in_full() -> None:
-    for operators, entry in itertools.product((0, 2), (SUSPEND, SUPERSEDE, VOID)):
+    for operators, entry in itertools.product((0, 2), (SUSPEND, SUPERSEDE, UNISSUED)):
         keys = Keys(operators)
         assert codes(by_two(entry), keys) == ([] if operators else ["rule.unknown_key", "rule.unknown_key"])
         assert codes(by_two(entry, asked_on=DAY - 8), Keys(operators=2)) == ["rule.request_day"]
@@ -368,7 +398,7 @@ def test_without_trust_data_only_the_shape_is_checked() -> None:
 
 # --- nothing of an accepted entry can be changed
 
-ACCEPTED = tuple(encode_entry(by_two(entry, asked_on=DAY - 1)) for entry in BOTH)
+ACCEPTED = tuple(encode_entry(by_two(entry, asked_on=DAY - 1)) for entry in BY_TWO)
 
 
 def _refused(data: bytes) -> bool:
@@ -509,6 +539,7 @@ def _report(directory: Path, entries: list[bytes], data: TrustData) -> tuple[lis
 
 BROKEN: dict[str, tuple[Callable[[], ActEntry | NoticeEntry], str, bool]] = {
     "one person": (lambda: by_one(REVOKE), "rule.one_person", True),
+    "a void by one person": (lambda: by_one(VOID), "rule.one_person", True),
     "same person": (lambda: by_two(REVOKE, (ONE, ONE)), "rule.same_person", True),
     "another request": (lambda: asked_for(REVOKE, replace(ASKED, about=(3,))), "rule.request_signature", True),
     "an old request": (lambda: by_two(NOTICE, asked_on=DAY - 8), "rule.request_day", True),

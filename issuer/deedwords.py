@@ -1,0 +1,48 @@
+"""What the desk did, in words: the codes of journal and requests in Chinese and English. Pure."""
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["deed_word"]
+
+_AGAIN: Final = "-again"
+_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    "issue": ("签发", "issue"),
+    "revoke": ("撤销", "revoke"),
+    "suspend": ("暂停", "suspend"),
+    "reinstate": ("恢复", "reinstate"),
+    "supersede": ("取代", "supersede"),
+    "void": ("作废", "void"),
+    "lock": ("锁定", "lock"),
+    "unlock": ("解锁", "unlock"),
+    "request": ("申请", "request"),
+    "request-withdrawn": ("申请撤回", "request withdrawn"),
+    "request-expired": ("申请过期", "request expired"),
+    "registration-active": ("注册恢复", "registration active"),
+    "registration-suspended": ("注册暂停", "registration suspended"),
+    "registration-revoked": ("注册撤销", "registration revoked"),
+    "key-added": ("增加密钥", "key added"),
+    "key-retired": ("停用密钥", "key retired"),
+    "key-compromised": ("密钥失密", "key compromised"),
+    "notice-blanket_extension": ("公告：统一延期", "notice: blanket extension"),
+    "notice-retired_form": ("公告：式样停用", "notice: retired form"),
+    "notice-seal_change": ("公告：启用印章", "notice: seal change"),
+    "notice-retraction": ("公告：撤回", "notice: retraction"),
+    "blanket_extension": ("公告：统一延期", "notice: blanket extension"),
+    "retired_form": ("公告：式样停用", "notice: retired form"),
+    "seal_change": ("公告：启用印章", "notice: seal change"),
+    "retraction": ("公告：撤回", "notice: retraction"),
+    "forget": ("遗忘", "forget"),
+    "backup": ("备份", "backup"),
+    "restore": ("恢复备份", "restore"),
+}
+
+
+def deed_word(code: str, lang: str) -> str:
+    """The words for a code; a code of a later program stands for itself."""
+    at = 0 if lang == "zh" else 1
+    of = code.removesuffix(_AGAIN)
+    words = _WORDS.get(of)
+    if words is None:
+        return code
+    return words[at] if of == code else f"{words[at]}{('（重新签名）', ' (signed again)')[at]}"
