@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+from mingzheng.issuer.applicationbook import ApplicationBook
 from mingzheng.issuer.deskbook import DeskBook, packed
 from mingzheng.issuer.journal import deed_name
 from mingzheng.issuer.ledgerfile import connect_ledger
@@ -95,6 +96,7 @@ class Ledger:
         self._db = connection
         self.desk = DeskBook(connection, self._transaction)
         self.locks = LockBook(connection, self._transaction, self.desk)
+        self.applications = ApplicationBook(connection, self.desk)
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -146,8 +148,8 @@ class Ledger:
         copy gets that copy. A logged copy of an earlier day answers its request as long as it, or any copy of the same
         command, is undelivered: a command cut short is finished, not repeated.
 
-        Returns the copies in the order of `orders`. Raises RegistrationClosedError, NewCopiesLockedError; then nothing
-        is planned.
+        Returns the copies in the order of `orders`. Raises RegistrationClosedError, NewCopiesLockedError, what
+        `ApplicationBook.check` raises for an order's application; then nothing is planned.
         """
         with self._transaction():
             found = {order.key: self._existing(order) for order in orders}
@@ -157,11 +159,12 @@ class Ledger:
             for issuer in sorted({order.registration.issuer for order in new}):
                 mine = [order for order in new if order.registration.issuer == issuer]
                 self._allocate(issuer, mine, make_claims, randomness)
-        rows = []
-        for order in orders:
-            row = found[order.key] or self._existing(order)
-            assert row is not None  # just inserted
-            rows.append(row)
+            rows = []
+            for order in orders:
+                row = found[order.key] or self._existing(order)
+                assert row is not None  # just inserted
+                self.applications.attach(order, row.serial)
+                rows.append(row)
         return tuple(rows)
 
     def existing(self, order: Order) -> CopyRow | None:

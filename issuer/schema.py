@@ -206,6 +206,15 @@ _VERSION_4: Final = (
         locked INTEGER NOT NULL CHECK (locked IN (0, 1)), day INTEGER NOT NULL, reason TEXT NOT NULL,
         journal INTEGER NOT NULL REFERENCES journal (number)) STRICT""",
     "CREATE INDEX lock_registration ON lock_change (issuer, kind, registration_no)",
+    # what a holder signed for a re-issue (record: its data; serial: the first copy of it); once for one re-issue only
+    """CREATE TABLE application (
+        statement BLOB PRIMARY KEY, issuer INTEGER NOT NULL, kind INTEGER NOT NULL, registration_no TEXT NOT NULL,
+        record BLOB NOT NULL UNIQUE REFERENCES record (digest), serial INTEGER NOT NULL,
+        file BLOB NOT NULL, beside BLOB, certificate BLOB NOT NULL, subject TEXT NOT NULL,
+        by_number INTEGER NOT NULL CHECK (by_number IN (0, 1)), signed_at INTEGER NOT NULL,
+        is_stamped INTEGER NOT NULL CHECK (is_stamped IN (0, 1)), day INTEGER NOT NULL,
+        journal INTEGER NOT NULL REFERENCES journal (number)) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX application_registration ON application (issuer, kind, registration_no)",
 )
 
 # version reached -> statements that lead to it from the version before
