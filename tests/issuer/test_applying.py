@@ -183,6 +183,8 @@ def test_a_reissue_that_never_reached_the_log_gives_its_application_back(office:
         burnt = plan_exchange(workspace, target, asked(), now=NOW)
         (planned,) = plan_jobs(workspace, [burnt])
         settle(workspace, now=NEXT_DAY)  # its day has passed: the serial is closed
+    with pytest.raises(ApplicationReplayedError):  # to its own registration, not to another one's
+        exchanged(office, now=NEXT_DAY, number=2)
     issued = exchanged(office, now=NEXT_DAY)
     assert issued.row.serial != planned.serial
     assert [row.serial for row in rows(office)] == [issued.row.serial]
