@@ -27,6 +27,7 @@ ID_NUMBER = "110101198503030011"
 CODE = "1.2.156.10260.4.1.1"
 DATA = "1.2.840.113549.1.7.1"
 SIGN_USAGE, CA_BITS, NO_USAGE = b"\x06\xc0", b"\x01\x06", b"\x05\x20"  # digitalSignature+nonRepudiation; CA; encipher
+SIGNING_CA_BITS = b"\x01\x86"  # digitalSignature, keyCertSign, cRLSign
 _HASHES: Mapping[str, tuple[str, Callable[[bytes], bytes]]] = {
     "sha256": ("2.16.840.1.101.3.4.2.1", lambda data: hashlib.sha256(data).digest()),
     "sm3": ("1.2.156.10197.1.401", sm3),
@@ -80,7 +81,7 @@ class HolderCa:
         more = b"" if code is None else der.der_sequence(der.der_oid(CODE), der.der_octets(code))
         subject = der_name(name, number)
         serial = int.from_bytes(hashlib.sha256(subject + private.spki + more).digest()[:8]) | 1
-        made = self._make(subject, private.spki, serial, (ca, CA_BITS if ca else usage), days=days, more=more)
+        made = self._make(subject, private.spki, serial, (ca, SIGNING_CA_BITS if ca else usage), days=days, more=more)
         return Holder(private=private, certificate=made)
 
     def _make(
@@ -178,6 +179,7 @@ def signed_pdf(
     catalogue: str = "",
     cms: Callable[[bytes], bytes] | None = None,
     leave_out: int = 0,
+    subfilter: str = "ETSI.CAdES.detached",
 ) -> bytes:
     """A one-page application with the signature of each holder, all in one revision.
 
@@ -200,8 +202,8 @@ def signed_pdf(
             f"/P 3 0 R /F 132>>".encode()
         )
         objects.append(
-            b"<</Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /M (%b) /ByteRange [%-41b] "
-            b"/Contents <%b>>>" % (pdf_time(at).encode(), b"", b"0" * _HOLE)
+            b"<</Type /Sig /Filter /Adobe.PPKLite /SubFilter /%b /M (%b) /ByteRange [%-41b] /Contents <%b>>>"
+            % (subfilter.encode(), pdf_time(at).encode(), b"", b"0" * _HOLE)
         )
     objects.append(b"<</Length %d>>\nstream\n%b\nendstream" % (len(drawn), drawn))
     data = lay_out(objects)

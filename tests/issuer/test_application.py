@@ -162,6 +162,7 @@ def appended(data: bytes) -> bytes:
 
 
 GOOD = CA.holder(number=ID_NUMBER)
+SM2 = CA.holder(alg=SealAlg.SM2)  # whose signature the check of seals leaves unjudged
 
 
 def hostile() -> dict[str, tuple[Callable[[], bytes], type[ApplicationError]]]:
@@ -178,6 +179,13 @@ def hostile() -> dict[str, tuple[Callable[[], bytes], type[ApplicationError]]]:
         "saved again after signing": (lambda: appended(signed_pdf(GOOD)), ApplicationChangedError),
         "bytes behind the end": (lambda: signed_pdf(GOOD) + b"\n", ApplicationError),
         "part of the file": (lambda: signed_pdf(GOOD, leave_out=6), ApplicationChangedError),
+        "SM2, changed after signing": (lambda: changed(signed_pdf(SM2)), ApplicationChangedError),
+        "SM2, saved again after signing": (lambda: appended(signed_pdf(SM2)), ApplicationChangedError),
+        "SM2, part of the file": (lambda: signed_pdf(SM2, leave_out=6), ApplicationChangedError),
+        "another kind of signature": (
+            lambda: signed_pdf(GOOD, subfilter="adbe.pkcs7.detached"),
+            ApplicationChangedError,
+        ),
         "acts": (lambda: signed_pdf(GOOD, catalogue="/OpenAction 3 0 R"), ApplicationPdfError),
         "layers": (lambda: signed_pdf(GOOD, catalogue="/OCProperties <<>>"), ApplicationPdfError),
         "no CMS": (
@@ -208,6 +216,7 @@ def hostile() -> dict[str, tuple[Callable[[], bytes], type[ApplicationError]]]:
         "a certificate that does not say": (lambda: signed_pdf(CA.holder(usage=None)), HolderCertificateError),
         "expired before": (lambda: signed_pdf(CA.holder(days=long_ago)), ApplicationExpiredError),
         "not yet valid": (lambda: signed_pdf(CA.holder(days=(NOW + 60, LAST))), ApplicationExpiredError),
+        "signed before its validity": (lambda: signed_pdf(CA.holder(days=(NOW - 60, LAST))), ApplicationExpiredError),
         "valid then, expired today": (lambda: signed_pdf(CA.holder(days=(FIRST, NOW - 60))), ApplicationExpiredError),
         "dated back into validity": (
             lambda: signed_pdf(CA.holder(days=(FIRST, NOW - 9 * DAY_SECONDS)), at=NOW - 10 * DAY_SECONDS),
