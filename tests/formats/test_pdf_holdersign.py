@@ -31,7 +31,7 @@ CA = HolderCa()
 DATA = b"what is signed"
 
 
-def outside(holder: Holder, *, streams: bool, fields: int = 1) -> bytes:
+def outside(holder: Holder, *, streams: bool, fields: int = 1, md: str = "sha256") -> bytes:
     """A page that pyHanko made and signed; `streams`: with streams of objects and of references."""
     writer: Any = PdfFileWriter(stream_xrefs=streams)
     content = writer.add_object(generic.StreamObject(stream_data=b"q Q"))
@@ -48,7 +48,7 @@ def outside(holder: Holder, *, streams: bool, fields: int = 1) -> bytes:
         data.seek(0)
         out = io.BytesIO()
         meta = signers.PdfSignatureMetadata(
-            field_name=f"Holder{number}", subfilter=SigSeedSubFilter.PADES, md_algorithm="sha256"
+            field_name=f"Holder{number}", subfilter=SigSeedSubFilter.PADES, md_algorithm=md
         )
         signers.sign_pdf(IncrementalPdfFileWriter(data), meta, signer=signer, output=out)
         data = out
@@ -73,6 +73,14 @@ def test_what_another_program_signed_is_taken(alg: SealAlg, streams: bool) -> No
 def test_a_second_signature_of_another_program_is_one_too_many() -> None:
     with pytest.raises(HolderSignatureError, match="several"):
         read(outside(CA.holder(), streams=False, fields=2))
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_longer_hashes_are_a_holders_and_no_seals(streams: bool) -> None:
+    data = outside(CA.holder(alg=SealAlg.RSA), streams=streams, md="sha512")
+    facts, _faults = check_pdf(data)
+    assert [fact.faults for fact in facts] == [("seal.algorithm",)]
+    assert read(data).outcome.faults == ()
 
 
 @pytest.mark.parametrize("alg", list(SealAlg))
