@@ -33,7 +33,7 @@ from mingzheng.issuer.refusals import (
     RollOverUnfinishedError,
     WorkspaceMissingError,
 )
-from mingzheng.issuer.workspace import CONFIG, IMAGES, KEYS, LEDGER, LOCK, LOG
+from mingzheng.issuer.workspace import APPLICATIONS, CONFIG, IMAGES, KEYS, LEDGER, LOCK, LOG
 from mingzheng.log.copying import LogMoment
 from mingzheng.log.durable import fsync_dir
 from mingzheng.log.state import Standing
@@ -44,15 +44,17 @@ README: Final = "README.txt"
 _WAIT_SECONDS: Final = 2.0  # for a round to end; a writer waits for the ledger up to ten
 _BUSY_SECONDS: Final = 10.0
 _STEP_SECONDS: Final = 0.005
+_APPLICATIONS_SINCE: Final = 4  # the ledger's schema that has them
 _MADE_AGAIN: Final = "cosigned"
 _MAY_LAG: Final = ("landmark", "followed")  # may speak of less than the log, never of more: copied before it
 _README_TEXT: Final = """明证工作区备份 Backup of a mingzheng workspace
 
-内含个人数据：申请记录（含身份证件号码）、照片、签名图像；{keys_zh}。按涉密个人信息保管，只给需要的人。
+内含个人数据：申请记录（含身份证件号码）、照片、签名图像、换领申请；{keys_zh}。按涉密个人信息保管，只给需要的人。
 遗忘 (mingzheng ledger forget) 不会抹去备份里的数据：超过保存期的备份应销毁。
 恢复：mingzheng restore 备份 --workspace 新目录 --anchor 外部最新检查点。manifest.json 列出每个文件的 SHA-256。
 
-It holds personal data: application records with identity numbers, photos, signature images; {keys_en}. Keep it as such.
+It holds personal data: application records with identity numbers, photos, signature images, signed
+applications; {keys_en}. Keep it as such.
 `mingzheng ledger forget` does not reach into backups: destroy those that are past their time.
 To restore: mingzheng restore BACKUP --workspace NEW --anchor NEWEST-CHECKPOINT-FROM-OUTSIDE. manifest.json lists the
 SHA-256 of every file.
@@ -140,7 +142,7 @@ class _Copy:
             names = {name for name, _log in moment.logs}
         skipped = {CONFIG, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK, *lagging, *([] if with_keys else [KEYS])}
         self._files(lambda name: name not in skipped | names and not name.startswith(_MADE_AGAIN))
-        copies = self._check_images()
+        copies = self._check_named(schema)
         self._put(README, _README_TEXT.format(keys_zh=_KEYS_ZH[with_keys], keys_en=_KEYS_EN[with_keys]).encode())
         manifest = Manifest(
             made_at=now,
@@ -188,16 +190,23 @@ class _Copy:
             ):  # what a command took away meanwhile
                 copy_file(stream, self._target / name, name)
 
-    def _check_images(self) -> int:
-        """How many copies the ledger has; every image that they name must be here."""
+    def _check_named(self, schema: int) -> int:
+        """How many copies the ledger has; every image and application that it names must be here."""
+        queries = [(IMAGES, "SELECT photo FROM copy UNION SELECT signature_image FROM copy")]
+        if schema >= _APPLICATIONS_SINCE:
+            queries.append((APPLICATIONS, "SELECT file FROM application UNION SELECT beside FROM application"))
         database = sqlite3.connect(self._target / LEDGER, isolation_level=None)
         try:
-            query = "SELECT photo FROM copy UNION SELECT signature_image FROM copy"
-            named = [bytes(row[0]).hex() for row in database.execute(query) if row[0] is not None]
+            named = [
+                self._target / directory / bytes(row[0]).hex()
+                for directory, query in queries
+                for row in database.execute(query)
+                if row[0] is not None
+            ]
             copies = database.execute("SELECT count(*) FROM copy").fetchone()[0]
         finally:
             database.close()
-        gone = sum(not (self._target / IMAGES / name).is_file() for name in named)
+        gone = sum(not path.is_file() for path in named)
         if gone:
             raise BackupChangedError(gone)
         return int(copies)

@@ -19,6 +19,8 @@ from mingzheng.formats.civil import day_of_time, parse_day
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.issuer.act_cli import find_target, reinstate, revoke, suspend, void
+from mingzheng.issuer.application_cli import APPLICATION, handed_in
+from mingzheng.issuer.applying import Exchange, exchange, plan_exchange
 from mingzheng.issuer.approvalerrors import TwoOperatorsError
 from mingzheng.issuer.config import CREDENTIAL_ALGS, IssuerSpec, WorkspaceConfig
 from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_status, refresh_status
@@ -199,6 +201,7 @@ def issuer_list(workspace: Path, *, as_json: bool) -> None:
     help="Copy to make: as --serial, else approval. 种类；默认同 --serial，否则批准件。",
 )
 @click.option("--purpose", help="Purpose of a usage copy. 用途。")
+@APPLICATION
 @FORMAT
 @REASON
 @OPERATOR
@@ -211,7 +214,10 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
     \b
     mingzheng reissue --workspace W --registration 京1112006200712345 --kind cn.constructor.1 \\
         --reason 换发新版 --out certificates --operator 张三
+    mingzheng reissue --workspace W --registration 京1112006200712345 --kind cn.constructor.1 \\
+        --reason 换领 --out certificates --application application.pdf --operator 张三
     """
+    handed = handed_in(options)
     with open_workspace(options["workspace"], options) as opened:
         now = time_of(opened, options["as_of"])
         target = find_target(opened, options)
@@ -219,7 +225,11 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
         if copy is not None:
             kind = Copy.USAGE if copy == "usage" else Copy.APPROVAL
             wanted = CopyOrder(copy=kind, purpose=options["purpose"], day=day_of_time(now))
-        job = lifecycle.plan_reissue(opened, target, wanted=wanted, reason=reason, now=now)
+        if handed is None:
+            job = lifecycle.plan_reissue(opened, target, wanted=wanted, reason=reason, now=now)
+        else:
+            asked = Exchange(wanted=wanted, reason=reason, handed=handed)
+            job = plan_exchange(opened, target, asked, now=now)
         if options["dry_run"]:
             print_lines([show.job_json(job)], [show.job_text(job, lang)], as_json)
             return
@@ -231,7 +241,10 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
         check_passphrase(opened, options["yes"])
         confirm(options["yes"])
         outbox = Outbox(directory=out, forms=forms_of(options))
-        issued = lifecycle.reissue(opened, target, wanted=wanted, reason=reason, now=now, out=outbox)
+        if handed is None:
+            issued = lifecycle.reissue(opened, target, wanted=wanted, reason=reason, now=now, out=outbox)
+        else:
+            issued = exchange(opened, target, asked, now=now, out=outbox)
         print_lines([show.issued_json(issued)], [show.issued_text(issued, lang)], as_json)
         say_unsealed([issued], lang)
 

@@ -111,6 +111,7 @@ class WorkspaceConfig:
     sealing: SealConfig = NO_SEALS
     closed: tuple[ClosedOrigin, ...] = ()  # the logs before, oldest first
     following: OriginRecord | None = None  # the log that is announced: its keys are there, it is not
+    holder_cas: tuple[str, ...] = ()  # under seals/: whose certificates holders may sign applications with
 
     @property
     def shard(self) -> int:
@@ -255,6 +256,7 @@ def parse_config(data: bytes) -> WorkspaceConfig:
         keys=tuple(_key(item) for item in top.tables("keys")),
         defaults=_defaults(top.table("defaults")) if top.has("defaults") else {},
         sealing=read_seals(top),
+        holder_cas=_holder_cas(top),
     )
     head.done()
     top.done()
@@ -284,10 +286,23 @@ def format_config(config: WorkspaceConfig) -> bytes:
     for key in config.keys:
         lines += ["", *_key_lines(key)]
     lines += format_seals(config.sealing)
+    for file in config.holder_cas:
+        lines += ["", "[[holder_ca]]", f"certificate = {quote(file)}"]
     text = "\n".join(lines) + "\n"
     data = text.encode()
     parse_config(data)  # never write what cannot be read
     return data
+
+
+def _holder_cas(top: Reader) -> tuple[str, ...]:
+    files = []
+    for item in top.tables("holder_ca"):
+        file = item.text("certificate")
+        if "/" in file or "\\" in file or file.startswith(".") or file in files:
+            raise ConfigError(item.place("certificate"), "a plain file name expected, each once")
+        item.done()
+        files.append(file)
+    return tuple(files)
 
 
 def _origin(item: Reader) -> OriginRecord:

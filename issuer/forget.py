@@ -1,13 +1,13 @@
 """Forgetting a registration: what the ledger knows of a person goes, what the log shows stays.
 
 Source: docs/workspace.md ("Forgetting"). One transaction takes everything out of the rows from which the person could
-be told, or a guess about the person be confirmed: records, claims with their salts, signed bytes, digests made of
-them, names and digests of files, image digests, free texts, the registration number (a random name stands in its
-place). Then the sweep: image files that no copy names, and the ledger's own file, written anew. That it is due is
-noted in that transaction; a sweep cut short is finished by the next call. No log is opened, and no key is needed but
-the operator's where the issuer has operators. The journal gets a row and keeps all others: what they say of reasons is
-salted, and the salts go. Of an ended request goes what its first person sealed, and the seal, which would confirm a
-guess.
+be told, or a guess about the person be confirmed: records, claims with their salts, signed bytes, digests made of them,
+names and digests of files, image digests, applications, free texts, the registration number (a random name stands in
+its place). Then the sweep: images and applications that no row names, and the ledger's own file, written anew. That it
+is due is noted in that transaction; a sweep cut short is finished by the next call. No log is opened, and no key is
+needed but the operator's where the issuer has operators. The journal gets a row and keeps all others: what they say of
+reasons is salted, and the salts go. Of an ended request goes what its first person sealed, and the seal, which would
+confirm a guess.
 
 Why the log's leaf says nothing any more: its identity is SHA-256 over bytes that hold 16 random bytes of salt; without
 these no guess about the person can be tried. `WHAT_STAYS` says of every column whether it is emptied, and why not.
@@ -20,6 +20,7 @@ import sqlite3
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from mingzheng.formats.civil import day_of_time
@@ -43,7 +44,7 @@ from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import DESK, By, CopyRow, Registration, RequestRow
 from mingzheng.issuer.schema import CopyStatus, RegistrationState, RequestState
 from mingzheng.issuer.standing import Scope, end_on, standing_extensions, window_end
-from mingzheng.issuer.workspace import IMAGES, Workspace
+from mingzheng.issuer.workspace import APPLICATIONS, IMAGES, Workspace
 from mingzheng.log.acts import ActType
 from mingzheng.log.book import REQUEST_DAYS
 from mingzheng.log.durable import fsync_dir, unlink
@@ -53,12 +54,13 @@ __all__ = ["EMPTIED", "WHAT_STAYS", "ForgetPlan", "Forgotten", "forget", "plan_f
 _OPEN: Final = (CopyStatus.LIVE, CopyStatus.SUSPENDED)
 _NOBODY: Final = b""  # digest of the empty record that stands for forgotten ones
 _UNSWEPT: Final = "unswept"  # in `meta`
-_IMAGE: Final = re.compile(r"[0-9a-f]{64}((\.[0-9]+)?\.tmp)?")  # and what a killed import left (`pictures.keep_image`)
+_STORED: Final = re.compile(r"[0-9a-f]{64}((\.[0-9]+)?\.tmp)?")  # and what a killed import left (`pictures.keep_image`)
 _KEY_BYTES: Final = 32
 _IMAGES_IN_USE: Final = (
     "SELECT photo FROM copy WHERE photo IS NOT NULL "
     "UNION SELECT signature_image FROM copy WHERE signature_image IS NOT NULL"
 )
+_APPLICATIONS_IN_USE: Final = "SELECT file FROM application UNION SELECT beside FROM application WHERE beside NOTNULL"
 
 EMPTIED: Final = frozenset(
     {
@@ -94,6 +96,21 @@ EMPTIED: Final = frozenset(
         ("journal_reason", "reason"),
         ("lock_change", "registration_no"),
         ("lock_change", "reason"),
+        ("application", "statement"),
+        ("application", "issuer"),
+        ("application", "kind"),
+        ("application", "registration_no"),
+        ("application", "record"),
+        ("application", "serial"),
+        ("application", "file"),
+        ("application", "beside"),
+        ("application", "certificate"),
+        ("application", "subject"),
+        ("application", "by_number"),
+        ("application", "signed_at"),
+        ("application", "is_stamped"),
+        ("application", "day"),
+        ("application", "journal"),
     }
 )
 
@@ -325,6 +342,7 @@ def _erase(database: sqlite3.Connection, plan: ForgetPlan, name: str) -> int:
     locks = f"SELECT journal FROM lock_change {where}"  # noqa: S608 (constants)
     database.execute(f"DELETE FROM journal_reason WHERE number IN ({locks})", place)  # noqa: S608
     database.execute(f"UPDATE lock_change SET registration_no = ?4, reason = '' {where}", (*place, name))  # noqa: S608
+    database.execute(f"DELETE FROM application {where}", place)  # noqa: S608 (constants)
     database.execute(f"DELETE FROM registration {where}", place)  # noqa: S608 (constants)
     database.executemany(
         "DELETE FROM record WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM copy WHERE record = ?1) "
@@ -371,22 +389,34 @@ def _erase_journal(
 
 
 def _sweep(workspace: Workspace) -> int | None:
-    """Remove image files that no copy names and files of ended requests, and rewrite the ledger.
+    """Remove images and applications that no row names and files of ended requests, and rewrite the ledger.
 
     How many images that were, None if nothing was due.
     """
-    ledger, directory = workspace.ledger, workspace.root / IMAGES
+    ledger = workspace.ledger
     with ledger.step() as database:
         due = database.execute("SELECT 1 FROM meta WHERE name = ?", (_UNSWEPT,)).fetchone()
-        used = {bytes(row[0]).hex() for row in database.execute(_IMAGES_IN_USE)} if due else set()
+        images, applications = (
+            {bytes(row[0]).hex() for row in database.execute(query)} if due else set()
+            for query in (_IMAGES_IN_USE, _APPLICATIONS_IN_USE)
+        )
     if not due:
         return None
-    unused = [path for path in directory.iterdir() if _IMAGE.fullmatch(path.name) and path.name not in used]
-    for path in unused:
-        unlink(path)
-    fsync_dir(directory)
+    _remove_unused(workspace.root / APPLICATIONS, applications)
+    removed = _remove_unused(workspace.root / IMAGES, images)
     tidy_requests(workspace)
     ledger.sweep()
     with ledger.step() as database:
         database.execute("DELETE FROM meta WHERE name = ?", (_UNSWEPT,))
+    return removed
+
+
+def _remove_unused(directory: Path, used: set[str]) -> int:
+    """Remove the files of a directory that are named by a digest nobody uses; how many that were."""
+    if not directory.is_dir():
+        return 0
+    unused = [path for path in directory.iterdir() if _STORED.fullmatch(path.name) and path.name not in used]
+    for path in unused:
+        unlink(path)
+    fsync_dir(directory)
     return len(unused)

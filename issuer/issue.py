@@ -15,6 +15,7 @@ from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.formats.claims import Copy, encode_claims
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.profile import Profile, ProfileSet
+from mingzheng.issuer.applicationfiles import keep_application
 from mingzheng.issuer.errors import PlanError
 from mingzheng.issuer.faultfile import write_faulty
 from mingzheng.issuer.faults import Fault, make_fault, name_cells
@@ -40,7 +41,7 @@ from mingzheng.issuer.rows import By, CopyRow, Order, Registration
 from mingzheng.issuer.schema import CopyStatus, FileForm, RegistrationState
 from mingzheng.issuer.sealing import Sealer, Sheet
 from mingzheng.issuer.witnessing import witness_copies
-from mingzheng.issuer.workspace import IMAGES, Workspace
+from mingzheng.issuer.workspace import APPLICATIONS, IMAGES, Workspace
 from mingzheng.keys.trust import IssuerRecord, Role
 
 __all__ = [
@@ -286,6 +287,9 @@ def plan_jobs(
     def make_claims(order: Order, serial: int, salt: bytes) -> bytes:
         return encode_claims(_plan(by_key[order.key], serial, salt).claims)
 
+    for job in jobs:
+        if job.order.application is not None:
+            keep_application(workspace.root / APPLICATIONS, job.order.application)
     planned = workspace.ledger.plan(
         [job.order for job in jobs],
         make_claims=make_claims,

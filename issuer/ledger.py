@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+from mingzheng.issuer.applicationbook import ApplicationBook
 from mingzheng.issuer.deskbook import DeskBook, packed
 from mingzheng.issuer.journal import deed_name
 from mingzheng.issuer.ledgerfile import connect_ledger
@@ -95,6 +96,7 @@ class Ledger:
         self._db = connection
         self.desk = DeskBook(connection, self._transaction)
         self.locks = LockBook(connection, self._transaction, self.desk)
+        self.applications = ApplicationBook(connection, self.desk)
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -148,8 +150,8 @@ class Ledger:
         command, is undelivered: a command cut short is finished, not repeated. `by`: who orders, for each issuer that
         has operators; the journal says so of what is planned now.
 
-        Returns the copies in the order of `orders`. Raises RegistrationClosedError, NewCopiesLockedError; then nothing
-        is planned.
+        Returns the copies in the order of `orders`. Raises RegistrationClosedError, NewCopiesLockedError, what
+        `ApplicationBook.check` raises for an order's application; then nothing is planned.
         """
         with self._transaction():
             found = {order.key: self._existing(order) for order in orders}
@@ -161,11 +163,12 @@ class Ledger:
                 first = self._allocate(issuer, mine, make_claims, randomness)
                 serials, who = range(first, first + len(mine)), (by or {}).get(issuer, DESK)
                 self.desk.enter("issue", issuer, serials, by=who, reason="", act=None)
-        rows = []
-        for order in orders:
-            row = found[order.key] or self._existing(order)
-            assert row is not None  # just inserted
-            rows.append(row)
+            rows = []
+            for order in orders:
+                row = found[order.key] or self._existing(order)
+                assert row is not None  # just inserted
+                self.applications.attach(order, row.serial, by=(by or {}).get(row.issuer, DESK))
+                rows.append(row)
         return tuple(rows)
 
     def existing(self, order: Order) -> CopyRow | None:

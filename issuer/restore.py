@@ -27,7 +27,7 @@ from mingzheng.issuer.refusals import (
     LogBehindLedgerError,
     WorkspaceExistsError,
 )
-from mingzheng.issuer.workspace import CONFIG, IMAGES, KEYS, LEDGER, log_vkey
+from mingzheng.issuer.workspace import APPLICATIONS, CONFIG, IMAGES, KEYS, LEDGER, log_vkey
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.vkey import parse_vkey
 from mingzheng.log.checkpoint import open_checkpoint
@@ -44,7 +44,7 @@ _PUBLIC_DIR: Final = 0o755
 _PUBLIC_FILE: Final = 0o644
 _PRIVATE_DIR: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
-_PRIVATE: Final = (KEYS, IMAGES)  # that every workspace has
+_PRIVATE: Final = (KEYS, IMAGES, APPLICATIONS)
 _OWNERS: Final = (*_PRIVATE, REQUESTS)
 _SHARD_SINCE: Final = 3  # the ledger's schema that tells indexes of several logs apart
 

@@ -3,7 +3,7 @@
 Source: docs/life-of-a-certificate.md. Pure; `ledger` reads and writes them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from mingzheng.issuer.schema import CopyState, CopyStatus, FileForm, RegistrationState, RequestState
@@ -12,6 +12,8 @@ __all__ = [
     "DESK",
     "NOTICE_ACT",
     "ActRow",
+    "Application",
+    "ApplicationRow",
     "By",
     "CopyRow",
     "Decision",
@@ -21,6 +23,7 @@ __all__ = [
     "Logged",
     "NamingAct",
     "NewAct",
+    "NewApplication",
     "NoticeRow",
     "Order",
     "Registration",
@@ -41,6 +44,41 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """A holder's signed application for re-issue, as it was checked. Digests are SHA-256."""
+
+    file: bytes  # digest of the file
+    beside: bytes | None  # digest of the signature beside it; None: it is in the file
+    statement: bytes  # digest of what the holder's key signed: two files with the same one are one application
+    certificate: bytes = field(repr=False)  # digest of the signer's certificate
+    subject: str = field(repr=False)  # of the certificate; may hold an identity number
+    by_number: bool  # the certificate names the holder's identity number; else the name alone
+    signed_at: int  # unix seconds, by the signer's own word unless `is_stamped`
+    is_stamped: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewApplication:
+    """An application to be attached, with the files to keep."""
+
+    facts: Application
+    data: bytes = field(repr=False)
+    signature: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationRow:
+    """An application as the ledger has it: of which re-issue (its data), the first copy made of it, since when."""
+
+    facts: Application
+    registration: Registration
+    record: bytes
+    serial: int
+    day: int
+    journal: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One copy asked for. `key` names it with its day, `request` without, `batch` the command; each is 32 bytes."""
 
@@ -54,6 +92,7 @@ class Order:
     reason: str  # why it supersedes copies of other data, if it does
     photo: bytes | None  # SHA-256 of the stored image
     signature_image: bytes | None
+    application: NewApplication | None = None  # what the holder signed, of a re-issue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -222,6 +222,15 @@ _VERSION_4: Final = (
     "CREATE INDEX act_notice ON act (issuer, number) WHERE act > 100",
     "CREATE INDEX decision_registration ON decision (issuer, kind, registration_no)",
     "CREATE INDEX request_open ON request (id) WHERE state = 'open'",
+    # what a holder signed for a re-issue (record: its data; serial: the first copy of it); once for one re-issue only
+    """CREATE TABLE application (
+        statement BLOB PRIMARY KEY, issuer INTEGER NOT NULL, kind INTEGER NOT NULL, registration_no TEXT NOT NULL,
+        record BLOB NOT NULL UNIQUE REFERENCES record (digest), serial INTEGER NOT NULL,
+        file BLOB NOT NULL, beside BLOB, certificate BLOB NOT NULL, subject TEXT NOT NULL,
+        by_number INTEGER NOT NULL CHECK (by_number IN (0, 1)), signed_at INTEGER NOT NULL,
+        is_stamped INTEGER NOT NULL CHECK (is_stamped IN (0, 1)), day INTEGER NOT NULL,
+        journal INTEGER NOT NULL REFERENCES journal (number)) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX application_registration ON application (issuer, kind, registration_no)",
 )
 
 # version reached -> statements that lead to it from the version before

@@ -14,6 +14,7 @@ from mingzheng.formats.profile import ProfileSet, Window
 from mingzheng.issuer.faults import Fault, Severity
 from mingzheng.issuer.places import kind_name, place_name
 from mingzheng.issuer.schema import FileForm
+from mingzheng.issuer.showapplication import application_json, application_text
 from mingzheng.log.hashing import HASH_BYTES
 from mingzheng.log.landmark import LandmarkBody
 from mingzheng.log.status import StatusBody
@@ -141,7 +142,7 @@ def job_json(job: Job) -> Json:
         ],
         "existing_serial": None if job.existing is None else job.existing.serial,
         "supersedes": list(job.supersedes),
-    }
+    } | ({} if job.order.application is None else {"application": application_json(job.order.application.facts)})
 
 
 def job_text(job: Job, lang: Lang) -> str:
@@ -160,6 +161,8 @@ def job_text(job: Job, lang: Lang) -> str:
     if job.supersedes:
         serials = ", ".join(map(str, job.supersedes))
         lines.append(f"  将被取代的序号：{serials}" if zh else f"  supersedes serials {serials}")
+    if job.order.application is not None:
+        lines.append(application_text(job.order.application.facts, lang))
     return "\n".join(lines)
 
 

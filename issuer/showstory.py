@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Final
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.rules_source import Citation
-from mingzheng.issuer.rules_show import Json, application_json, sentence
+from mingzheng.issuer.rules_show import Json, sentence
+from mingzheng.issuer.rules_show import application_json as renewal_json
+from mingzheng.issuer.showapplication import application_json, application_text
 from mingzheng.issuer.schema import CopyStatus, RegistrationState
 
 if TYPE_CHECKING:
     from mingzheng.issuer.expiring import Ending
+    from mingzheng.issuer.rows import ApplicationRow
     from mingzheng.issuer.story import CopyStory, DataChange, Event, Pending, Place, Story
 
 __all__ = ["story_json", "story_lines"]
@@ -37,6 +40,7 @@ _WORDS: Final = {
     "suspend": "暂停",
     "reinstate": "恢复",
     "supersede": "取代",
+    "application": "持证人申请",
     "lock": "锁定",
     "unlock": "解锁",
     "registration-active": "注册恢复",
@@ -80,6 +84,7 @@ def story_json(story: Story, *, full: bool) -> Json:
         "copies": [_copy_json(item, _numbers(story)) for item in story.copies],
         "events": [_event_json(item) for item in story.events],
         "pending": [_pending_json(item) for item in story.pending],
+        "applications": [_application_json(item, _numbers(story)) for item in story.applications],
         "ends": [_end_json(item) for item in story.ends],
     }
 
@@ -143,6 +148,11 @@ def _pending_json(item: Pending) -> Json:
     }
 
 
+def _application_json(item: ApplicationRow, numbers: dict[bytes, int]) -> Json:
+    own = {"serial": item.serial, "data": numbers.get(item.record), "day": format_day(item.day)}
+    return own | application_json(item.facts)
+
+
 def _end_json(item: Ending) -> Json:
     return {
         "what": str(item.what),
@@ -150,7 +160,7 @@ def _end_json(item: Ending) -> Json:
         "stated_end": format_day(item.stated),
         "end": format_day(item.end),
         "moved_by": [_citation_json(one) for one in item.moved_by],
-        "renewal": None if item.renewal is None else application_json(item.end, item.renewal),
+        "renewal": None if item.renewal is None else renewal_json(item.end, item.renewal),
     }
 
 
@@ -189,6 +199,11 @@ def story_lines(story: Story, lang: str, *, full: bool) -> Iterator[str]:
         until = f"至 {format_day(item.last_day)}" if zh else f"until {format_day(item.last_day)}"
         asked = f"{item.operator} {format_day(item.day)}"
         yield f"  {item.id.hex()}  {_word(item.what, lang)}  {asked}  {until}  {_plain(item.reason)}"
+    if story.applications:
+        yield "持证人申请" if zh else "applications of the holder"
+    for row in story.applications:
+        serial = f"序号 {row.serial}" if zh else f"serial {row.serial}"
+        yield f"  {serial}  {format_day(row.day)}{application_text(row.facts, lang)}"
     yield "届满与规则" if zh else "ends and rules"
     if story.state is RegistrationState.REVOKED:
         yield "  已撤销，不再延续" if zh else "  revoked: nothing is renewed"

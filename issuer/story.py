@@ -20,7 +20,7 @@ from mingzheng.issuer.noticework import concerned, extensions_in_force, list_not
 from mingzheng.issuer.record import ApplicationRecord
 from mingzheng.issuer.refusals import RegistrationUnknownError
 from mingzheng.issuer.requestform import parse_form
-from mingzheng.issuer.rows import CopyRow, Registration, RequestRow
+from mingzheng.issuer.rows import ApplicationRow, CopyRow, Registration, RequestRow
 from mingzheng.issuer.schema import RegistrationState
 from mingzheng.issuer.standing import window_end
 from mingzheng.issuer.workspace import Workspace
@@ -107,6 +107,7 @@ class Story:
     copies: tuple[CopyStory, ...]
     events: tuple[Event, ...]
     pending: tuple[Pending, ...]
+    applications: tuple[ApplicationRow, ...]  # what the holder signed for a re-issue
     ends: tuple[Ending, ...]
 
 
@@ -148,6 +149,7 @@ def story_of(workspace: Workspace, registration: Registration, *, today: int) ->
         copies=copies,
         events=tuple(sorted(events, key=lambda event: (event.day, event.order))),
         pending=tuple(_pending(workspace, registration, copies, today)),
+        applications=ledger.applications.of(registration),
         ends=()
         if state is RegistrationState.REVOKED
         else tuple(ends_of_record(registration, kept.record, workspace.profiles(), extensions, today=today)),

@@ -1,6 +1,7 @@
 """The issuing workspace on disk: `mingzheng.toml`, `keys/`, `ledger.sqlite`, `log/`, `images/`, `lock`;
-`profiles/` may hold rules of the authority's own, `fonts/fallback.ttf` a font for rare characters, `seals/` the public
-files of its seals (`sealstore`); `log-2/` and so on are the logs after the first, by origin number (`rollover`).
+`applications/` what holders signed, `profiles/` may hold rules of the authority's own, `fonts/fallback.ttf` a font for
+rare characters, `seals/` the public files of its seals (`sealstore`); `log-2/` and so on are the logs after the first,
+by origin number (`rollover`).
 
 Source: DESIGN §3–§6. One command at a time: the file `lock` is held from `open` to `close`. `create` builds everything
 in a directory beside the target and renames it, so a workspace is there whole or not at all. Keys are loaded when they
@@ -64,6 +65,7 @@ from mingzheng.log.statusmaker import ListingLog
 from mingzheng.log.writer import Log
 
 __all__ = [
+    "APPLICATIONS",
     "CONFIG",
     "Access",
     "FileVault",
@@ -82,6 +84,7 @@ LEDGER: Final = "ledger.sqlite"
 LOG: Final = "log"
 KEYS: Final = "keys"
 IMAGES: Final = "images"
+APPLICATIONS: Final = "applications"  # what holders signed, by SHA-256
 PROFILES: Final = "profiles"
 FALLBACK_FONT: Final = "fonts/fallback.ttf"
 LOCK: Final = "lock"
@@ -532,7 +535,7 @@ def _identity(origin: OriginRecord, checkpoint: Signer, receipt: Signer) -> LogI
 
 def _build(build: Path, foundation: Foundation, access: Access) -> WorkspaceConfig:
     """Everything of a new workspace, in `build`; mingzheng.toml last."""
-    for name in (KEYS, IMAGES):
+    for name in (KEYS, IMAGES, APPLICATIONS):
         (build / name).mkdir(mode=_PRIVATE_DIR)
     place = KeyPlace(
         directory=build / KEYS,

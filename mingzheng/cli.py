@@ -53,6 +53,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "issuer": ("mingzheng.issuer.cli:issuer_group", "Add or list issuers of a workspace. 管理签发机构。"),
     "records": ("mingzheng.issuer.records_cli:records_group", "Template and check of records. 申请记录的模板与检查。"),
     "issue": ("mingzheng.issuer.issue_cli:issue", "Issue copies from records. 按记录签发证书。"),
+    "application": (
+        "mingzheng.issuer.application_cli:application_group",
+        "Whose certificates holders sign with. 持证人签名所用证书的颁发机构。",
+    ),
     "reissue": ("mingzheng.issuer.cli:reissue", "Re-issue (换领); supersedes live copies. 换领证书。"),
     "revoke": ("mingzheng.issuer.cli:revoke", "Revoke for good. 撤销（不可恢复）。"),
     "suspend": ("mingzheng.issuer.cli:suspend", "Suspend until reinstated. 暂停（可恢复）。"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from desk import Told, run, sit_down
+from holderpress import HolderCa, signed_pdf
 from outsideca import OutsideCa
 
 from mingzheng.keys.sealkey import SealAlg
@@ -49,6 +50,12 @@ def _answer_request() -> None:
     Path("ca.cer").write_bytes(outside.root)
 
 
+def _sign_application() -> None:
+    """The holder's part: the application of the sample's person, and the authority's certificate."""
+    Path("holder-ca.cer").write_bytes(HolderCa().root)
+    Path("application.pdf").write_bytes(signed_pdf(HolderCa().holder("王小明")))
+
+
 def _asked(prompt: str) -> str:
     """The person whose passphrase is asked for types it."""
     owner = next((name for name in ("张三", "李四") if name in prompt), "工作区 workspace")
@@ -76,6 +83,8 @@ def test_every_line_of_the_page_works(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(lines) > 25
     said = {}
     for line in lines[INSTALL:]:
+        if line.startswith("mingzheng application ca"):
+            _sign_application()
         if line.startswith("mingzheng issue faults.csv"):
             _mend()
         told = said[line.removeprefix("mingzheng ").split(" --")[0], "--dry-run" in line] = _type(line)
@@ -92,6 +101,7 @@ def test_every_line_of_the_page_works(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "有效" in said["verify certificates", False].out
     assert "未盖章" not in said["issue records.xlsx", False].err
     assert "可用" in said["seal list", False].out
+    assert "持证人申请" in said["status", False].out
     assert Path("W-backup.tar").is_file()
 
 

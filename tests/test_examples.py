@@ -15,6 +15,7 @@ import click
 import pypdfium2
 import pytest
 from desk import Told, change, run, sit_down
+from holderpress import HolderCa, signed_pdf
 
 from mingzheng.cli import cli
 
@@ -142,6 +143,8 @@ def _beside() -> None:
     pypdfium2.PdfDocument("cert.pdf")[0].render(scale=3).to_pil().save("photo.jpg")
     shutil.copytree("W/log/public", "log")
     Path("collected").mkdir()
+    Path("holder-ca.cer").write_bytes(HolderCa().root)
+    Path("application.pdf").write_bytes(signed_pdf(HolderCa().holder("王小明")))
     Path("secret").write_text("passphrase of w1\n", encoding="utf-8")
     Path("secret").chmod(0o600)
 

@@ -5,6 +5,10 @@ stamps), ETSI EN 319 122-1 and 319 142-1 (CAdES in PAdES). One signer, detached,
 signer's certificate inside and named by a signed attribute; other certificates only if they are its issuers;
 unsigned attributes: a time stamp or none. The time stamp's own signature is checked, whether its maker is
 trusted is not: so its time counts only near the time the signer gave (the caller's check). Pure.
+
+A holder's signature on an application (`check_holder_cms`) is read by the same rules and may be made with more: P-384,
+SHA-384 and SHA-512, and SM2 with SM3 (GM/T 0009-2012) under the same object identifiers of CMS. Left out: the
+identifiers of GM/T 0010 for the envelope itself, and signatures that do not name their certificate.
 """
 
 from __future__ import annotations
@@ -17,15 +21,18 @@ from typing import Final
 
 from mingzheng.keys import der
 from mingzheng.keys.errors import CertAlgorithmError, KeysError
+from mingzheng.keys.sm2 import OID_SM2_SM3
+from mingzheng.keys.sm3 import sm3
 from mingzheng.keys.x509 import CertAlg, Certificate, parse_certificate, verify_signed
 
-__all__ = ["CmsOutcome", "check_cms", "check_stamp"]
+__all__ = ["CmsOutcome", "check_cms", "check_holder_cms", "check_stamp", "hash_of"]
 
 _DATA: Final = "1.2.840.113549.1.7.1"
 _SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
 _STAMP_INFO: Final = "1.2.840.113549.1.9.16.1.4"
 _CONTENT_TYPE: Final = "1.2.840.113549.1.9.3"
 _DIGEST: Final = "1.2.840.113549.1.9.4"
+_SIGNING_TIME: Final = "1.2.840.113549.1.9.5"
 _PROTECTION: Final = "1.2.840.113549.1.9.52"
 _CERTIFICATE_V1: Final = "1.2.840.113549.1.9.16.2.12"
 _CERTIFICATE_V2: Final = "1.2.840.113549.1.9.16.2.47"
@@ -35,6 +42,7 @@ _HASHES: Final[Mapping[str, str]] = {
     "2.16.840.1.101.3.4.2.2": "sha384",
     "2.16.840.1.101.3.4.2.3": "sha512",
 }
+_HOLDER_HASHES: Final[Mapping[str, str]] = {**_HASHES, "1.2.156.10197.1.401": "sm3"}
 _RSA: Final = "1.2.840.113549.1.1.1"  # rsaEncryption: the hash is the one of the digest (RFC 3370 §3.2)
 _RSA_WITH: Final[Mapping[str, str]] = {
     "sha256": "1.2.840.113549.1.1.11",
@@ -42,6 +50,9 @@ _RSA_WITH: Final[Mapping[str, str]] = {
     "sha512": "1.2.840.113549.1.1.13",
 }
 _ECDSA_WITH: Final[Mapping[str, str]] = {"sha256": "1.2.840.10045.4.3.2", "sha384": "1.2.840.10045.4.3.3"}
+_SM2_WITH: Final[Mapping[str, str]] = {"sm3": OID_SM2_SM3}
+_WITH: Final = {CertAlg.RSA: _RSA_WITH, CertAlg.P256: _ECDSA_WITH, CertAlg.P384: _ECDSA_WITH, CertAlg.SM2: _SM2_WITH}
+_NULL_ALLOWED: Final = frozenset({CertAlg.RSA, CertAlg.SM2})
 _CERTIFICATES_MAX: Final = 8
 _CMS_BYTES_MAX: Final = 64 * 1024
 _CMS_DEPTH_MAX: Final = 40  # a time stamp inside adds twenty
@@ -54,12 +65,18 @@ _DIRECTORY_NAME: Final = 0xA4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CmsOutcome:
-    """What a signature says; no faults: its value, attributes and digest hold. Trust is judged elsewhere."""
+    """What a signature says; no faults: its value, attributes and digest hold. Trust is judged elsewhere.
+
+    `statement`: SHA-256 of what the key signed. It stays the same whatever is done to the rest of the CMS: padding,
+    certificates, a time stamp, another spelling of the same signature.
+    """
 
     certificate: bytes
     chain: tuple[bytes, ...]
     stamped_at: int | None  # unix seconds, of a time stamp that holds
     faults: tuple[str, ...]
+    signed_at: int | None = None  # by the signed attribute, if there is one
+    statement: bytes = b""
 
 
 class _Refused(Exception):
@@ -94,45 +111,69 @@ def check_cms(data: bytes, *, digest: bytes) -> CmsOutcome:
     Faults: seal.cms (bytes or structure), seal.algorithm, seal.attributes, seal.certificate, seal.chain,
     file.digest, seal.signature, seal.timestamp.
     """
-    certificate = b""
+    return _check(data, lambda _name: digest, holder=False)
+
+
+def check_holder_cms(data: bytes, *, digest: Callable[[str], bytes]) -> CmsOutcome:
+    """The same for a holder's signature; `digest` hashes the content (sha256, sha384, sha512, sm3: see `hash_of`)."""
+    return _check(data, digest, holder=True)
+
+
+def hash_of(name: str, data: bytes) -> bytes:
+    """A digest by the name the checks use."""
+    return sm3(data) if name == "sm3" else hashlib.new(name, data).digest()
+
+
+def _check(data: bytes, digest: Callable[[str], bytes], *, holder: bool) -> CmsOutcome:
+    certificate, statement = b"", b""
     chain: tuple[bytes, ...] = ()
-    stamped_at = None
+    stamped_at = signed_at = None
     faults: tuple[str, ...] = ()
     try:
-        signed = _read(data)
+        signed = _read(data, _HOLDER_HASHES if holder else _HASHES)
         signer, others = _signer(signed)
         certificate, chain = signer.der, tuple(other.der for other in others)
-        _check_detached(signed, signer, digest)
+        _check_detached(signed, signer, digest, holder=holder)
         _check_signature(signed, signer)
         _check_chain(signer, others)
         stamped_at = _stamped_at(signed)
+        statement = hashlib.sha256(signed.message).digest()
+        if _SIGNING_TIME in signed.attributes:
+            signed_at = der.read_time(signed.attributes[_SIGNING_TIME])
     except _Refused as refused:
         faults = (refused.fault,)
     except (KeysError, IndexError):
         faults = ("seal.cms",)
-    return CmsOutcome(certificate=certificate, chain=chain, stamped_at=stamped_at, faults=faults)
+    return CmsOutcome(
+        certificate=certificate,
+        chain=chain,
+        stamped_at=stamped_at,
+        faults=faults,
+        signed_at=signed_at,
+        statement=statement,
+    )
 
 
 def check_stamp(data: bytes, *, digest: Callable[[str], bytes]) -> int | None:
     """The time of a time stamp over a file (RFC 3161) or None if it does not hold; `digest` hashes the file."""
     try:
-        return _check_stamp(_read(data), digest)
+        return _check_stamp(_read(data, _HASHES), digest)
     except (_Refused, KeysError, IndexError):
         return None
 
 
-def _check_detached(signed: _Signed, signer: Certificate, digest: bytes) -> None:
-    """What is asked of a seal beyond a good signature."""
+def _check_detached(signed: _Signed, signer: Certificate, digest: Callable[[str], bytes], *, holder: bool) -> None:
+    """What is asked of a seal, or of a holder's signature, beyond a good signature."""
     if signed.content_type != _DATA or signed.content is not None:
         raise _Refused("seal.cms")
-    if signed.hash_name != "sha256" or signer.key_alg not in (CertAlg.P256, CertAlg.RSA):
+    if not holder and (signed.hash_name != "sha256" or signer.key_alg not in (CertAlg.P256, CertAlg.RSA)):
         raise _Refused("seal.algorithm")
     _check_attributes(signed, signer, versions=(_CERTIFICATE_V2,))
-    if der.read_octets(signed.attributes[_DIGEST]) != digest:
+    if der.read_octets(signed.attributes[_DIGEST]) != digest(signed.hash_name):
         raise _Refused("file.digest")
 
 
-def _read(data: bytes) -> _Signed:
+def _read(data: bytes, hashes: Mapping[str, str]) -> _Signed:
     """ContentInfo and SignedData (RFC 5652 §3, §5.1); certificates are cut out unread, `_signer` reads them once."""
     if len(data) > _CMS_BYTES_MAX:
         raise _Refused("seal.cms")
@@ -155,10 +196,11 @@ def _read(data: bytes) -> _Signed:
         raise _Refused("seal.certificate")
     if not 6 <= len(infos) <= 7 or der.read_integer(infos[0]) != 1:
         raise _Refused("seal.cms")
-    if _hash_name(_only(der.expect(digests, der.SET))) != _hash_name(infos[2]):
+    hash_name = _hash_name(infos[2], hashes)
+    if _hash_name(_only(der.expect(digests, der.SET)), hashes) != hash_name:
         raise _Refused("seal.cms")
     inside = der.read_octets(_only(der.expect(held[1], _EXPLICIT))) if len(held) == 2 else None
-    return _signer_info(infos, content_type, inside, certificates)
+    return _signer_info(infos, hash_name, (content_type, inside), certificates)
 
 
 def _inside(data: bytes, tag: int, count: int | None = None) -> tuple[bytes, ...]:
@@ -191,7 +233,7 @@ def _header(data: bytes, place: int, end: int) -> tuple[int, int]:
 
 
 def _signer_info(
-    info: Sequence[der.Node], content_type: str, content: bytes | None, certificates: tuple[bytes, ...]
+    info: Sequence[der.Node], hash_name: str, content: tuple[str, bytes | None], certificates: tuple[bytes, ...]
 ) -> _Signed:
     """SignerInfo (RFC 5652 §5.3): named by issuer and serial, with signed attributes."""
     issuer, serial = _sequence(info[1], 2)
@@ -203,12 +245,12 @@ def _signer_info(
         if not unsigned:
             raise _Refused("seal.cms")
     return _Signed(
-        content_type=content_type,
-        content=content,
+        content_type=content[0],
+        content=content[1],
         certificates=certificates,
         issuer=der.expect(issuer, der.SEQUENCE).raw(),
         serial=der.read_integer(serial),
-        hash_name=_hash_name(info[2]),
+        hash_name=hash_name,
         hash_raw=info[2].raw(),
         algorithm=info[4],
         attributes=_attributes(info[3]),
@@ -272,8 +314,9 @@ def _names(value: der.Node, signer: Certificate, *, old: bool) -> bool:
     entry = list(_sequence(_sequence(_sequence(value)[0])[0]))
     name = "sha1" if old else "sha256"
     if not old and entry[0].tag == der.SEQUENCE:
-        name = _hash_name(entry.pop(0))
-    if der.read_octets(entry[0]) != hashlib.new(name, signer.der, usedforsecurity=not old).digest():
+        name = _hash_name(entry.pop(0), _HOLDER_HASHES)
+    found = hashlib.new(name, signer.der, usedforsecurity=False).digest() if old else hash_of(name, signer.der)
+    if der.read_octets(entry[0]) != found:
         return False
     if len(entry) == 1:
         return True
@@ -287,11 +330,10 @@ def _check_signature(signed: _Signed, signer: Certificate) -> None:
     name, *parameters = _sequence(signed.algorithm)
     algorithm = der.read_oid(name)
     if algorithm == _RSA:
-        algorithm = _RSA_WITH[signed.hash_name]
-    is_rsa = signer.key_alg is CertAlg.RSA
-    right = ([], [der.der_null()]) if is_rsa else ([],)
-    expected = (_RSA_WITH if is_rsa else _ECDSA_WITH).get(signed.hash_name)
-    if algorithm != expected or [node.raw() for node in parameters] not in right:
+        algorithm = _RSA_WITH.get(signed.hash_name, "")
+    right = ([], [der.der_null()]) if signer.key_alg in _NULL_ALLOWED else ([],)
+    expected = _WITH[signer.key_alg].get(signed.hash_name)
+    if expected is None or algorithm != expected or [node.raw() for node in parameters] not in right:
         raise _Refused("seal.algorithm")
     try:
         verify_signed(signer, algorithm_oid=algorithm, message=signed.message, signature=signed.signature)
@@ -341,7 +383,7 @@ def _stamped_at(signed: _Signed) -> int | None:
         raise _Refused("seal.cms")
     try:
         return _check_stamp(
-            _read(signed.unsigned[_STAMP].raw()), lambda name: hashlib.new(name, signed.signature).digest()
+            _read(signed.unsigned[_STAMP].raw(), _HASHES), lambda name: hashlib.new(name, signed.signature).digest()
         )
     except (_Refused, KeysError, IndexError):
         raise _Refused("seal.timestamp") from None
@@ -358,19 +400,19 @@ def _check_stamp(stamp: _Signed, digest: Callable[[str], bytes]) -> int:
     _check_chain(signer, others)
     info = _sequence(der.parse_der(stamp.content))
     algorithm, imprint = _sequence(info[2], 2)
-    if der.read_octets(imprint) != digest(_hash_name(algorithm)):
+    if der.read_octets(imprint) != digest(_hash_name(algorithm, _HASHES)):
         raise _Refused("seal.timestamp")
     if der.read_integer(info[0]) != 1:
         raise _Refused("seal.timestamp")
     return der.read_time(info[4])
 
 
-def _hash_name(node: der.Node) -> str:
+def _hash_name(node: der.Node, known: Mapping[str, str]) -> str:
     """The hash of an AlgorithmIdentifier, parameters NULL or absent."""
     name, *parameters = _sequence(node)
     if [one.raw() for one in parameters] not in ([], [der.der_null()]):
         raise _Refused("seal.cms")
-    found = _HASHES.get(der.read_oid(name))
+    found = known.get(der.read_oid(name))
     if found is None:
         raise _Refused("seal.algorithm")
     return found

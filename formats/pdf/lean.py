@@ -24,6 +24,7 @@ from mingzheng.formats.pdf.document import Document, Fault, SealField, dangers, 
 from mingzheng.formats.pdf.second import is_evidence, is_second_seal, shows_the_same
 from mingzheng.formats.pdf.skeleton import Skeleton, read_skeleton
 from mingzheng.formats.pdf.syntax import NotPlainError, Ref, Value, parse_value
+from mingzheng.keys.sm3 import Sm3
 
 __all__ = [
     "HIDDEN",
@@ -209,6 +210,10 @@ def _der_size(body: bytes) -> int | None:
 def digest_around(data: bytes, hole: Hole, name: str = "sha256") -> bytes:
     """The digest of what a seal signs."""
     view = memoryview(data)
+    if name == "sm3":
+        running = Sm3(bytes(view[: hole.start]))
+        running.update(bytes(view[hole.stop : hole.end]))
+        return running.digest()
     digest = hashlib.new(name, view[: hole.start])
     digest.update(view[hole.stop : hole.end])
     return digest.digest()

@@ -41,8 +41,8 @@ def office(tmp_path: Path) -> Office:
 
 def test_holds_keys_ledger_log_images_and_settings(office: Office) -> None:
     names = {path.name for path in office.root.iterdir()}
-    assert names == {"images", "keys", "ledger.sqlite", "log", "mingzheng.toml"}
-    for name in ("keys", "images"):
+    assert names == {"applications", "images", "keys", "ledger.sqlite", "log", "mingzheng.toml"}
+    for name in ("keys", "images", "applications"):
         assert stat.S_IMODE((office.root / name).stat().st_mode) == 0o700
     assert len(list((office.root / "keys").iterdir())) == 6
     assert not (office.root.parent / ".W.init").exists()
