@@ -13,7 +13,7 @@ from mingzheng.issuer.approval import Effects, Review
 from mingzheng.issuer.approvalerrors import RequestForgedError
 from mingzheng.issuer.lifecycle import ActPlan, decode_target, effect_of
 from mingzheng.issuer.notice_cli import preview_texts
-from mingzheng.issuer.noticework import asked_for, effect_of_notice, keep_seal_rules, preview
+from mingzheng.issuer.noticework import asked_for, effect_of_notice, preview
 from mingzheng.issuer.operators import find_key, unlock
 from mingzheng.issuer.options import (
     AS_OF,
@@ -104,7 +104,6 @@ def approve(request: str, *, operator: str, as_json: bool, lang: show.Lang, **op
         check_passphrase(opened, options["yes"])
         confirm(options["yes"])
         done = approval.approve(opened, identity, person, effects=effects, now=now)
-        keep_seal_rules(opened)
         after = opened.ledger.desk.positions()
     item: show.Json = {
         "type": "approved",

@@ -49,7 +49,7 @@ __all__ = ["EMPTIED", "WHAT_STAYS", "ForgetPlan", "Forgotten", "forget", "plan_f
 _OPEN: Final = (CopyStatus.LIVE, CopyStatus.SUSPENDED)
 _NOBODY: Final = b""  # digest of the empty record that stands for forgotten ones
 _UNSWEPT: Final = "unswept"  # in `meta`
-_HEX_DIGEST: Final = re.compile(r"[0-9a-f]{64}(\.tmp)?")
+_HEX_DIGEST: Final = re.compile(r"[0-9a-f]{64}(?:\.[0-9]+)?(?:\.tmp)?")  # with what a killed import left
 _KEY_BYTES: Final = 32
 _IMAGES_IN_USE: Final = (
     "SELECT photo FROM copy WHERE photo IS NOT NULL "
