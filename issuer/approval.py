@@ -186,7 +186,7 @@ def review(workspace: Workspace, identity: bytes, *, effects: Effects, now: int)
     """
     workspace.ledger.check_clock(now)
     row, today = _find(workspace, identity), day_of_time(now)
-    _check_state(row)
+    _check_state(workspace, row)
     form = parse_form(row.body)
     if (form.id, form.issuer) != (row.id, row.issuer):
         raise RequestForgedError(row.id.hex())
@@ -241,7 +241,7 @@ def withdraw(workspace: Workspace, identity: bytes, operator: Operator, *, reaso
     """End an open request, by any operator of its issuer. Raises as `review` for one that is not open."""
     open_requests(workspace, now=now)
     row = _find(workspace, identity)
-    _check_state(row)
+    _check_state(workspace, row)
     if operator.key.issuer != row.issuer:
         raise OtherIssuerError(row.issuer)
     by = By(operators=(operator.name,), request=row.id)
@@ -309,8 +309,11 @@ def _find(workspace: Workspace, identity: bytes) -> RequestRow:
     return row
 
 
-def _check_state(row: RequestRow) -> None:
+def _check_state(workspace: Workspace, row: RequestRow) -> None:
+    """Refuse a request that has ended; an earlier command, cut short, may have left its file."""
     name = row.id.hex()
+    if row.state is not RequestState.OPEN:
+        tidy_requests(workspace)
     if row.state is RequestState.DONE:
         raise RequestDoneError(name)
     if row.state is RequestState.WITHDRAWN:

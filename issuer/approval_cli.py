@@ -13,7 +13,7 @@ from mingzheng.issuer.approval import Effects, Review
 from mingzheng.issuer.approvalerrors import RequestForgedError
 from mingzheng.issuer.lifecycle import BY_TWO, ActPlan, decode_target, effect_of
 from mingzheng.issuer.notice_cli import preview_texts
-from mingzheng.issuer.noticework import asked_for, effect_of_notice, keep_seal_rules, preview
+from mingzheng.issuer.noticework import asked_for, effect_of_notice, preview
 from mingzheng.issuer.operators import find_key, unlock
 from mingzheng.issuer.options import (
     AS_OF,
@@ -34,6 +34,7 @@ from mingzheng.issuer.options import (
 )
 from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import RequestRow
+from mingzheng.issuer.sealrules import keep_seal_rules
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.acts import ActType
 from mingzheng.log.entry import NoticeType
@@ -106,7 +107,6 @@ def approve(request: str, *, operator: str, as_json: bool, lang: show.Lang, **op
         check_passphrase(opened, options["yes"])
         confirm(options["yes"])
         done = approval.approve(opened, identity, person, effects=effects, now=now)
-        keep_seal_rules(opened)
         after = opened.ledger.desk.positions()
     item: show.Json = {
         "type": "approved",

@@ -46,12 +46,12 @@ def write_faulty(file: RecordsFile, faults: Sequence[Fault], *, beside: Path) ->
 
 
 def _placed(path: Path, data: bytes) -> bool:
-    """Put it there if nothing is there, or the same already."""
-    if path.exists():
-        return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Put it there if nothing is there, or the same already. What a killed command left goes: it is personal data."""
+    temporary = path.with_name(f".{path.name}.tmp")
     with contextlib.suppress(FileNotFoundError):
         temporary.unlink()
+    if path.exists():
+        return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), _MODE)
         with os.fdopen(descriptor, "wb") as stream:

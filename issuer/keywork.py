@@ -57,6 +57,11 @@ def tell_added(workspace: Workspace, made: KeySpec, *, by: KeySpec, now: int) ->
     _tell(workspace, _event(made, KeyEventType.ADDED, day_of_time(now), by=by), now=now)
 
 
+def is_told_added(workspace: Workspace, key: KeySpec) -> bool:
+    """Whether the log has been told of that key, or will be: its event is stored."""
+    return _is_said(workspace, _event(key, KeyEventType.ADDED, 0, by=key))
+
+
 def retire_key(workspace: Workspace, kid: Kid, *, now: int) -> KeySpec:
     """Let an issuer's key sign nothing more, from now; what it signed stays as good as it was.
 
@@ -121,7 +126,7 @@ def _put_out(workspace: Workspace, key: KeySpec, changed: KeySpec, event: KeyEve
         raise KeyMissingError(str(Role.AUTHORITY), key.issuer, format_day(today))
     if not key.is_out:
         settle(workspace, now=now)  # what it signed rightly goes into the log before the log refuses it
-    workspace.store_config(config)
+    workspace.store_config(_with(workspace.config, changed))  # settling may have written it
     record = config.record(changed.kid)
     assert record is not None  # it is one of ours
     sizes = tuple(OriginSize(number, size) for number, size in sorted((record.compromised or {}).items()))

@@ -58,6 +58,8 @@ _TYPES_ZH: Final = {
     "SEAL_CHANGE": "启用印章",
     "RETRACTION": "撤回公告",
 }
+_RULE_STAYS_ZH: Final = "工作区的用印规则不随之更改：此后由谁用印，请用 mingzheng seal rule 写明"
+_RULE_STAYS_EN: Final = "the workspace's rule of sealing stays: say with `mingzheng seal rule` who seals from then on"
 _CITATION: Final = click.option("--citation", required=True, help="Title and clause. 公告名称与条款。")
 _ABOUT: Final = options_of(
     _CITATION,
@@ -227,7 +229,7 @@ def _give(make: Callable[[int, int], NoticeBody], options: dict[str, Any]) -> No
         now = time_of(opened, options["as_of"])
         today = day_of_time(now)
         if not options["dry_run"]:
-            noticework.keep_seal_rules(opened)  # of a notice that was cut short: asked again, it is given but for this
+            keep_seal_rules(opened)  # of a notice that was cut short: asked again, it is given but for this
         proposal = noticework.propose(opened, options["issuer"], lambda number: make(number, today))
         seen = noticework.preview(opened, proposal)
         if options["dry_run"]:
@@ -282,6 +284,8 @@ def preview_texts(seen: NoticePreview, lang: show.Lang) -> list[str]:
     else:
         lines.append(f"rests on: {body.citation}")
         lines.append(f"concerns {len(people)} registrations with {copies} copies in force")
+    if isinstance(seen.retracted, SealChangeBody):
+        lines.append(_RULE_STAYS_ZH if lang == "zh" else _RULE_STAYS_EN)
     lines += [f"  {number}" for number in people[:LISTED]]
     if len(people) > LISTED:
         rest = len(people) - LISTED

@@ -3,8 +3,8 @@
 Source: docs/spec/notices.md, docs/spec/log.md ("Two persons"). `propose` writes the body with the issuer's next
 number and refuses what verifiers would not believe; `preview` says which copies in the ledger it concerns; `give`
 signs it with the act key, stores it as an act and brings it into the log. Where an issuer has operators, one asks for
-the proposal's body and another approves it. A seal change ends and begins the workspace's own rule on its day
-(`keep_seal_rules`).
+the proposal's body and another approves it. A seal change ends and begins the workspace's own rule on its day: `settle`
+sees to it.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mingzheng.formats import cbor
-from mingzheng.formats.civil import MAX_DAY, day_of_time
+from mingzheng.formats.civil import day_of_time
 from mingzheng.formats.claims import Claims, parse_claims
 from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.issuer.approval import Effect, Proposal
@@ -29,8 +29,7 @@ from mingzheng.issuer.refusals import RefusalError, UnknownIssuerError
 from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import NOTICE_ACT, CopyRow, NewAct, NoticeRow, RequestRow
 from mingzheng.issuer.schema import CopyStatus
-from mingzheng.issuer.sealconfig import RuleSpec
-from mingzheng.issuer.sealwork import add_rule, rules_with
+from mingzheng.issuer.sealrules import rule_of, rules_with
 from mingzheng.issuer.standing import standing_extensions
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.entry import NoticeEntry, NoticeType, parse_entry
@@ -58,7 +57,6 @@ __all__ = [
     "effect_of_notice",
     "extensions_in_force",
     "give",
-    "keep_seal_rules",
     "list_notices",
     "new_act",
     "preview",
@@ -99,6 +97,7 @@ class NoticePreview:
 
     proposal: NoticeProposal
     copies: tuple[Affected, ...]
+    retracted: NoticeBody | None = None
 
     @property
     def registrations(self) -> tuple[str, ...]:
@@ -153,7 +152,7 @@ def propose(workspace: Workspace, issuer: int | None, make: Callable[[int], Noti
         if item.body.number not in ended and replace(item.body, number=body.number) == body:
             raise NoticeGivenError(item.body.number)
     if isinstance(body, SealChangeBody):
-        rules_with(workspace, _seal_rule(number, body))
+        rules_with(workspace, rule_of(number, body))
     return NoticeProposal(issuer=number, body=body)
 
 
@@ -204,16 +203,18 @@ def effect_of_notice(workspace: Workspace, row: RequestRow, today: int) -> Effec
 def preview(workspace: Workspace, proposal: NoticeProposal) -> NoticePreview:
     """Which copies in force the notice concerns."""
     body: NoticeBody = proposal.body
+    retracted: NoticeBody | None = None
     while isinstance(body, RetractionBody):  # one that retracts a retraction concerns whom that had concerned
         wanted = body.retracted
         body = next(item.body for item in list_notices(workspace, proposal.issuer) if item.body.number == wanted)
+        retracted = retracted or body
     found = [
         Affected(registration_no=row.registration_no, kind=row.kind, serial=row.serial, ends=ends)
         for row, claims in _in_force(workspace, proposal.issuer)
         if (ends := _reach(workspace, proposal.body, body, row, claims)) is not None
     ]
     found.sort(key=lambda item: (item.registration_no, item.serial))
-    return NoticePreview(proposal=proposal, copies=tuple(found))
+    return NoticePreview(proposal=proposal, copies=tuple(found), retracted=retracted)
 
 
 def new_act(proposal: NoticeProposal, *, day: int, reason: str) -> NewAct:
@@ -242,42 +243,7 @@ def give(workspace: Workspace, proposal: NoticeProposal, *, reason: str, now: in
         sign=lambda act, act_number: sign_notice(workspace, act, act_number, proposal.body_bytes),
     )
     settle(workspace, now=now)
-    keep_seal_rules(workspace)
     return list_notices(workspace, issuer)[-1]
-
-
-def keep_seal_rules(workspace: Workspace) -> int:
-    """Make every seal change that was given a rule of the workspace, once; returns how many were made.
-
-    A retracted one is left to `seal rule`: what holds in its place is for the authority to say.
-    """
-    made = 0
-    for spec in workspace.config.issuers:
-        given = list_notices(workspace, spec.number)
-        ended = {item.body.retracted for item in given if isinstance(item.body, RetractionBody)}
-        for item in given:
-            if isinstance(item.body, SealChangeBody) and item.body.number not in ended:
-                rule = _seal_rule(spec.number, item.body)
-                if not any(_same_rule(rule, other) for other in workspace.config.sealing.rules):
-                    add_rule(workspace, rule)
-                    made += 1
-    return made
-
-
-def _same_rule(rule: RuleSpec, other: RuleSpec) -> bool:
-    """The same but for its last day: a later rule has ended it."""
-    return replace(other, valid_until=rule.valid_until) == rule
-
-
-def _seal_rule(issuer: int, body: SealChangeBody) -> RuleSpec:
-    return RuleSpec(
-        issuer=issuer,
-        kinds=body.kinds,
-        jurisdictions=body.jurisdictions,
-        bodies=body.bodies,
-        valid_from=body.from_day,
-        valid_until=MAX_DAY,
-    )
 
 
 def _issuer(workspace: Workspace, issuer: int | None) -> int:

@@ -16,7 +16,7 @@ from mingzheng.issuer.approvalerrors import (
     OperatorUnknownError,
 )
 from mingzheng.issuer.config import MAX_OPERATOR, KeySpec, WorkspaceConfig
-from mingzheng.issuer.keywork import retire_key, tell_added
+from mingzheng.issuer.keywork import is_told_added, retire_key, tell_added
 from mingzheng.issuer.publish import ends_copies, settle
 from mingzheng.issuer.refusals import KeyMissingError, OptionError
 from mingzheng.issuer.rows import DESK, NOTICE_ACT, ActRow, By
@@ -164,19 +164,23 @@ def add_operator(
 ) -> KeySpec:
     """Make a key for that person and tell the log. `days`: first (None: as soon as may be) and last.
 
+    An earlier call that was cut short before the log was told is finished; the person is there then.
     Raises OptionError, OperatorExistsError, KeyMissingError without an authority key.
     """
     check_new_names((person.name,))
     if workspace.config.issuer(issuer) is None:
         raise OptionError(f"没有编号为 {issuer} 的机构", f"there is no issuer {issuer}")
     today = day_of_time(now)
-    theirs = [key for key in workspace.config.keys if (key.issuer, key.operator) == (issuer, person.name)]
-    if any(not key.is_out and key.valid_until >= today for key in theirs):
-        raise OperatorExistsError(person.name)
     authority = workspace.config.key_for(Role.AUTHORITY, issuer, today)
     if authority is None:
         raise KeyMissingError(str(Role.AUTHORITY), issuer, format_day(today))
     settle(workspace, now=now)
+    theirs = [key for key in workspace.config.keys if (key.issuer, key.operator) == (issuer, person.name)]
+    for key in theirs:
+        if not key.is_out and key.valid_until >= today:
+            if not _is_founding(workspace, key) and not is_told_added(workspace, key):
+                tell_added(workspace, key, by=authority, now=now)
+            raise OperatorExistsError(person.name)
     least = first_day(workspace, issuer, now=now)
     first = least if days[0] is None else days[0]
     if not least <= first <= days[1]:
@@ -187,6 +191,12 @@ def add_operator(
     made = workspace.add_operator(issuer, person, days=(first, days[1]))
     tell_added(workspace, made, by=authority, now=now)
     return made
+
+
+def _is_founding(workspace: Workspace, key: KeySpec) -> bool:
+    """Made with the issuer, of the same days as its first keys: of those the log is not told."""
+    first = next(other for other in workspace.config.keys if other.issuer == key.issuer)
+    return (first.valid_from, first.valid_until) == (key.valid_from, key.valid_until)
 
 
 def retire_operator(workspace: Workspace, issuer: int, name: str, *, now: int) -> KeySpec:

@@ -20,7 +20,7 @@ from mingzheng.issuer.errors import ImageError
 from mingzheng.issuer.faults import Fault
 from mingzheng.issuer.intake import normalise_photo, normalise_signature
 from mingzheng.issuer.record import ApplicationRecord
-from mingzheng.log.durable import fsync_dir, replace, write_file
+from mingzheng.log.durable import fsync_dir, replace, unlink, write_file
 
 __all__ = ["PictureWork", "Pictures", "keep_image"]
 
@@ -55,6 +55,8 @@ class PictureWork:
 
     def of(self, records: Sequence[ApplicationRecord]) -> Iterator[tuple[ApplicationRecord, Pictures]]:
         """Each record with its images, in order. What was stored is durable when the iterator has ended."""
+        if self._store is not None:
+            _remove_unfinished(self._store)
         if len(records) <= _FEW:
             yield from ((record, self._read(record)) for record in records)
         else:
@@ -108,6 +110,12 @@ class PictureWork:
         except ImageError as error:
             remedy = ("换一张图片", "use another image")
             return None, (_fault(row, column, error.code, (error.zh, error.en), remedy),)
+
+
+def _remove_unfinished(store: Path) -> None:
+    """What a killed command was writing, before anything new is written: nobody else writes here."""
+    for path in store.glob("*.tmp"):
+        unlink(path)
 
 
 def keep_image(store: Path, data: bytes) -> bytes:

@@ -3,7 +3,8 @@
 Source: docs/life-of-a-certificate.md. `settle` brings every copy and act that is on its way, of whatever command, into
 the log; it can be killed anywhere and run again: signed bytes and signed acts are stored before they are submitted,
 and the log answers the same submission with the same index. A copy whose day passed before it was logged is voided.
-A copy of changed data supersedes the live copies of the old data: derived here from the ledger, so no kill loses it.
+A copy of changed data supersedes the live copies of the old data, and a seal change makes the workspace's rule: derived
+here from the ledger, so no kill loses it.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from mingzheng.issuer.approvalerrors import PersonNeededError, TwoPersonsError
 from mingzheng.issuer.refusals import LedgerBehindLogError
 from mingzheng.issuer.rows import NOTICE_ACT, ActRow, By, CopyRow, Logged, NewAct, Registration
 from mingzheng.issuer.schema import CopyState, CopyStatus
+from mingzheng.issuer.sealrules import keep_seal_rules
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import Signer
@@ -95,6 +97,7 @@ def settle(workspace: Workspace, *, now: int) -> Settled:
     _redate(workspace, today)
     pending = workspace.ledger.unlogged_acts()
     _submit_acts(workspace, pending, now)
+    keep_seal_rules(workspace)
     return Settled(
         logged=len(copies),
         voided=len(stale),

@@ -285,7 +285,9 @@ class LedgerWriteError(RefusalError):
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            "台账写不进去，这一步没有生效", f"the ledger could not be written, nothing of this step was kept: {what}"
+            "台账写不进去，这一步没有生效",
+            f"the ledger could not be written, nothing of this step was kept ({what}): free space on the disk, or let "
+            "it be written to, then run the same command again",
         )
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import click
 
+import mingzheng.issuer.sealrules as sealrules
 import mingzheng.issuer.sealwork as sealwork
 from mingzheng.formats.civil import MAX_DAY, day_of_time, format_day
 from mingzheng.formats.library import load_shipped_profiles
@@ -302,7 +303,7 @@ def seal_rule(workspace: Path, *, issuer: int, bodies: tuple[int, ...], lang: La
             valid_from=today if options["valid_from"] is None else options["valid_from"],
             valid_until=MAX_DAY if options["valid_until"] is None else options["valid_until"],
         )
-        sealwork.add_rule(opened, rule)
+        sealrules.add_rule(opened, rule)
     profiles = load_shipped_profiles()
     click.echo(_rule_text(rule, [kind_name(profiles, code, lang) for code in rule.kinds], lang))
 

@@ -25,6 +25,7 @@ SEALS: Final = "seals"
 KEYS: Final = "keys"
 MAX_FILE_BYTES: Final = 8 * 1024 * 1024  # an electronic seal with its picture; usually 20 KB
 _NAME_BYTES: Final = 10
+_TEMPORARY: Final = ".new.tmp"  # one for all: what a killed command leaves, the next one takes
 
 
 class SealVault(Protocol):
@@ -107,7 +108,7 @@ class SealStore:
         path = self._root / SEALS / name
         if not path.exists():
             make_dirs(path.parent)
-            publish(path, data, temporary=path.with_name(f".{name}.tmp"))
+            publish(path, data, temporary=path.with_name(_TEMPORARY))
         return name
 
     def new_key(self, alg: SealAlg, owner: str) -> tuple[SealPrivate, str]:

@@ -22,8 +22,9 @@ from mingzheng.formats.page import SealShape
 from mingzheng.formats.sealart import seal_art_png
 from mingzheng.issuer.refusals import SealOptionError
 from mingzheng.issuer.schema import FileForm
-from mingzheng.issuer.sealconfig import SEALING_BODY, MakerSpec, RuleSpec, SealConfig, SealSpec
+from mingzheng.issuer.sealconfig import MakerSpec, SealConfig, SealSpec
 from mingzheng.issuer.sealing import ROUND_MM, SQUARE_MM, draw_seal
+from mingzheng.issuer.sealrules import check_body
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.certmake import RequestKey, make_csr
 from mingzheng.keys.errors import KeysError, SealKeyMismatchError
@@ -33,7 +34,6 @@ from mingzheng.keys.x509 import Certificate, check_chain, may_sign, parse_certif
 __all__ = [
     "Pieces",
     "Place",
-    "add_rule",
     "electronic_seal",
     "install_maker",
     "install_seal",
@@ -41,7 +41,6 @@ __all__ = [
     "request_maker",
     "request_seal",
     "revoke_seal",
-    "rules_with",
     "store",
 ]
 
@@ -64,13 +63,19 @@ def request_seal(workspace: Workspace, wanted: SealSpec) -> bytes | None:
     """Make a key for a seal, name it in mingzheng.toml and return the request for its certificate (DER).
 
     `wanted` has no key, certificate or seal yet; with a token the key is there already, and None is returned if the
-    token does not show its public key: then the device's own tool makes the request. Raises SealOptionError.
+    token does not show its public key: then the device's own tool makes the request. Asked for again before its
+    certificate has come, it is the same key. Raises SealOptionError.
     """
-    _check_body(workspace, wanted.issuer, wanted.body)
+    check_body(workspace, wanted.issuer, wanted.body)
     if wanted.valid_from > wanted.valid_until:
         raise SealOptionError("印章的起用日在截止日之后", "the seal's first day is after its last")
     organisation = workspace.config.issuer_records()[wanted.issuer].name
     key: RequestKey | None
+    asked = _asked_before(workspace, wanted)
+    if asked is not None and asked.key is not None:
+        return make_csr(
+            subject_cn=wanted.name, subject_o=organisation, key=workspace.seals.private(asked.key, asked.alg)
+        )
     if wanted.token is not None:
         key = workspace.seals.request_key(wanted.token)
         if key is not None and key.alg is not wanted.alg:
@@ -82,7 +87,8 @@ def request_seal(workspace: Workspace, wanted: SealSpec) -> bytes | None:
         key, file = workspace.seals.new_key(wanted.alg, owner)
         wanted = replace(wanted, key=file)
     request = None if key is None else make_csr(subject_cn=wanted.name, subject_o=organisation, key=key)
-    _store(workspace, seals=(*workspace.config.sealing.seals, wanted))
+    if asked is None:
+        _store(workspace, seals=(*workspace.config.sealing.seals, wanted))
     return request
 
 
@@ -154,27 +160,6 @@ def make_electronic_seal(workspace: Workspace, place: Place, *, now: int) -> Sea
     return _replace(workspace, spec)
 
 
-def add_rule(workspace: Workspace, rule: RuleSpec) -> None:
-    """Add a rule of sealing; one in force for the same certificates ends the day before. Raises SealOptionError."""
-    _store(workspace, rules=rules_with(workspace, rule))
-
-
-def rules_with(workspace: Workspace, rule: RuleSpec) -> tuple[RuleSpec, ...]:
-    """The rules as `add_rule` would leave them. Raises SealOptionError."""
-    for body in rule.bodies:
-        if body != SEALING_BODY:
-            _check_body(workspace, rule.issuer, body)
-    rules = []
-    for other in workspace.config.sealing.rules:
-        if other.meets(rule):
-            if other.valid_from >= rule.valid_from:
-                day = format_day(other.valid_from)
-                raise SealOptionError(f"与 {day} 起的规则冲突", f"a rule from {day} stands in the way")
-            other = replace(other, valid_until=rule.valid_from - 1)
-        rules.append(other)
-    return (*rules, rule)
-
-
 def revoke_seal(workspace: Workspace, place: Place, day: int) -> SealSpec:
     """Seals of (issuer, body, form) are not used, and not believed, from that day on."""
     return _replace(workspace, replace(_newest(workspace, place), revoked_on=day))
@@ -218,16 +203,20 @@ def _store(
     *,
     seals: Sequence[SealSpec] | None = None,
     makers: Sequence[MakerSpec] | None = None,
-    rules: Sequence[RuleSpec] | None = None,
 ) -> None:
     sealing = workspace.config.sealing
     sealing = replace(
         sealing,
         seals=sealing.seals if seals is None else tuple(seals),
         makers=sealing.makers if makers is None else tuple(makers),
-        rules=sealing.rules if rules is None else tuple(rules),
     )
     store(workspace, sealing)
+
+
+def _asked_before(workspace: Workspace, wanted: SealSpec) -> SealSpec | None:
+    """The seal of this request, if it was made before and waits for its certificate: nothing but its key is new."""
+    same = (spec for spec in workspace.config.sealing.seals if replace(spec, key=wanted.key) == wanted)
+    return next(same, None)
 
 
 def _newest(workspace: Workspace, place: Place) -> SealSpec:
@@ -249,12 +238,6 @@ def _replace(workspace: Workspace, spec: SealSpec) -> SealSpec:
     seals[number] = spec
     _store(workspace, seals=seals)
     return spec
-
-
-def _check_body(workspace: Workspace, issuer: int, body: int) -> None:
-    named = workspace.config.issuer(issuer)
-    if named is None or body not in named.bodies:
-        raise SealOptionError(f"机构 {issuer} 没有编号为 {body} 的机关", f"issuer {issuer} has no body {body}")
 
 
 def _certificate(workspace: Workspace, data: bytes) -> Certificate:

@@ -14,8 +14,8 @@ from mingzheng.formats.claims import Copy
 from mingzheng.formats.rules_source import Citation
 from mingzheng.issuer.rules_show import Json, sentence
 from mingzheng.issuer.rules_show import application_json as renewal_json
-from mingzheng.issuer.showapplication import application_json, application_text
 from mingzheng.issuer.schema import CopyStatus, RegistrationState
+from mingzheng.issuer.showapplication import application_json, application_text
 
 if TYPE_CHECKING:
     from mingzheng.issuer.expiring import Ending

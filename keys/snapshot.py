@@ -136,7 +136,9 @@ def writing(directory: Path) -> Iterator[StoreWriter]:
         with locked(directory):
             yield StoreWriter(directory)
     except OSError as error:
-        raise StoreWriteError(f"trust store not written: {error.strerror}") from error
+        raise StoreWriteError(
+            f"trust store not written ({error.strerror}): see to the disk, then run the same command again"
+        ) from error
 
 
 def check_generation(directory: Path, files: Mapping[str, bytes], *, may_fall: bool) -> bool:

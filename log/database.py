@@ -122,7 +122,10 @@ class _Connection:
 
 
 def _failed(error: sqlite3.Error) -> StateUnavailableError:
-    return StateUnavailableError(f"the database of the log cannot be read or written: {error}")
+    return StateUnavailableError(
+        f"the database of the log cannot be read or written ({error}): free space on the disk, or let it be written "
+        "to, then run the same command again"
+    )
 
 
 def _names_nothing(error: StateUnavailableError) -> bool:

@@ -29,6 +29,7 @@ EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
 IO_ZH = "文件读写失败；请检查路径、权限和磁盘空间后重试。"
 IO_EN = "check the path, its permissions and the space on the disk, then try again"
+IO_FULL_EN = "free space on the disk, then run the same command again"
 IO_WHY = {
     errno.ENOENT: "没有这个文件或目录；请检查路径后重试。",
     errno.EISDIR: "这是目录，不是文件；请写出文件名后重试。",
@@ -185,7 +186,8 @@ def main() -> NoReturn:
         _reader_left()
     except OSError as error:
         what = f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": ")
-        _fail("io", IO_WHY.get(error.errno or 0, IO_ZH), f"{what}; {IO_EN}", EXIT_IO)
+        todo = IO_FULL_EN if error.errno == errno.ENOSPC else IO_EN
+        _fail("io", IO_WHY.get(error.errno or 0, IO_ZH), f"{what}; {todo}", EXIT_IO)
     except SystemExit:  # click ends this way after shell completion, and when nobody reads any more
         if COMPLETION not in os.environ:
             _reader_left()

@@ -170,6 +170,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "press",
         "sealing",
         "sealstore",
+        "sealrules",
         "sealwork",
         "sealtrial",
         "seal_cli",

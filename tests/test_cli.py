@@ -169,6 +169,8 @@ def test_system_error_is_4(run: Run, monkeypatch: pytest.MonkeyPatch, error: OSE
     status, _, err = run("probe")
     assert status == 4
     next_step = "check the path, its permissions and the space on the disk, then try again"
+    if error.errno == 28:
+        next_step = "free space on the disk, then run the same command again"
     assert err == f"错误 error [io] {zh} {shown}; {next_step}\n"
 
 

@@ -29,6 +29,8 @@ TEXT = re.compile(
 )
 NO = person(1)["registration_no"]
 FORGET = ("ledger", "forget", "--registration", NO, "--kind", "cn.constructor.1", "--reason", "申请", "--yes")
+LOCKED = ("--registration", person(3)["registration_no"], "--kind", "cn.constructor.1", "--reason", "因故", "--yes")
+NOTICE = ("--citation", "通知", "--kind", "cn.constructor.1", "--jurisdiction", "cn", "--template", "1", *LOCKED[4:])
 RECORDS = ("--out", "out", "--copy", "usage", "--purpose", "投标")
 
 
@@ -49,6 +51,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
     """Person 1 issued and revoked; commands are typed in its directory, with cheap keys."""
     made = Office(tmp_path).build()
     made.issue([person(1)])
+    made.issue([person(3)])
     with made.open() as workspace:
         target = find_registration(workspace, kind=1, registration_no=NO, issuer=None)
         perform(workspace, ActType.REVOKE, target, reason="", now=NOW)
@@ -58,6 +61,8 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
         monkeypatch.setattr(module.time, "time", lambda: float(NOW + 60))
     monkeypatch.chdir(tmp_path)
     Path("records.csv").write_bytes(table([person(2)]))
+    Path("zhang").write_bytes(b"passphrase of zhang")
+    Path("zhang").chmod(0o600)
     return made
 
 
@@ -138,6 +143,12 @@ def test_commands_in_a_read_only_workspace_say_so(
     for words in (
         ("issue", "records.csv", *RECORDS, *place),
         ("revoke", "--serial", "0", "--reason", "因故", "--yes", *place),
+        *((name, "--serial", "1", "--reason", "因故", "--yes", *place) for name in ("suspend", "void")),
+        ("lock", *LOCKED, *place),
+        ("notice", "add", "form", *NOTICE, *place),
+        ("seal", "trial", *place),
+        ("operator", "add", "张三", "--issuer", "1", "--operator-passphrase-file", "zhang", *place),
+        ("log", "roll-over", "--number", "2", "--name", "test.example/log-2", *place),
         ("trust", "export", "trust", *place),
         ("key", "add", "--role", "credential", "--issuer", "1", *place),
         ("issuer", "add", "--number", "2", "--name", "示范厅", *place),

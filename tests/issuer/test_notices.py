@@ -24,7 +24,6 @@ from mingzheng.issuer.noticework import (
     asking,
     effect_of_notice,
     give,
-    keep_seal_rules,
     list_notices,
     preview,
     propose,
@@ -34,7 +33,7 @@ from mingzheng.issuer.publish import settle
 from mingzheng.issuer.refusals import SealOptionError, UnknownIssuerError
 from mingzheng.issuer.rollover import roll_over
 from mingzheng.issuer.sealconfig import RuleSpec
-from mingzheng.issuer.sealwork import add_rule
+from mingzheng.issuer.sealrules import add_rule, keep_seal_rules
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.snapshot import load_store
 from mingzheng.log.noticebody import NoticeBody
@@ -239,7 +238,7 @@ def test_two_operators_give_a_notice_and_one_does_not(tmp_path: Path) -> None:
         approve(workspace, row.id, second, effects=effect_of_notice, now=NOW + 2)
         (found,) = list_notices(workspace, 1)
         assert found.entry.request is not None
-        assert keep_seal_rules(workspace) == 1
+        assert _rules(workspace) == [(DAY + 5, MAX_DAY, (1,))]
         context = context_of(office, workspace)
     assert not context.notices_refused
 
@@ -307,7 +306,7 @@ def test_a_rule_that_was_not_written_in_time_is_written_by_the_next_notice(
 ) -> None:
     with office.open() as workspace:
         with monkeypatch.context() as patch:
-            patch.setattr("mingzheng.issuer.noticework.keep_seal_rules", lambda _: 0)
+            patch.setattr("mingzheng.issuer.publish.keep_seal_rules", lambda _: 0)
             gives(workspace, replace(seals(), from_day=DAY + 5))
         assert _rules(workspace) == []
         gives(workspace, old_form())
@@ -317,7 +316,7 @@ def test_a_rule_that_was_not_written_in_time_is_written_by_the_next_notice(
 def test_a_retracted_seal_change_makes_no_rule(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     with office.open() as workspace:
         with monkeypatch.context() as patch:
-            patch.setattr("mingzheng.issuer.noticework.keep_seal_rules", lambda _: 0)
+            patch.setattr("mingzheng.issuer.publish.keep_seal_rules", lambda _: 0)
             gives(workspace, replace(seals(), from_day=DAY + 5))
             gives(workspace, retraction(0, 1, DAY))
         assert keep_seal_rules(workspace) == 0
