@@ -51,7 +51,7 @@ from mingzheng.formats.pdf.raster import open_sheet
 from mingzheng.formats.qrtext import to_digits
 from mingzheng.formats.sniff import FileKind
 from mingzheng.verifier.bulk import Bulk, FileJudge, Upload
-from mingzheng.verifier.confine import processors
+from mingzheng.formats.confine import processors
 from mingzheng.verifier.context import VerifyContext
 from mingzheng.verifier.pagejudge import PageBench
 from mingzheng.verifier.pipeline import verify_extracted
