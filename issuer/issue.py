@@ -7,6 +7,7 @@ files and no second serial. Nothing is issued while any row has a fault.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -98,7 +99,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One copy to be issued: all that planning needs, a preview, and what it will supersede."""
+    """One copy to be issued: all that planning needs, and what it will supersede. A file has tens of thousands."""
 
     row: int
     kept: KeptRecord
@@ -106,9 +107,13 @@ class Job:
     issuer: IssuerRecord
     wanted: CopyOrder
     order: Order
-    preview: Plan
     existing: CopyRow | None
     supersedes: tuple[int, ...]
+
+    @property
+    def preview(self) -> Plan:
+        """The copy as it will be but for serial and salt; planned anew each time: it is larger than the record."""
+        return _plan(self, 0, _PREVIEW_SALT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,13 +186,14 @@ def prepare(
     )
     jobs, faults, notes = [], list(checked.faults), list(file.parsed.notes)
     work = PictureWork(request.images, workspace.root / IMAGES if store_images else None)
-    for done, (record, pictures) in enumerate(work.of(checked.records), start=1):
-        job, found = _job(workspace, record, pictures, checks)
-        faults += found
-        if job is not None:
-            jobs.append(job)
-            notes += _ledger_notes(workspace, job)
-        progress("check", done, len(checked.records))
+    with closing(work.of(checked.records)) as rows:  # whatever ends the loop ends the reading processes
+        for done, (record, pictures) in enumerate(rows, start=1):
+            job, found = _job(workspace, record, pictures, checks)
+            faults += found
+            if job is not None:
+                jobs.append(job)
+                notes += _ledger_notes(workspace, job)
+            progress("check", done, len(checked.records))
     return Prepared(
         file=file,
         jobs=tuple(jobs),
@@ -256,13 +262,13 @@ def deliver_jobs(
             workspace.signer(role, issuer, day_of_time(now))
     for job in {_sealed_alike(job): job for job in jobs}.values():  # and so are the seals
         renderer.check(job.preview.claims, job.profile, job.issuer.number)
-    planned = plan_jobs(workspace, jobs, randomness=randomness)
+    named = [(row.issuer, row.serial) for row in plan_jobs(workspace, jobs, randomness=randomness)]
     settle(workspace, now=now)
-    witness_copies(workspace, [(row.issuer, row.serial) for row in planned])
+    witness_copies(workspace, named)
     issued = []
-    for job, row in zip(jobs, planned, strict=True):
-        paths = renderer.deliver(workspace.ledger.copy(row.issuer, row.serial))
-        delivered = workspace.ledger.copy(row.issuer, row.serial)
+    for job, copy in zip(jobs, named, strict=True):
+        paths = renderer.deliver(workspace.ledger.copy(*copy))
+        delivered = workspace.ledger.copy(*copy)
         issued.append(Issued(job=job, row=delivered, paths=paths, seals=renderer.bodies(delivered)))
         progress("deliver", len(issued), len(jobs))
     return tuple(issued)
@@ -320,6 +326,7 @@ def job_for(
         photo=kept.photo,
         signature_image=kept.signature_image,
     )
+    _plan_of(kept, profile, named, wanted, (0, _PREVIEW_SALT))  # refuses what cannot be planned
     return Job(
         row=record.row,
         kept=kept,
@@ -327,7 +334,6 @@ def job_for(
         issuer=named,
         wanted=wanted,
         order=order,
-        preview=_plan_of(kept, profile, named, wanted, (0, _PREVIEW_SALT)),
         existing=workspace.ledger.existing(order) if seen else None,
         supersedes=_superseded(workspace, order) if seen else (),
     )
@@ -415,8 +421,9 @@ def _job(
     images = pictures.photo, pictures.signature_image
     try:
         job = job_for(workspace, kept, issuer=issuer.number, wanted=checks.wanted, batch=checks.batch, seen=seen)
-        page = checks.press.check(job.preview.claims, job.profile, issuer.number, images)
-        checks.sealer.check(Sheet(issuer=issuer.number, claims=job.preview.claims, page=page), checks.forms)
+        claims = job.preview.claims
+        page = checks.press.check(claims, job.profile, issuer.number, images)
+        checks.sealer.check(Sheet(issuer=issuer.number, claims=claims, page=page), checks.forms)
     except (SealMissingError, SealRuleMissingError, SealPlacesError) as error:
         return None, [_fault(record.row, "sealing_body", error.code, (error.zh, error.en), _REMEDY_SEAL)]
     except PlanError as error:
@@ -425,7 +432,7 @@ def _job(
         return None, [_fault(record.row, "", error.code, (error.detail, error.detail), _REMEDY_ROW)]
     if job.existing is not None and job.existing.status is not CopyStatus.LIVE:
         return None, [_closed_copy(record.row, job.existing)]
-    return job, []
+    return replace(job, issuer=issuer), []  # one object for all rows
 
 
 _REMEDY_SEAL: Final = ("检查印章与用印规则：mingzheng seal list", "look at seals and rules: mingzheng seal list")
