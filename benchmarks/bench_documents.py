@@ -40,6 +40,7 @@ from benchmarks.office import Office
 from benchmarks.peer import Peer, peers_python
 from benchmarks.rounds import Timed, Work, rounds_of, table
 from mingzheng.formats.candidate import Candidate, Extracted, FileFacts, Source
+from mingzheng.formats.confine import processors
 from mingzheng.formats.extract import extract
 from mingzheng.formats.limits import LIMITS_DEFAULT, OFD_LIMITS
 from mingzheng.formats.ofd.document import read_ofd
@@ -51,7 +52,6 @@ from mingzheng.formats.pdf.raster import open_sheet
 from mingzheng.formats.qrtext import to_digits
 from mingzheng.formats.sniff import FileKind
 from mingzheng.verifier.bulk import Bulk, FileJudge, Upload
-from mingzheng.verifier.confine import processors
 from mingzheng.verifier.context import VerifyContext
 from mingzheng.verifier.pagejudge import PageBench
 from mingzheng.verifier.pipeline import verify_extracted

@@ -128,7 +128,8 @@ def _decode(data: bytes, what: What) -> Image.Image:
             if opened.size != (width, height) or opened.mode == "CMYK":
                 raise _damaged(what)  # a second header that says something else than the first
             opened.load()
-            return _flatten(ImageOps.exif_transpose(opened))
+            ImageOps.exif_transpose(opened, in_place=True)  # most are upright: no second picture
+            return _flatten(opened)
     except ImageError:
         raise
     except _DECODER_FAILURES as error:
@@ -195,7 +196,7 @@ def _flatten(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, layer)
     flat = Image.new("RGB", image.size)  # a new picture: no metadata comes along
-    flat.paste(image.convert("RGB"))
+    flat.paste(image if image.mode == "RGB" else image.convert("RGB"))
     return flat
 
 

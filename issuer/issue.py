@@ -7,6 +7,7 @@ files and no second serial. Nothing is issued while any row has a fault.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -102,7 +103,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One copy to be issued: all that planning needs, a preview, and what it will supersede."""
+    """One copy to be issued: all that planning needs, and what it will supersede. A file has tens of thousands."""
 
     row: int
     kept: KeptRecord
@@ -110,9 +111,13 @@ class Job:
     issuer: IssuerRecord
     wanted: CopyOrder
     order: Order
-    preview: Plan
     existing: CopyRow | None
     supersedes: tuple[int, ...]
+
+    @property
+    def preview(self) -> Plan:
+        """The copy as it will be but for serial and salt; planned anew each time: it is larger than the record."""
+        return _plan(self, 0, _PREVIEW_SALT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,13 +191,14 @@ def prepare(
     )
     jobs, faults, notes = [], list(checked.faults), list(file.parsed.notes)
     work = PictureWork(request.images, workspace.root / IMAGES if store_images else None)
-    for done, (record, pictures) in enumerate(work.of(checked.records), start=1):
-        job, found = _job(workspace, record, pictures, checks)
-        faults += found
-        if job is not None:
-            jobs.append(job)
-            notes += _ledger_notes(workspace, job)
-        progress("check", done, len(checked.records))
+    with closing(work.of(checked.records)) as rows:  # whatever ends the loop ends the reading processes
+        for done, (record, pictures) in enumerate(rows, start=1):
+            job, found = _job(workspace, record, pictures, checks)
+            faults += found
+            if job is not None:
+                jobs.append(job)
+                notes += _ledger_notes(workspace, job)
+            progress("check", done, len(checked.records))
     return Prepared(
         file=file,
         jobs=tuple(jobs),
@@ -262,13 +268,13 @@ def deliver_jobs(
             workspace.signer(role, issuer, day_of_time(now))
     for job in {_sealed_alike(job): job for job in jobs}.values():  # and so are the seals
         renderer.check(job.preview.claims, job.profile, job.issuer.number)
-    planned = plan_jobs(workspace, jobs, randomness=randomness, by=by)
+    named = [(row.issuer, row.serial) for row in plan_jobs(workspace, jobs, randomness=randomness, by=by)]
     settle(workspace, now=now)
-    witness_copies(workspace, [(row.issuer, row.serial) for row in planned])
+    witness_copies(workspace, named)
     issued = []
-    for job, row in zip(jobs, planned, strict=True):
-        paths = renderer.deliver(workspace.ledger.copy(row.issuer, row.serial))
-        delivered = workspace.ledger.copy(row.issuer, row.serial)
+    for job, copy in zip(jobs, named, strict=True):
+        paths = renderer.deliver(workspace.ledger.copy(*copy))
+        delivered = workspace.ledger.copy(*copy)
         issued.append(Issued(job=job, row=delivered, paths=paths, seals=renderer.bodies(delivered)))
         progress("deliver", len(issued), len(jobs))
     return tuple(issued)
@@ -327,7 +333,7 @@ def job_for(
     registration = Registration(issuer=issuer, kind=profile.code, registration_no=record.registration_no)
     purpose = (wanted.purpose or record.purpose) if wanted.copy is Copy.USAGE else None
     request = request_key(record=kept.digest, copy=int(wanted.copy), purpose=purpose, issuer=issuer)
-    preview = _plan_of(kept, profile, named, wanted, (0, _PREVIEW_SALT))
+    preview = _plan_of(kept, profile, named, wanted, (0, _PREVIEW_SALT))  # refuses what cannot be planned
     order = Order(
         key=copy_key(request=request, day=wanted.day, ends=tuple(item.end for item in preview.extended)),
         request=request,
@@ -347,7 +353,6 @@ def job_for(
         issuer=named,
         wanted=wanted,
         order=order,
-        preview=preview,
         existing=workspace.ledger.existing(order) if seen else None,
         supersedes=_superseded(workspace, order) if seen else (),
     )
@@ -437,8 +442,9 @@ def _job(
         job = job_for(
             workspace, kept, issuer=issuer.number, wanted=checks.orders[issuer.number], batch=checks.batch, seen=seen
         )
-        page = checks.press.check(job.preview.claims, job.profile, issuer.number, images)
-        checks.sealer.check(Sheet(issuer=issuer.number, claims=job.preview.claims, page=page), checks.forms)
+        claims = job.preview.claims
+        page = checks.press.check(claims, job.profile, issuer.number, images)
+        checks.sealer.check(Sheet(issuer=issuer.number, claims=claims, page=page), checks.forms)
     except (SealMissingError, SealRuleMissingError, SealPlacesError) as error:
         return None, [_fault(record.row, "sealing_body", error.code, (error.zh, error.en), _REMEDY_SEAL)]
     except PlanError as error:
@@ -447,7 +453,7 @@ def _job(
         return None, [_fault(record.row, "", error.code, (error.detail, error.detail), _REMEDY_ROW)]
     if job.existing is not None and job.existing.status is not CopyStatus.LIVE:
         return None, [_closed_copy(record.row, job.existing)]
-    return job, []
+    return replace(job, issuer=issuer), []  # one object for all rows
 
 
 _REMEDY_SEAL: Final = ("检查印章与用印规则：mingzheng seal list", "look at seals and rules: mingzheng seal list")

@@ -39,6 +39,7 @@ from mingzheng.issuer.options import (
     time_of,
 )
 from mingzheng.issuer.places import kind_name, place_name
+from mingzheng.issuer.sealrules import keep_seal_rules
 from mingzheng.log.noticebody import (
     ExtensionBody,
     Moves,

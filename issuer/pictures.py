@@ -1,31 +1,45 @@
-"""The images of many records: read, normalised and stored while the rows before them are checked.
+"""The images of many records: read and normalised by processes of their own, stored while the rows are checked.
 
-Source: docs/records.md, "Images". Decoding and the disk leave the interpreter free, so a few threads keep every core
-busy; a bounded number of rows is ahead, and records come out in their order. Effectful.
+Source: docs/records.md, "Images". What is decoded is foreign data, and decoding holds the interpreter: a few processes
+keep every core busy, and none of them has a key or may write. A bounded number of rows is ahead, and records come out
+in their order. Effectful.
 """
 
 import hashlib
-import os
+import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
+from mingzheng.formats.confine import PoolLimits, processors
 from mingzheng.formats.limits import LIMITS_DEFAULT
-from mingzheng.issuer.errors import ImageError
+from mingzheng.formats.pool import Done, Loss, Pool, Start, Task, Work
+from mingzheng.issuer.errors import ImageError, ImageFormatError
 from mingzheng.issuer.faults import Fault
 from mingzheng.issuer.intake import normalise_photo, normalise_signature
 from mingzheng.issuer.record import ApplicationRecord
 from mingzheng.log.durable import fsync_dir, replace, unlink, write_file
 
-__all__ = ["PictureWork", "Pictures", "keep_image"]
+__all__ = ["PictureWork", "Pictures", "keep_image", "read_image", "set_up"]
 
-_FEW: Final = 16  # records that are not worth a thread
-_AHEAD: Final = 4  # rows per thread that may be ready before they are asked for
+_FEW: Final = 64  # records that are not worth a process
+_TOGETHER: Final = 8  # records in one task: readers do not wait for the checks of one row
+_WRITERS: Final = 4  # threads that wait for the disk
+_WAITING: Final = 64  # images on their way to the disk
+# Generous: an image of the most pixels that are taken needs a second. A process costs half a second to start.
+_LIMITS: Final = PoolLimits(wall_seconds=60.0, cpu_seconds=30, memory_bytes=1 << 30, files=1_000)
+_GOOD, _BAD, _UNREADABLE = b"G", b"B", b"U"
+_TOO_MUCH: Final = (
+    "文件损坏，读取它的进程中止或超时；请另存为 PNG 或 JPEG（RGB）",
+    "the file is damaged: the process that read it died or took too long; save it as PNG or JPEG in RGB",
+)
+
+_Found: TypeAlias = bytes | tuple[str, str, str]  # an image, or code and words of its fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,63 +67,151 @@ class PictureWork:
     def __init__(self, base: Path, store: Path | None) -> None:
         self._base, self._store = base, store
 
-    def of(self, records: Sequence[ApplicationRecord]) -> Iterator[tuple[ApplicationRecord, Pictures]]:
-        """Each record with its images, in order. What was stored is durable when the iterator has ended."""
+    def of(self, records: Sequence[ApplicationRecord]) -> Generator[tuple[ApplicationRecord, Pictures], None, None]:
+        """Each record with its images, in order. What was stored is durable when the iterator has ended.
+
+        Raises PoolBrokenError if reading processes cannot be started, OSError if the disk refuses an image.
+        """
         if self._store is not None:
             _remove_unfinished(self._store)
-        if len(records) <= _FEW:
-            yield from ((record, self._read(record)) for record in records)
-        else:
-            threads = min(8, 2 * (os.cpu_count() or 1))
-            with ThreadPoolExecutor(threads, thread_name_prefix="images") as pool:
-                yield from self._ahead(pool, records, threads * _AHEAD)
-        if self._store is not None:
+        with Keeper(self._store) as keeper:
+            read = self._here(records) if len(records) <= _FEW else self._elsewhere(records)
+            for record, answers in read:
+                pictures = _pictures(record, answers)
+                if not pictures.faults:
+                    keeper.keep(image for image in (pictures.photo, pictures.signature_image) if image is not None)
+                yield record, pictures
+
+    def _here(self, records: Iterable[ApplicationRecord]) -> Iterator[tuple[ApplicationRecord, list[bytes | Loss]]]:
+        for record in records:
+            yield record, [read_image(path, what) for path, what in self._named(record)]
+
+    def _elsewhere(
+        self, records: Sequence[ApplicationRecord]
+    ) -> Iterator[tuple[ApplicationRecord, list[bytes | Loss]]]:
+        """By processes that hold no key and may write nothing: always new ones, never copies of this one."""
+        starts = range(0, len(records), _TOGETHER)
+        with _pool(processors() + 1) as pool:
+            answers = pool.run(self._task(records[start : start + _TOGETHER]) for start in starts)
+            for start, answer in zip(starts, answers, strict=True):
+                batch = records[start : start + _TOGETHER]
+                if isinstance(answer, bytes):
+                    images: Iterator[bytes | Loss] = unpack(answer)
+                else:
+                    images = self._one_by_one(batch)
+                for record in batch:
+                    yield record, list(islice(images, len(_named(record))))
+
+    def _one_by_one(self, batch: Iterable[ApplicationRecord]) -> Iterator[bytes | Loss]:
+        """Images of which one, at least, killed its reader: each by itself tells which."""
+        with _pool(1) as pool:
+            for answer in pool.run(_task([named]) for record in batch for named in self._named(record)):
+                assert not isinstance(answer, Done)  # none was put in
+                yield next(unpack(answer)) if isinstance(answer, bytes) else answer
+
+    def _task(self, batch: Iterable[ApplicationRecord]) -> Task:
+        return _task([named for record in batch for named in self._named(record)])
+
+    def _named(self, record: ApplicationRecord) -> list[tuple[str, str]]:
+        return [(str(self._base / name), what) for what, name in _named(record)]
+
+
+class Keeper:
+    """Stores images while others are read: a few threads wait for the disk. All is durable when the block is left."""
+
+    def __init__(self, store: Path | None) -> None:
+        self._store = store
+        self._pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="images")
+        self._waiting: deque[Future[bytes]] = deque()
+
+    def __enter__(self) -> "Keeper":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            while self._waiting and kind is None:
+                self._waiting.popleft().result()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+        if self._store is not None and kind is None:
             fsync_dir(self._store)
 
-    def _ahead(
-        self, pool: ThreadPoolExecutor, records: Iterable[ApplicationRecord], most: int
-    ) -> Iterator[tuple[ApplicationRecord, Pictures]]:
-        waiting: deque[tuple[ApplicationRecord, Future[Pictures]]] = deque()
-        todo = iter(records)
-        try:
-            for record in islice(todo, most):
-                waiting.append((record, pool.submit(self._read, record)))
-            while waiting:
-                record, future = waiting.popleft()
-                yield record, future.result()
-                for following in islice(todo, 1):
-                    waiting.append((following, pool.submit(self._read, following)))
-        finally:
-            for _, future in waiting:
-                future.cancel()
+    def keep(self, images: Iterable[bytes]) -> None:
+        """Begin to store; waits while too much is on its way. Raises OSError for what the disk refused before."""
+        if self._store is None:
+            return
+        for image in images:
+            self._waiting.append(self._pool.submit(keep_image, self._store, image))
+        while len(self._waiting) > _WAITING:
+            self._waiting.popleft().result()
 
-    def _read(self, record: ApplicationRecord) -> Pictures:
-        photo, faults = self._image(record.row, "photo", record.photo, normalise_photo)
-        signature, more = self._image(record.row, "signature_image", record.signature_image, normalise_signature)
-        found = (*faults, *more)
-        if self._store is not None and not found:
-            for image in (photo, signature):
-                if image is not None:
-                    keep_image(self._store, image)
-        return Pictures(photo=photo, signature_image=signature, faults=found)
 
-    def _image(
-        self, row: int, column: str, name: str | None, normalise: Callable[[bytes], bytes]
-    ) -> tuple[bytes | None, tuple[Fault, ...]]:
-        """A normalised image; a fault if it cannot be had."""
-        if name is None:
-            return None, ()
-        try:
-            with (self._base / name).open("rb") as stream:
-                data = stream.read(LIMITS_DEFAULT.image_bytes + 1)
-            return normalise(data), ()
-        except OSError:
-            words = ("图片文件读不到", "the image file cannot be read")
-            remedy = ("检查路径（相对于记录文件）", "check the path: it starts at the records file")
-            return None, (_fault(row, column, "record.image_unreadable", words, remedy),)
-        except ImageError as error:
-            remedy = ("换一张图片", "use another image")
-            return None, (_fault(row, column, error.code, (error.zh, error.en), remedy),)
+def set_up() -> Work:
+    """For a reading process: it takes paths with what they show, and answers their images as `unpack` reads them."""
+    return lambda _, paths: b"".join(_framed(read_image(path, what)) for path, what in json.loads(paths))
+
+
+def unpack(answer: bytes) -> Iterator[bytes]:
+    """The images of an answer: each behind its length in four bytes."""
+    place = 0
+    while place < len(answer):
+        end = place + 4 + int.from_bytes(answer[place : place + 4])
+        yield answer[place + 4 : end]
+        place = end
+
+
+def read_image(path: str, what: str) -> bytes:
+    """A normalised image, or what is wrong with it: one byte that tells which, and the bytes or the words in JSON."""
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read(LIMITS_DEFAULT.image_bytes + 1)
+        return _GOOD + (normalise_photo if what == "photo" else normalise_signature)(data)
+    except OSError:
+        return _UNREADABLE
+    except ImageError as error:
+        return _BAD + json.dumps([error.code, error.zh, error.en]).encode()
+
+
+def _named(record: ApplicationRecord) -> tuple[tuple[str, str], ...]:
+    both = (("photo", record.photo), ("signature_image", record.signature_image))
+    return tuple((what, name) for what, name in both if name is not None)
+
+
+def _found(answer: bytes | Loss, what: str) -> _Found:
+    """The image, or code and words of a fault. A reader that died or took too long was given a damaged file."""
+    if isinstance(answer, Loss):
+        error = ImageFormatError(what, *_TOO_MUCH)
+        return (error.code, error.zh, error.en)
+    if answer[:1] == _GOOD:
+        return answer[1:]
+    if answer == _UNREADABLE:
+        return ("record.image_unreadable", "图片文件读不到", "the image file cannot be read")
+    code, zh, en = json.loads(answer[1:])
+    return (code, zh, en)
+
+
+def _pictures(record: ApplicationRecord, answers: Sequence[bytes | Loss]) -> Pictures:
+    images: dict[str, bytes] = {}
+    faults: list[Fault] = []
+    for (what, _), answer in zip(_named(record), answers, strict=True):
+        found = _found(answer, what)
+        if isinstance(found, bytes):
+            images[what] = found
+        else:
+            faults.append(_fault(record.row, what, *found))
+    return Pictures(photo=images.get("photo"), signature_image=images.get("signature_image"), faults=tuple(faults))
+
+
+def _pool(workers: int) -> Pool[bytes]:
+    return Pool(set_up, workers=workers, limits=_LIMITS, start=Start.SPAWN)
+
+
+def _task(named: Sequence[tuple[str, str]]) -> Task:
+    return Task(name="", data=json.dumps(named).encode())
+
+
+def _framed(image: bytes) -> bytes:
+    return len(image).to_bytes(4) + image
 
 
 def _remove_unfinished(store: Path) -> None:
@@ -132,13 +234,14 @@ def keep_image(store: Path, data: bytes) -> bytes:
     return digest.digest()
 
 
-def _fault(row: int, field: str, code: str, message: tuple[str, str], remedy: tuple[str, str]) -> Fault:
+def _fault(row: int, field: str, code: str, zh: str, en: str) -> Fault:
+    path = code == "record.image_unreadable"
     return Fault(
         row=row,
         field=field,
         code=code,
-        message_zh=message[0],
-        message_en=message[1],
-        remedy_zh=remedy[0],
-        remedy_en=remedy[1],
+        message_zh=zh,
+        message_en=en,
+        remedy_zh="检查路径（相对于记录文件）" if path else "换一张图片",
+        remedy_en="check the path: it starts at the records file" if path else "use another image",
     )

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from mingzheng.formats.civil import format_day
@@ -369,13 +370,24 @@ def _meant(cell: str, what: Holds, kind: CellKind | None, notes: list[Note]) -> 
     return text
 
 
+@lru_cache(maxsize=1_024)
+def _shared(value: str) -> str:
+    """The same text, one object for all rows: for what nearly all rows of a file have in common, and no person's."""
+    return value
+
+
+@lru_cache(maxsize=1_024)
+def _shared_day(day: int) -> int:
+    return day
+
+
 def _record(reader: _Row) -> ApplicationRecord:
-    issuing = reader.required("issuing_body", _body, "")
+    issuing = _shared(reader.required("issuing_body", _body, ""))
     id_type = reader.optional("id_type", read_id_type) or IdType.RESIDENT
     sound = reader.sound("id_type")
     record = ApplicationRecord(
         row=reader.row,
-        kind=reader.required("kind", read_text, ""),
+        kind=_shared(reader.required("kind", read_text, "")),
         jurisdiction=reader.required("jurisdiction", read_jurisdiction, 0),
         name=reader.required("name", read_text, ""),
         sex=reader.required("sex", read_sex, Sex.MALE),
@@ -384,9 +396,9 @@ def _record(reader: _Row) -> ApplicationRecord:
         id_number=reader.optional("id_number", lambda cell: read_id_number(cell, id_type)) if sound else None,
         registration_no=reader.required("registration_no", read_text, ""),
         specialties=reader.optional("specialties", read_specialties) or (),
-        certificate_issued_on=reader.required("certificate_issued_on", read_date, 0),
+        certificate_issued_on=_shared_day(reader.required("certificate_issued_on", read_date, 0)),
         employer=reader.optional("employer", read_text),
-        registered_until=reader.required("registered_until", read_date, 0),
+        registered_until=_shared_day(reader.required("registered_until", read_date, 0)),
         issuing_body=issuing,
         sealing_body=reader.optional("sealing_body", _body) or issuing,
         photo=reader.optional("photo", read_path),

@@ -65,6 +65,7 @@ class SealStore:
     ) -> None:
         self._root, self._vault, self._passphrase, self._pin = root, vault, passphrase, pin
         self._files: dict[str, bytes] = {}
+        self._certificates: dict[str, Certificate] = {}
         self._privates: dict[str, SealPrivate] = {}
         self._tokens: dict[tuple[TokenSpec, str, tuple[str, ...]], TokenSealKey] = {}
         self._pins: dict[tuple[str, str], str] = {}
@@ -97,10 +98,12 @@ class SealStore:
 
     def certificate(self, name: str) -> Certificate:
         """A certificate of `seals/`. Raises SealFileError."""
-        try:
-            return parse_certificate(self.file(name))
-        except KeysError as error:
-            raise SealFileError(name, "不是可用的证书", "is no certificate this program takes") from error
+        if name not in self._certificates:
+            try:
+                self._certificates[name] = parse_certificate(self.file(name))
+            except KeysError as error:
+                raise SealFileError(name, "不是可用的证书", "is no certificate this program takes") from error
+        return self._certificates[name]
 
     def keep(self, data: bytes, what: str, suffix: str) -> str:
         """Keep a public file, durable on return; returns its name."""

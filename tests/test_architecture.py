@@ -46,6 +46,8 @@ EFFECTFUL: dict[str, set[str]] = {
         "fontfile",
         "likeness",
         "sealart",
+        "pool",
+        "confine",
         "pdf.compose",
         "pdf.seal",
         "pdf.extract",
@@ -178,7 +180,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "remote",
         "witnessing",
     },
-    "verifier": {"cli", "library", "bulk", "confine", "pool", "wire", "pagecheck", "pagekit", "pagejudge", "pageproof"},
+    "verifier": {"cli", "library", "bulk", "wire", "pagecheck", "pagekit", "pagejudge", "pageproof"},
     "mingzheng": {"cli", "demo", "demo_data", "demo_files", "doctor", "__main__"},
 }
 

@@ -18,18 +18,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, assert_never
 
+from mingzheng.formats.confine import POOL_LIMITS, PoolLimits
 from mingzheng.formats.errors import FileTooHungryError, FormatError, ResourceLimitError
 from mingzheng.formats.limits import LIMITS_DEFAULT, Limits
+from mingzheng.formats.pool import Done, Loss, Pool, Start, Task, Work, WorkerMemoryError, default_start
 from mingzheng.formats.sniff import FileKind, sniff
 from mingzheng.keys.pins import read_pins
 from mingzheng.keys.snapshot import load_store
-from mingzheng.verifier.confine import POOL_LIMITS, PoolLimits
 from mingzheng.verifier.context import Expectations, Judging, TrustSource, VerifyContext, build_context
 from mingzheng.verifier.errors import VerifierError
 from mingzheng.verifier.library import load_messages, load_policies
 from mingzheng.verifier.pipeline import refuse, verify_extracted
 from mingzheng.verifier.policy import select_policy
-from mingzheng.verifier.pool import Done, Loss, Pool, Start, Task, Work, WorkerMemoryError, default_start
 from mingzheng.verifier.report import Json, Report
 from mingzheng.verifier.sealcheck import DOCUMENTS
 from mingzheng.verifier.wire import WireError, pack_reports, unpack_reports

@@ -17,11 +17,11 @@ from typing import Final
 import click
 
 from mingzheng.formats.civil import parse_day
+from mingzheng.formats.confine import processors
 from mingzheng.formats.errors import ResourceLimitError
 from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.sniff import FileKind, sniff
 from mingzheng.verifier.bulk import Bulk, Recipe, Upload, inspect_file
-from mingzheng.verifier.confine import processors
 from mingzheng.verifier.context import Expectations, VerifyContext
 from mingzheng.verifier.errors import NotAFileError
 from mingzheng.verifier.findings import PASSING

@@ -16,9 +16,11 @@ from conftest import FULL
 from PIL import Image
 from simulator import Issued, World
 
+from mingzheng.formats.confine import POOL_LIMITS, PoolLimits
 from mingzheng.formats.errors import FileTooHungryError, ResourceLimitError, UnreadableError
 from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.pdf.objects import PdfObjects, array, dictionary, ref, stream
+from mingzheng.formats.pool import PoolBrokenError, Start, WorkerMemoryError
 from mingzheng.formats.qrimage import encode_qr, matrix_to_png
 from mingzheng.keys.snapshot import save_store
 from mingzheng.keys.trust import TrustData
@@ -33,10 +35,8 @@ from mingzheng.verifier.bulk import (
     inspect_file,
     judge_file,
 )
-from mingzheng.verifier.confine import POOL_LIMITS, PoolLimits
 from mingzheng.verifier.context import Expectations, VerifyContext
 from mingzheng.verifier.findings import Code
-from mingzheng.verifier.pool import PoolBrokenError, Start, WorkerMemoryError
 from mingzheng.verifier.report import Report, report_to_json
 from mingzheng.verifier.wire import WireError, pack_reports, unpack_reports
 

@@ -30,8 +30,8 @@ import mingzheng.verifier.cli as commands
 now = float(sys.argv.pop(1))
 commands.time.time = lambda: now
 from mingzheng.cli import main
-from mingzheng.verifier.confine import kernel_keeps_memory
-from mingzheng.verifier.pool import Start, default_start
+from mingzheng.formats.confine import kernel_keeps_memory
+from mingzheng.formats.pool import Start, default_start
 assert default_start() is Start.SPAWN and not kernel_keeps_memory()
 assert commands.__file__.startswith(sys.argv.pop(1))
 main()

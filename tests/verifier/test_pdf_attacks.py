@@ -17,7 +17,9 @@ from conftest import FULL
 from simulator import World
 
 from mingzheng.formats.candidate import FileFacts
+from mingzheng.formats.confine import POOL_LIMITS
 from mingzheng.formats.pdf.integrity import check_pdf
+from mingzheng.formats.pool import Start
 from mingzheng.formats.sniff import FileKind, sniff
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.sealtable import SealRecord, SealRule, SealTable
@@ -25,11 +27,9 @@ from mingzheng.keys.snapshot import save_store
 from mingzheng.keys.x509 import Certificate, parse_certificate
 from mingzheng.verifier.bulk import Bulk, Recipe, Upload
 from mingzheng.verifier.checks import Subject
-from mingzheng.verifier.confine import POOL_LIMITS
 from mingzheng.verifier.context import Expectations, VerifyContext
 from mingzheng.verifier.findings import Code, Severity
 from mingzheng.verifier.pipeline import Met, judge
-from mingzheng.verifier.pool import Start
 from mingzheng.verifier.report import Report
 from mingzheng.verifier.sealcheck import check_seals
 

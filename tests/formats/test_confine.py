@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mingzheng.verifier import confine
-from mingzheng.verifier.confine import POOL_LIMITS, grant_time, kernel_keeps_memory, processors, resident_bytes
+from mingzheng.formats import confine
+from mingzheng.formats.confine import POOL_LIMITS, grant_time, kernel_keeps_memory, processors, resident_bytes
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

@@ -26,8 +26,7 @@ from enum import StrEnum
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeAlias, TypeVar
 
-from mingzheng.verifier.confine import PoolLimits, confine, grant_time, kernel_keeps_memory, resident_bytes
-from mingzheng.verifier.errors import VerifierError
+from mingzheng.formats.confine import PoolLimits, confine, grant_time, kernel_keeps_memory, resident_bytes
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -48,8 +47,8 @@ _LOOK_SECONDS: Final = 0.1  # between looks at the memory of busy workers
 _READY, _ANSWER, _MEMORY = b"R", b"A", b"M"
 
 
-class PoolBrokenError(VerifierError):
-    """A worker could not even be set up: nothing can be read on this machine."""
+class PoolBrokenError(Exception):
+    """A worker could not even be set up: nothing can be read on this machine; no fault of any file."""
 
     code: ClassVar[str] = "verifier.pool_broken"
 

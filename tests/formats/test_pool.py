@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from mingzheng.verifier import confine, pool
-from mingzheng.verifier.confine import POOL_LIMITS, PoolLimits
-from mingzheng.verifier.pool import Done, Loss, Pool, PoolBrokenError, Start, Task, WorkerMemoryError, default_start
+from mingzheng.formats import confine, pool
+from mingzheng.formats.confine import POOL_LIMITS, PoolLimits
+from mingzheng.formats.pool import Done, Loss, Pool, PoolBrokenError, Start, Task, WorkerMemoryError, default_start
 
 # No honest worker comes near these times however slow the machine is: a test that wants one to end says so itself.
 LIMITS = PoolLimits(wall_seconds=300.0, cpu_seconds=120, memory_bytes=POOL_LIMITS.memory_bytes, files=1_000)
