@@ -33,7 +33,7 @@ from mingzheng.issuer.options import (
     print_lines,
     time_of,
 )
-from mingzheng.issuer.publish import settle
+from mingzheng.issuer.publish import finish
 from mingzheng.issuer.rules_args import kind_code
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.acts import ActType
@@ -70,7 +70,7 @@ def _act_command(act: ActType, name: str, text: str, *, by_registration: bool) -
             check_operator(opened, issuer, person, now=now)
             operator: Operator | None = None
             if plan.is_done:
-                _bring_in(opened, now)
+                finish(opened, now=now)  # done, and perhaps not in the log yet
             else:
                 click.echo(show.act_text(plan, lang, done=False), err=True)
                 if person is not None:
@@ -89,12 +89,6 @@ def _act_command(act: ActType, name: str, text: str, *, by_registration: bool) -
     by_serial = options_of(click.option("--serial", type=NUMBER, required=True, help="Serial. 序号。"), ISSUER_NUMBER)
     chosen: Callable[[Any], Any] = TARGET if by_registration else by_serial
     return click.command(name)(options_of(chosen, REASON, OPERATOR, COMMON, DRY_RUN, YES)(command))
-
-
-def _bring_in(opened: Workspace, now: int) -> None:
-    """What is done may not be in the log yet: an earlier command was cut short between the two."""
-    if opened.ledger.unlogged_acts():
-        settle(opened, now=now)
 
 
 def _ask(

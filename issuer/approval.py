@@ -31,7 +31,7 @@ from mingzheng.issuer.approvalerrors import (
 )
 from mingzheng.issuer.config import WorkspaceConfig
 from mingzheng.issuer.operators import Operator, name_of
-from mingzheng.issuer.publish import MAX_SERIALS, settle, sign_approved
+from mingzheng.issuer.publish import MAX_SERIALS, finish, settle, sign_approved
 from mingzheng.issuer.requestform import (
     ID_BYTES,
     MAX_PARTS,
@@ -176,17 +176,25 @@ def open_requests(workspace: Workspace, *, now: int) -> tuple[RequestRow, ...]:
     return tuple(waiting)
 
 
-def review(workspace: Workspace, identity: bytes, *, effects: Effects, now: int) -> Review:
+def review(
+    workspace: Workspace, identity: bytes, *, effects: Effects, now: int, changes_nothing: bool = False
+) -> Review:
     """Look at a request as things are now; no key of a person is needed.
 
-    What is on its way is brought into the log first, once the request itself is found sound. Where nothing is, the
-    workspace's clock stays as it is: only what is done moves it.
+    What is on its way is brought into the log first, once the request itself is found sound or done already (then an
+    approval was cut short), unless nothing may change. Where nothing is, the workspace's clock stays as it is: only
+    what is done moves it.
 
     Raises a leaf of ApprovalError for anything but a sound, open request that would do just what was asked for.
     """
     workspace.ledger.check_clock(now)
     row, today = _find(workspace, identity), day_of_time(now)
-    _check_state(workspace, row)
+    try:
+        _check_state(workspace, row)
+    except RequestDoneError:
+        if not changes_nothing:
+            finish(workspace, now=now)
+        raise
     form = parse_form(row.body)
     if (form.id, form.issuer) != (row.id, row.issuer):
         raise RequestForgedError(row.id.hex())
@@ -195,8 +203,8 @@ def review(workspace: Workspace, identity: bytes, *, effects: Effects, now: int)
     _check_first(workspace, row, form, today)
     if not 0 <= today - form.day <= REQUEST_DAYS:
         raise RequestExpiredError(row.id.hex())
-    if workspace.ledger.unlogged() or workspace.ledger.unlogged_acts():
-        settle(workspace, now=now)
+    if not changes_nothing:
+        finish(workspace, now=now)
     effect = effects(workspace, row, today)
     if effect.abouts != form.abouts or len(effect.acts) != len(form.parts):
         raise RequestChangedError(row.id.hex())

@@ -34,7 +34,6 @@ from mingzheng.issuer.options import (
 )
 from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import RequestRow
-from mingzheng.issuer.sealrules import keep_seal_rules
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.acts import ActType
 from mingzheng.log.entry import NoticeType
@@ -89,11 +88,9 @@ def approve(request: str, *, operator: str, as_json: bool, lang: show.Lang, **op
     """
     with open_workspace(options["workspace"], options) as opened:
         now = time_of(opened, options["as_of"])
-        if not options["dry_run"]:
-            keep_seal_rules(opened)  # of an approval that was cut short: asked again, it is done but for this
         identity = approval.read_request(opened, request)
         effects = _effects_of(opened, identity)
-        found = approval.review(opened, identity, effects=effects, now=now)
+        found = approval.review(opened, identity, effects=effects, now=now, changes_nothing=options["dry_run"])
         issuer = found.form.issuer
         approval.check_second(found, opened.config, operator)
         find_key(opened.config, issuer, operator, day_of_time(now))

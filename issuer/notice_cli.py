@@ -39,7 +39,7 @@ from mingzheng.issuer.options import (
     time_of,
 )
 from mingzheng.issuer.places import kind_name, place_name
-from mingzheng.issuer.sealrules import keep_seal_rules
+from mingzheng.issuer.publish import finish
 from mingzheng.log.noticebody import (
     ExtensionBody,
     Moves,
@@ -230,7 +230,7 @@ def _give(make: Callable[[int, int], NoticeBody], options: dict[str, Any]) -> No
         now = time_of(opened, options["as_of"])
         today = day_of_time(now)
         if not options["dry_run"]:
-            keep_seal_rules(opened)  # of a notice that was cut short: asked again, it is given but for this
+            finish(opened, now=now)  # of a notice that was cut short: asked again, it is given but for this
         proposal = noticework.propose(opened, options["issuer"], lambda number: make(number, today))
         seen = noticework.preview(opened, proposal)
         if options["dry_run"]:

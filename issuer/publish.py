@@ -50,6 +50,7 @@ __all__ = [
     "check_agreement",
     "ends_copies",
     "entry_of",
+    "finish",
     "settle",
     "sign_act",
     "sign_approved",
@@ -73,6 +74,17 @@ class Settled:
     voided: int
     superseded: int
     acts: int
+
+
+def finish(workspace: Workspace, *, now: int) -> None:
+    """Do what an earlier command that was cut short left, and nothing (the clock stays as it is) if it left nothing.
+
+    Raises as `settle`.
+    """
+    if workspace.ledger.unlogged() or workspace.ledger.unlogged_acts():
+        settle(workspace, now=now)
+    else:
+        keep_seal_rules(workspace)
 
 
 def settle(workspace: Workspace, *, now: int) -> Settled:

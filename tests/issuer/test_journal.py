@@ -66,7 +66,7 @@ def test_every_act_has_a_row_with_the_names(office: OperatorOffice) -> None:
         said = [journal_text(journal_json(row, {}), "zh", "today").split("\t")[2] for row in whole(workspace)]
         assert not [word for word in said if word.isascii()], said
         again = journal_text(item | {"what": "revoke-again"}, "zh", "today")
-        assert again.split("\t")[2] == "撤销（重新签署）"
+        assert again.split("\t")[2] == "撤销（重新签名）"
         assert journal_cells(item)[5] == "张三 李四"
 
 

@@ -129,7 +129,7 @@ def test_a_seal_change_cut_short_before_its_rule_is_finished_by_asking_again(
 ) -> None:
     words = ("notice", "add", "seal", *ABOUT, *COMMANDS["seal"], "--workspace", "W", "--as-of", "2026-06-02", "--yes")
     with monkeypatch.context() as killed:
-        killed.setattr("mingzheng.issuer.noticework.keep_seal_rules", lambda _: 0)
+        killed.setattr("mingzheng.issuer.publish.keep_seal_rules", lambda _: 0)
         assert CliRunner().invoke(cli, words).exit_code == 0
     CliRunner().invoke(cli, [*words, "--dry-run"])
     assert rules_of(office) == []
@@ -150,7 +150,7 @@ def test_an_approval_cut_short_before_its_rule_is_finished_by_approving_again(
     asked = CliRunner().invoke(cli, ["notice", "add", "seal", *ABOUT, *COMMANDS["seal"], *tail, "--operator", NAMES[0]])
     approve = ("approve", json.loads(asked.output.splitlines()[-1])["id"], "--operator", NAMES[1], *tail)
     with monkeypatch.context() as killed:
-        killed.setattr("mingzheng.issuer.approval_cli.keep_seal_rules", lambda _: 0)
+        killed.setattr("mingzheng.issuer.publish.keep_seal_rules", lambda _: 0)
         assert CliRunner().invoke(cli, approve).exit_code == 0
     CliRunner().invoke(cli, [*approve, "--dry-run"])
     assert rules_of(office) == []
