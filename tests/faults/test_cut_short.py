@@ -72,7 +72,7 @@ def test_a_seal_change_that_was_approved_and_cut_short_gets_its_rule_from_the_ne
         first, second = (present(workspace, name) for name in NAMES)
         row = ask(workspace, asking(propose(workspace, 1, change), reason="通知"), first, now=NOW + 1)
         with monkeypatch.context() as patch, pytest.raises(CutShort):
-            ends_at(patch, "mingzheng.issuer.publish.keep_seal_rules", 1)
+            ends_at(patch, "mingzheng.issuer.publish.keep_seal_rules", 2)  # the first is before the act
             approve(workspace, row.id, second, effects=effect_of_notice, now=NOW + 2)
     with office.open() as workspace:
         assert rules(workspace) == []
