@@ -110,7 +110,7 @@ def pillow_alone(folder: Path, first: int, count: int) -> None:
             settings = {"quality": 85, "subsampling": 2, "optimize": True}
             photo.convert("RGB").save(io.BytesIO(), "JPEG", **settings)
         with Image.open(folder / f"{number}.png") as sign:
-            sign.convert("L").save(io.BytesIO(), "PNG", optimize=True)
+            sign.convert("L").save(io.BytesIO(), "PNG", compress_level=6)
 
 
 def rounds_of_imports(workspace: Workspace, folder: Path, *, rounds: int, count: int) -> dict[str, dict[str, float]]:

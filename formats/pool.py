@@ -48,7 +48,9 @@ _READY, _ANSWER, _MEMORY = b"R", b"A", b"M"
 
 
 class PoolBrokenError(Exception):
-    """A worker could not even be set up: nothing can be read on this machine; no fault of any file."""
+    """A process that reads files could not be started: no fault of any file. Look at memory and, when verifying, at who
+    may read the trust data; a script of your own needs `if __name__ == "__main__":` around its calls.
+    """
 
     code: ClassVar[str] = "verifier.pool_broken"
 
@@ -190,7 +192,10 @@ class Pool(Generic[_T]):
         self._workers.append(worker)
         if not (ours.poll(_START_SECONDS) and _heard(ours) == _READY):
             self._remove(worker)
-            raise PoolBrokenError("a worker process could not be set up")
+            raise PoolBrokenError(
+                "a process that reads files could not be started: look at memory and, when verifying, at who may "
+                'read the trust data; a script of your own needs `if __name__ == "__main__":` around its calls'
+            )
         return worker
 
     def _give(self, worker: _Worker[_T], slot: _Slot[_T]) -> None:

@@ -8,7 +8,7 @@ about seals are `sealconfig`'s. Private keys are in the files that `file` names,
 import base64
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from mingzheng.formats.civil import format_day
@@ -112,6 +112,7 @@ class WorkspaceConfig:
     closed: tuple[ClosedOrigin, ...] = ()  # the logs before, oldest first
     following: OriginRecord | None = None  # the log that is announced: its keys are there, it is not
     holder_cas: tuple[str, ...] = ()  # under seals/: whose certificates holders may sign applications with
+    _records: dict[int, IssuerRecord] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
     def shard(self) -> int:
@@ -165,17 +166,17 @@ class WorkspaceConfig:
         return max(fitting, key=lambda key: (key.valid_from, key.kid), default=None)
 
     def issuer_records(self) -> dict[int, IssuerRecord]:
-        """The issuers as trust data has them."""
-        return {
-            spec.number: IssuerRecord(
-                number=spec.number,
-                name=spec.name,
-                name_en=spec.name_en,
-                bodies=dict(spec.bodies),
-                prefixes=spec.prefixes,
-            )
-            for spec in self.issuers
-        }
+        """The issuers as trust data has them; the records are made once, the dict is the caller's."""
+        if not self._records:
+            for spec in self.issuers:
+                self._records[spec.number] = IssuerRecord(
+                    number=spec.number,
+                    name=spec.name,
+                    name_en=spec.name_en,
+                    bodies=dict(spec.bodies),
+                    prefixes=spec.prefixes,
+                )
+        return dict(self._records)
 
     def key_records(self) -> dict[Kid, KeyRecord]:
         """The keys as trust data has them: an issuer's keys have its scope, the log's keys have none."""

@@ -36,6 +36,7 @@ SIGNATURE_MIN: Final = (60, 20)
 SIGNATURE_MAX: Final = (600, 300)
 SIGNATURE_ASPECT: Final = (0.50, 8.0)  # names are also written from top to bottom
 SIGNATURE_GREYS: Final = 16
+SIGNATURE_LEVEL: Final = 6  # of zlib; 9 takes four times as long for a tenth less (docs/benchmarks.md, bench_import)
 
 # JPEG markers: frames that Pillow decodes; segments without a length.
 _FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})
@@ -109,7 +110,7 @@ def normalise_signature(data: bytes) -> bytes:
     step = 255 // (SIGNATURE_GREYS - 1)
     grey = grey.point([round(level / step) * step for level in range(256)])
     out = io.BytesIO()
-    grey.save(out, "PNG", optimize=True)
+    grey.save(out, "PNG", compress_level=SIGNATURE_LEVEL)
     return out.getvalue()
 
 

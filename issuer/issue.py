@@ -10,25 +10,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, overload
 
 from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.formats.claims import Copy, encode_claims
 from mingzheng.formats.errors import FormatError
-from mingzheng.formats.profile import Profile, ProfileSet
+from mingzheng.formats.profile import ProfileSet
 from mingzheng.issuer.applicationfiles import keep_application
 from mingzheng.issuer.errors import PlanError
 from mingzheng.issuer.faultfile import write_faulty
 from mingzheng.issuer.faults import Fault, make_fault, name_cells
-from mingzheng.issuer.kept import KeptRecord, batch_key, copy_key, format_kept, image_digest_of, parse_kept, request_key
+from mingzheng.issuer.jobs import Job, JobPress, plan_job, plan_kept
+from mingzheng.issuer.kept import KeptRecord, batch_key, copy_key, format_kept, parse_kept, request_key
 from mingzheng.issuer.ledger import Randomness, SystemRandomness
 from mingzheng.issuer.noticework import extensions_in_force
 from mingzheng.issuer.operators import acting
 from mingzheng.issuer.pictures import Pictures, PictureWork
-from mingzheng.issuer.plan import Allotment, CopyOrder, Plan, check_records, plan_copy, profile_of
+from mingzheng.issuer.plan import CopyOrder, check_records, profile_of
 from mingzheng.issuer.press import Press
 from mingzheng.issuer.publish import settle
-from mingzheng.issuer.record import ApplicationRecord, ParsedRecords
+from mingzheng.issuer.record import ApplicationRecord, ParsedRecords, packed_records
 from mingzheng.issuer.recordfile import RecordsFile, read_records
 from mingzheng.issuer.refusals import (
     FaultyRecordsError,
@@ -69,7 +70,6 @@ def _silent(_step: Step, _done: int, _count: int) -> None:
     """Nobody looks."""
 
 
-_PREVIEW_SALT: Final = bytes(16)
 _CLOSED: Final = {
     RegistrationState.SUSPENDED: (
         "该注册已暂停",
@@ -102,30 +102,11 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One copy to be issued: all that planning needs, and what it will supersede. A file has tens of thousands."""
-
-    row: int
-    kept: KeptRecord
-    profile: Profile
-    issuer: IssuerRecord
-    wanted: CopyOrder
-    order: Order
-    existing: CopyRow | None
-    supersedes: tuple[int, ...]
-
-    @property
-    def preview(self) -> Plan:
-        """The copy as it will be but for serial and salt; planned anew each time: it is larger than the record."""
-        return _plan(self, 0, _PREVIEW_SALT)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """What a file gave. Issued only if there is no fault, or without the faulty rows if that was asked for."""
 
     file: RecordsFile
-    jobs: tuple[Job, ...]
+    jobs: Sequence[Job]
     faults: tuple[Fault, ...]
     notes: tuple[Fault, ...]
 
@@ -159,7 +140,8 @@ class _Checks:
     """What every record of a file is checked against."""
 
     profiles: ProfileSet
-    issuers: Mapping[int, IssuerRecord]  # by row
+    named: Mapping[int, IssuerRecord]  # issuers by number
+    number: int | None  # the issuer that was asked for
     orders: Mapping[int, CopyOrder]  # by issuer
     press: Press
     sealer: Sealer
@@ -178,18 +160,21 @@ def prepare(
     profiles = workspace.profiles()
     wanted = CopyOrder(copy=request.copy, purpose=request.purpose, day=day_of_time(now))
     orders = {spec.number: order_of(workspace, spec.number, wanted) for spec in workspace.config.issuers}
-    checked, issuers = _check(workspace, file.parsed, profiles, orders, request.issuer)
+    checked = _check(workspace, file.parsed, profiles, orders, request.issuer)
+    file = replace(file, parsed=replace(file.parsed, records=()))  # those that are sound are in `checked`
     press = Press(workspace)
     checks = _Checks(
         profiles=profiles,
-        issuers=issuers,
+        named=workspace.config.issuer_records(),
+        number=request.issuer,
         orders=orders,
         press=press,
         sealer=Sealer(workspace, press.fonts, now=now),
         forms=workspace.config.sealing.forms if request.forms is None else request.forms,
         batch=batch_key(request.data, copy=int(request.copy), purpose=request.purpose, issuer=request.issuer),
     )
-    jobs, faults, notes = [], list(checked.faults), list(file.parsed.notes)
+    jobs = JobPress(workspace.ledger, profiles, checks.named, orders, batch=checks.batch).empty()
+    faults, notes = list(checked.faults), list(file.parsed.notes)
     work = PictureWork(request.images, workspace.root / IMAGES if store_images else None)
     with closing(work.of(checked.records)) as rows:  # whatever ends the loop ends the reading processes
         for done, (record, pictures) in enumerate(rows, start=1):
@@ -201,7 +186,7 @@ def prepare(
             progress("check", done, len(checked.records))
     return Prepared(
         file=file,
-        jobs=tuple(jobs),
+        jobs=jobs,
         faults=_in_order(faults, file.parsed.columns),
         notes=_in_order(notes, file.parsed.columns),
     )
@@ -262,13 +247,14 @@ def deliver_jobs(
 ) -> tuple[Issued, ...]:
     """Plan, log, render and read back; what is done already is not done again."""
     renderer = Renderer(workspace, out, now=now)  # first of all: nothing is planned that could not be written there
-    by = {issuer: acting(workspace, issuer, now=now) for issuer in sorted({job.issuer.number for job in jobs})}
+    alike = {_sealed_alike(job): place for place, job in enumerate(jobs)}
+    by = {issuer: acting(workspace, issuer, now=now) for issuer in sorted({issuer for issuer, *_ in alike})}
     for issuer in by:  # before a serial is given out: who does it, and both keys, are there
         for role in (Role.CREDENTIAL, Role.ACT):
             workspace.signer(role, issuer, day_of_time(now))
-    for job in {_sealed_alike(job): job for job in jobs}.values():  # and so are the seals
+    for job in map(jobs.__getitem__, alike.values()):  # and so are the seals
         renderer.check(job.preview.claims, job.profile, job.issuer.number)
-    named = [(row.issuer, row.serial) for row in plan_jobs(workspace, jobs, randomness=randomness, by=by)]
+    named = _planned(workspace, jobs, SystemRandomness() if randomness is None else randomness, by)
     settle(workspace, now=now)
     witness_copies(workspace, named)
     issued = []
@@ -288,22 +274,53 @@ def plan_jobs(
     by: Mapping[int, By] | None = None,
 ) -> tuple[CopyRow, ...]:
     """Fix serial, salt and claims of every job in one transaction; what is planned already stays. `by`: as `plan`."""
-    by_key = {job.order.key: job for job in jobs}
+    named = _planned(workspace, jobs, SystemRandomness() if randomness is None else randomness, by)
+    return tuple(workspace.ledger.copy(*copy) for copy in named)
+
+
+def _planned(
+    workspace: Workspace, jobs: Sequence[Job], randomness: Randomness, by: Mapping[int, By] | None
+) -> list[tuple[int, int]]:
+    """Issuer and serial of every job's copy. No more than one job at a time is taken out of `jobs`."""
+    orders = _Orders(jobs)
 
     def make_claims(order: Order, serial: int, salt: bytes) -> bytes:
-        return encode_claims(_plan(by_key[order.key], serial, salt).claims)
+        return encode_claims(plan_job(orders.job_of(order), serial, salt).claims)
 
-    for job in jobs:
-        if job.order.application is not None:
-            keep_application(workspace.root / APPLICATIONS, job.order.application)
-    planned = workspace.ledger.plan(
-        [job.order for job in jobs],
-        make_claims=make_claims,
-        randomness=SystemRandomness() if randomness is None else randomness,
-        by=by,
-    )
-    _logger.info("planned copies=%d", len(planned))
-    return planned
+    for order in orders:
+        if order.application is not None:
+            keep_application(workspace.root / APPLICATIONS, order.application)
+    named = workspace.ledger.plan_serials(orders, make_claims=make_claims, randomness=randomness, by=by)
+    _logger.info("planned copies=%d", len(named))
+    return named
+
+
+class _Orders(Sequence[Order]):
+    """The orders of jobs; the job of the order that was taken last is at hand."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs, self._last = jobs, None if not jobs else jobs[0]
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @overload
+    def __getitem__(self, place: int) -> Order: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Order]: ...
+
+    def __getitem__(self, place: int | slice) -> Order | list[Order]:
+        if isinstance(place, slice):
+            return [job.order for job in self._jobs[place]]
+        self._last = self._jobs[place]
+        return self._last.order
+
+    def job_of(self, order: Order) -> Job:
+        """The job of the order that was taken last."""
+        assert self._last is not None
+        assert self._last.order is order
+        return self._last
 
 
 def order_of(workspace: Workspace, issuer: int, wanted: CopyOrder) -> CopyOrder:
@@ -333,7 +350,7 @@ def job_for(
     registration = Registration(issuer=issuer, kind=profile.code, registration_no=record.registration_no)
     purpose = (wanted.purpose or record.purpose) if wanted.copy is Copy.USAGE else None
     request = request_key(record=kept.digest, copy=int(wanted.copy), purpose=purpose, issuer=issuer)
-    preview = _plan_of(kept, profile, named, wanted, (0, _PREVIEW_SALT))  # refuses what cannot be planned
+    preview = plan_kept(kept, profile, named, wanted)  # refuses what cannot be planned
     order = Order(
         key=copy_key(request=request, day=wanted.day, ends=tuple(item.end for item in preview.extended)),
         request=request,
@@ -363,38 +380,15 @@ def _sealed_alike(job: Job) -> tuple[int, int, int, int]:
     return job.issuer.number, claims.kind, claims.jurisdiction, claims.sealing_body
 
 
-def _plan(job: Job, serial: int, salt: bytes) -> Plan:
-    return _plan_of(job.kept, job.profile, job.issuer, job.wanted, (serial, salt))
-
-
-def _plan_of(
-    kept: KeptRecord, profile: Profile, issuer: IssuerRecord, wanted: CopyOrder, allotted: tuple[int, bytes]
-) -> Plan:
-    return plan_copy(
-        kept.record,
-        profile,
-        issuer=issuer,
-        order=wanted,
-        allotment=Allotment(
-            serial=allotted[0],
-            salt=allotted[1],
-            image_digest=image_digest_of(kept.photo, kept.signature_image),
-            has_photo=kept.photo is not None,
-            has_signature_image=kept.signature_image is not None,
-        ),
-    )
-
-
 def _check(
     workspace: Workspace,
     parsed: ParsedRecords,
     profiles: ProfileSet,
     orders: Mapping[int, CopyOrder],
     number: int | None,
-) -> tuple[ParsedRecords, dict[int, IssuerRecord]]:
-    """Records checked against profile and issuer; the issuer of each row."""
-    issuers: dict[int, IssuerRecord] = {}
-    records: list[ApplicationRecord] = []
+) -> ParsedRecords:
+    """Records checked against profile and issuer."""
+    records = packed_records()
     faults = list(parsed.faults)
     named = workspace.config.issuer_records()
     for record in parsed.records:
@@ -407,16 +401,16 @@ def _check(
         except UnknownIssuerError as error:
             faults.append(_fault(record.row, "kind", error.code, (error.zh, error.en), _REMEDY_ISSUER))
             continue
-        issuers[record.row] = named[spec.number]
         found = check_records(
             ParsedRecords(records=(record,), faults=()),
             profiles=profiles,
             issuer=named[spec.number],
             order=orders[spec.number],
         )
-        records += found.records
+        for sound in found.records:
+            records.append(sound)
         faults += found.faults
-    return ParsedRecords(records=tuple(records), faults=tuple(faults)), issuers
+    return ParsedRecords(records=records, faults=tuple(faults))
 
 
 _REMEDY_ISSUER: Final = ("检查种类、地区或 --issuer", "check kind, jurisdiction or --issuer")
@@ -426,12 +420,12 @@ def _job(
     workspace: Workspace, record: ApplicationRecord, pictures: Pictures, checks: _Checks
 ) -> tuple[Job | None, list[Fault]]:
     """The job of one record, or its faults: images, ledger, rules, and whether the page can be printed."""
-    issuer = checks.issuers[record.row]
     if pictures.faults:
         return None, list(pictures.faults)
     kept = KeptRecord(record=record, photo=pictures.photo_digest, signature_image=pictures.signature_digest, reissued=0)
     kind = checks.profiles.code_of(record.kind)
     assert kind is not None  # check_records
+    issuer = checks.named[workspace.issuer_for(kind, record.jurisdiction, checks.number).number]
     registration = Registration(issuer=issuer.number, kind=kind, registration_no=record.registration_no)
     seen = workspace.ledger.registration_state(registration) is not None
     kept, fault = _against_ledger(workspace, registration, kept) if seen else (kept, None)
@@ -453,7 +447,7 @@ def _job(
         return None, [_fault(record.row, "", error.code, (error.detail, error.detail), _REMEDY_ROW)]
     if job.existing is not None and job.existing.status is not CopyStatus.LIVE:
         return None, [_closed_copy(record.row, job.existing)]
-    return replace(job, issuer=issuer), []  # one object for all rows
+    return job, []
 
 
 _REMEDY_SEAL: Final = ("检查印章与用印规则：mingzheng seal list", "look at seals and rules: mingzheng seal list")

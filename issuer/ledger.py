@@ -82,7 +82,6 @@ _COPY_COLUMNS: Final = (
 )
 _COPY_FIELDS: Final = tuple(_COPY_COLUMNS.replace(" ", "").split(","))
 
-
 # A logged copy of any day that answers a request: it, or another copy of the same command, is still undelivered.
 _ANSWERS: Final = """request = ? AND status = 'live' AND (state IN ('logged', 'rendered') OR batch = ? AND EXISTS (
     SELECT 1 FROM copy AS other WHERE other.batch = ? AND other.status = 'live'
@@ -153,27 +152,42 @@ class Ledger:
         Returns the copies in the order of `orders`. Raises RegistrationClosedError, NewCopiesLockedError, what
         `ApplicationBook.check` raises for an order's application; then nothing is planned.
         """
+        named = self.plan_serials(orders, make_claims=make_claims, randomness=randomness, by=by)
+        return tuple(self.copy(*copy) for copy in named)
+
+    def plan_serials(
+        self,
+        orders: Sequence[Order],
+        *,
+        make_claims: Callable[[Order, int, bytes], bytes],
+        randomness: Randomness,
+        by: Mapping[int, By] | None = None,
+    ) -> list[tuple[int, int]]:
+        """As `plan`; gives issuer and serial of each copy. One order at a time is taken, and its claims made next."""
         with self._transaction():
-            found = {order.key: self._existing(order) for order in orders}
-            new = [order for order in {o.key: o for o in orders}.values() if found[order.key] is None]
-            for order in new:
-                self._open_registration(order)
-            for issuer in sorted({order.registration.issuer for order in new}):
-                mine = [order for order in new if order.registration.issuer == issuer]
-                first = self._allocate(issuer, mine, make_claims, randomness)
-                serials, who = range(first, first + len(mine)), (by or {}).get(issuer, DESK)
+            keys: set[bytes] = set()
+            new: dict[int, list[int]] = {}
+            for place, order in enumerate(orders):
+                if order.key not in keys and self._answer(order) is None:
+                    keys.add(order.key)
+                    self._open_registration(order)
+                    new.setdefault(order.registration.issuer, []).append(place)
+            for issuer, places in sorted(new.items()):
+                first = self._allocate(issuer, (orders, places), make_claims, randomness)
+                serials, who = range(first, first + len(places)), (by or {}).get(issuer, DESK)
                 self.desk.enter("issue", issuer, serials, by=who, reason="", act=None)
-            rows = []
+            named = []
             for order in orders:
-                row = found[order.key] or self._existing(order)
-                assert row is not None  # just inserted
-                self.applications.attach(order, row.serial, by=(by or {}).get(row.issuer, DESK))
-                rows.append(row)
-        return tuple(rows)
+                found = self._answer(order)
+                assert found is not None  # just inserted
+                self.applications.attach(order, found[1], by=(by or {}).get(found[0], DESK))
+                named.append(found)
+        return named
 
     def existing(self, order: Order) -> CopyRow | None:
         """The copy that would answer this order without planning a new one."""
-        return self._existing(order)
+        found = self._answer(order)
+        return None if found is None else self.copy(*found)
 
     def copy(self, issuer: int, serial: int) -> CopyRow:
         """One copy. Raises SerialUnknownError."""
@@ -479,11 +493,13 @@ class Ledger:
                 issuer=issuer, number=number, act=act, day=day, reason=reason, entry=entry, leaf_index=leaf_index
             )
 
-    def _existing(self, order: Order) -> CopyRow | None:
-        for row in self._copies("key = ? AND status <> 'void'", (order.key,)):
-            return row
-        for row in self._copies(_ANSWERS, (order.request, order.batch, order.batch)):
-            return row
+    def _answer(self, order: Order) -> tuple[int, int] | None:
+        """Issuer and serial of the copy that answers an order."""
+        asked = (("key = ? AND status <> 'void'", (order.key,)), (_ANSWERS, (order.request, order.batch, order.batch)))
+        for where, values in asked:
+            statement = f"SELECT issuer, serial FROM copy WHERE {where} ORDER BY issuer, serial LIMIT 1"  # noqa: S608
+            for issuer, serial in self._db.execute(statement, values):
+                return issuer, serial
         return None
 
     def _registration_row(self, registration: Registration) -> tuple[str, bytes] | None:
@@ -512,41 +528,31 @@ class Ledger:
     def _allocate(
         self,
         issuer: int,
-        orders: Sequence[Order],
+        asked: tuple[Sequence[Order], list[int]],
         make_claims: Callable[[Order, int, bytes], bytes],
         randomness: Randomness,
     ) -> int:
-        """Give them serials; the first of these."""
-        first = self._counters(issuer)[0]
-        places = list(range(len(orders)))
-        randomness.shuffle(places)
-        rows = []
-        for offset, place in enumerate(places):
-            order, serial = orders[place], first + offset
-            claims = make_claims(order, serial, randomness.salt())
-            rows.append(
-                (
-                    issuer,
-                    serial,
-                    order.key,
-                    order.request,
-                    order.batch,
-                    order.registration.kind,
-                    order.registration.registration_no,
-                    order.record_digest,
-                    order.day,
-                    claims,
-                    order.reason,
-                    order.photo,
-                    order.signature_image,
+        """Give the orders at those places serials; the first of these."""
+        first, (orders, places) = self._counters(issuer)[0], asked
+        mixed = list(range(len(places)))
+        randomness.shuffle(mixed)
+
+        def rows() -> Iterator[tuple[object, ...]]:
+            for serial, offset in enumerate(mixed, start=first):
+                order = orders[places[offset]]
+                claims = make_claims(order, serial, randomness.salt())
+                place = (order.registration.kind, order.registration.registration_no)
+                yield (
+                    *(issuer, serial, order.key, order.request, order.batch, *place, order.record_digest, order.day),
+                    *(claims, order.reason, order.photo, order.signature_image),
                 )
-            )
-        self._db.execute("UPDATE counter SET next_serial = ? WHERE issuer = ?", (first + len(orders), issuer))
+
+        self._db.execute("UPDATE counter SET next_serial = ? WHERE issuer = ?", (first + len(places), issuer))
         self._db.executemany(
             "INSERT INTO copy (issuer, serial, key, request, batch, kind, registration_no, record, day, claims, "
             "reason, photo, signature_image, state, status) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', 'live')",
-            rows,
+            rows(),
         )
         return first
 

@@ -5,11 +5,13 @@ read: `tidy`. What depends on the kind of certificate or on the issuer is checke
 """
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
-from typing import Final, TypeVar
+from itertools import islice, pairwise
+from typing import Any, Final, TypeVar
 
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.claims import Sex
@@ -38,6 +40,7 @@ from mingzheng.issuer.columns import (
 )
 from mingzheng.issuer.faults import FAULTS, Fault, Severity, make_fault, name_cells
 from mingzheng.issuer.identity import IdType, check_id_number, read_id_number, read_id_type
+from mingzheng.issuer.packed import Packed, pack_values, unpack_values
 from mingzheng.issuer.tables import MAX_FILE_BYTES, MAX_ROWS, CellKind, Row, Table, decode_text, read_csv
 from mingzheng.issuer.tidy import Note, check_characters, tidy, tidy_name
 
@@ -50,10 +53,13 @@ __all__ = [
     "RecordSpecialty",
     "format_record",
     "nearest",
+    "pack_record",
+    "packed_records",
     "parse_csv",
     "parse_json",
     "parse_stored",
     "parse_table",
+    "unpack_record",
 ]
 
 MAX_CELL_CHARS: Final = 1_000
@@ -93,11 +99,16 @@ class ApplicationRecord:
     purpose: str | None
 
 
+_FIELDS: Final = tuple(item.name for item in fields(ApplicationRecord))
+_SPECIALTIES: Final = _FIELDS.index("specialties")
+_IN_COMMON: Final = ("kind", "issuing_body", "sealing_body")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRecords:
     """What a file gave: records of the faultless rows, every fault and every note, each in file order."""
 
-    records: tuple[ApplicationRecord, ...]
+    records: Sequence[ApplicationRecord]
     faults: tuple[Fault, ...]
     notes: tuple[Fault, ...] = ()
     columns: tuple[str, ...] = ()  # of the file, in its order; none where there is no header
@@ -112,11 +123,12 @@ def parse_table(table: Table) -> ParsedRecords:
     """Read the rows of a table. A fault of the file or its header leaves no record."""
     if table.faults:
         return ParsedRecords(records=(), faults=table.faults, notes=table.notes)
-    rows = [row for row in table.rows if not is_note(row.cells)]
-    if len(rows) < 2:
+    count = sum(1 for _ in _filled(table))
+    if count < 2:
         return _none(make_fault(0, "", "record.empty_file"))
-    if len(rows) - 1 > MAX_ROWS:
+    if count - 1 > MAX_ROWS:
         return _none(make_fault(0, "", "record.too_many_rows", limit=MAX_ROWS))
+    rows = list(islice(_filled(table), _HEADER_WITHIN))
     if (below := _header_below(rows)) is not None:
         return _none(make_fault(rows[0].number, "", "record.rows_above_header", place=below))
     header = rows[0].cells
@@ -124,7 +136,7 @@ def parse_table(table: Table) -> ParsedRecords:
     if faults:
         return ParsedRecords(records=(), faults=tuple(faults), notes=table.notes)
     columns = [resolve(cell) or "" for cell in header]
-    found = _records(_good_rows(rows[1:], columns, faults), faults, list(table.notes))
+    found = _records(_good_rows(islice(_filled(table), 1, None), columns, faults), faults, list(table.notes))
     return replace(
         found,
         faults=name_cells(found.faults, columns),
@@ -199,6 +211,35 @@ def format_record(record: ApplicationRecord) -> bytes:
     return json.dumps(filled, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
+def packed_records(records: Iterable[ApplicationRecord] = ()) -> Packed[ApplicationRecord]:
+    """Records in little memory."""
+    return Packed(pack_record, unpack_record, records)
+
+
+def pack_record(record: ApplicationRecord) -> bytes:
+    """Every field of a record, for `unpack_record`; is stored nowhere."""
+    values = [getattr(record, name) for name in _FIELDS]
+    values[_SPECIALTIES] = [(item.name, item.first_day, item.last_day) for item in record.specialties]
+    return pack_values(values)
+
+
+def unpack_record(data: bytes) -> ApplicationRecord:
+    """The record that `pack_record` was given."""
+    found: dict[str, Any] = dict(zip(_FIELDS, unpack_values(data), strict=True))
+    for name in _IN_COMMON:
+        found[name] = _shared(found[name])
+    return ApplicationRecord(
+        **found
+        | {
+            "sex": Sex(found["sex"]),
+            "id_type": IdType(found["id_type"]),
+            "specialties": tuple(
+                RecordSpecialty(name=name, first_day=first, last_day=last) for name, first, last in found["specialties"]
+            ),
+        }
+    )
+
+
 # The table
 
 
@@ -220,7 +261,12 @@ def _fitted(cells: tuple[str, ...], columns: Sequence[str]) -> tuple[str, ...] |
     return (*cells[: len(columns)], *("" for _ in columns[len(cells) :]))
 
 
-def _good_rows(rows: Sequence[Row], columns: Sequence[str], faults: list[Fault]) -> Iterator[tuple[int, _Cells]]:
+def _filled(table: Table) -> Iterator[Row]:
+    """The rows that are no notes."""
+    return (row for row in table.rows if not is_note(row.cells))
+
+
+def _good_rows(rows: Iterable[Row], columns: Sequence[str], faults: list[Fault]) -> Iterator[tuple[int, _Cells]]:
     """The rows that can be read, one at a time; the faults of the others."""
     for row in rows:
         cells = _fitted(row.cells, columns)
@@ -297,7 +343,7 @@ def _joined_specialties(items: Sequence[object]) -> str | None:
 def _records(
     rows: Iterable[tuple[int, _Cells]], faults: list[Fault], notes: list[Fault], *, stored: bool = False
 ) -> ParsedRecords:
-    records = []
+    records = packed_records()
     for row, cells in rows:
         reader = _Row(row, cells, stored=stored)
         record = _record(reader)
@@ -305,11 +351,11 @@ def _records(
         notes += (fault for fault in reader.found if fault.severity is Severity.NOTE)
         if not reader.faulty:
             records.append(record)
-    clashes = list(_clashes(records))
+    clashes = list(_clashes(_named_twice(records)))
     faulty = {fault.row for fault in clashes}
     notes += _short_numbers(records)
     return ParsedRecords(
-        records=tuple(record for record in records if record.row not in faulty),
+        records=packed_records(r for r in records if r.row not in faulty) if faulty else records,
         faults=tuple(sorted(faults + clashes, key=lambda fault: fault.row)),  # stable: order within a row is kept
         notes=tuple(sorted(notes, key=lambda fault: fault.row)),
     )
@@ -425,26 +471,33 @@ def _compare(reader: _Row, record: ApplicationRecord) -> None:
 
 def _short_numbers(records: Sequence[ApplicationRecord]) -> Iterable[Fault]:
     """Notes on numbers that are all digits and shorter than nearly all others of their kind."""
-    plain: dict[str, list[ApplicationRecord]] = {}
+    lengths: dict[str, Counter[int]] = {}
     for record in records:
         if record.registration_no.isdecimal():
-            plain.setdefault(record.kind, []).append(record)
-    for same in plain.values():
-        lengths = Counter(len(record.registration_no) for record in same)
-        usual, count = lengths.most_common(1)[0]
-        if count < 3 or count < _SAME_LENGTH * lengths.total():
-            continue
-        for record in same:
-            missing = usual - len(record.registration_no)
-            if missing > 0:
-                yield make_fault(record.row, "registration_no", "record.short_number", count=missing)
+            lengths.setdefault(record.kind, Counter())[len(record.registration_no)] += 1
+    usual: dict[str, int] = {}
+    for kind, found in lengths.items():
+        length, count = found.most_common(1)[0]
+        if count >= 3 and count >= _SAME_LENGTH * found.total() and min(found) < length:
+            usual[kind] = length
+    for record in records if usual else ():
+        missing = usual.get(record.kind, 0) - len(record.registration_no)
+        if missing > 0 and record.registration_no.isdecimal():
+            yield make_fault(record.row, "registration_no", "record.short_number", count=missing)
 
 
 def _body(cell: str) -> str:
     return read_text(cell, max_chars=100)
 
 
-def _clashes(records: Sequence[ApplicationRecord]) -> Iterable[Fault]:
+def _named_twice(records: Sequence[ApplicationRecord]) -> Iterator[ApplicationRecord]:
+    """The records that another may be of the same registration; told by numbers alone, they are few."""
+    hashes = array("q", (hash((record.kind, record.registration_no)) for record in records))
+    twice = {one for one, two in pairwise(sorted(hashes)) if one == two}
+    return (records[place] for place, found in enumerate(hashes) if found in twice)
+
+
+def _clashes(records: Iterable[ApplicationRecord]) -> Iterable[Fault]:
     """Rows that say the same twice, or different things of one registration (both rows are faulty then)."""
     by_registration: dict[tuple[str, str], ApplicationRecord] = {}
     by_copy: dict[tuple[str, str, str | None], ApplicationRecord] = {}

@@ -3,6 +3,7 @@
 Spec: docs/records.md. Effectful: workbooks are read by a library (`workbook`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,7 +32,7 @@ class RecordsFile:
     parsed: ParsedRecords
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> Sequence[Row]:
         """The rows of a table as they were read; none of JSON or of what is no table. Reads the file."""
         return _table(self.kind, "", self.data).rows
 

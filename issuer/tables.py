@@ -10,11 +10,13 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
 from mingzheng.issuer.columns import count_known
 from mingzheng.issuer.faults import Fault, make_fault
+from mingzheng.issuer.packed import Packed, pack_values, unpack_values
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -34,6 +36,7 @@ MAX_ROWS: Final = 50_000
 SPACE_ROWS: Final = 1_000  # notes, titles and empty rows beside the records
 MAX_COLUMNS: Final = 256
 SEPARATORS: Final = ",;\t"
+_TOLD_BY: Final = 50  # lines among which the separator is looked for
 _MOST_SEPARATORS: Final = 16_384  # of one row: as many columns as a sheet has, most of them empty
 
 
@@ -79,7 +82,7 @@ class Row:
 class Table:
     """The rows with content, header first, and what is wrong with or to be said of the file."""
 
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     faults: tuple[Fault, ...] = ()  # of the whole file; then nothing is read
     notes: tuple[Fault, ...] = ()
 
@@ -188,7 +191,7 @@ def read_csv(data: bytes) -> Table:
     text, encoding, sure = decode_text(data)
     if text is None:
         return _refused("record.encoding")
-    rows: list[Row] = []
+    rows = Packed(_packed_row, _unpacked_row)
     number = 0
     try:
         for number, cells in _csv_rows(text):
@@ -203,7 +206,7 @@ def read_csv(data: bytes) -> Table:
     except csv.Error:
         return Table(rows=(), faults=(make_fault(number + 1, "", "record.csv_syntax"),))
     notes = () if sure else (make_fault(0, "", "record.encoding_guessed", encoding=encoding.upper()),)
-    return Table(rows=tuple(rows), notes=notes)
+    return Table(rows=rows, notes=notes)
 
 
 def _refused(code: str, **arguments: int | str) -> Table:
@@ -220,16 +223,16 @@ class _TooWideError(Exception):
 
 def _csv_rows(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Rows by number. Raises _TooWideError before the cells of such a row are made, csv.Error."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    first, separator = 0, ""
-    if len(lines[0]) == 5 and lines[0].lower().startswith("sep=") and lines[0][4] in SEPARATORS:
-        first, separator = 1, lines[0][4]
-    separator = separator or _separator(lines[first:])
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    begin, first, separator = next(_lines(text)), 0, ""
+    if len(begin) == 5 and begin.lower().startswith("sep=") and begin[4] in SEPARATORS:
+        first, separator = 1, begin[4]
+    separator = separator or _separator(list(islice(_lines(text), first, first + _TOLD_BY)))
     found = 0
 
     def narrow() -> Iterator[str]:
         nonlocal found
-        for line in lines[first:]:
+        for line in islice(_lines(text), first, None):
             found += line.count(separator)
             if found > _MOST_SEPARATORS:
                 raise _TooWideError
@@ -240,10 +243,31 @@ def _csv_rows(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
         yield number, tuple([cell.strip(" \t\u3000\n") for cell in cells])
 
 
+def _lines(text: str) -> Iterator[str]:
+    """As `text.split("\n")`, one at a time."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
+
+
+def _packed_row(row: Row) -> bytes:
+    """A row of a text file: it has neither kinds nor faults."""
+    return pack_values((row.number, row.cells))
+
+
+def _unpacked_row(data: bytes) -> Row:
+    number, cells = unpack_values(data)
+    assert isinstance(number, int)
+    assert isinstance(cells, list)
+    return Row(number=number, cells=tuple(cells))
+
+
 def _separator(lines: Sequence[str]) -> str:
     """The separator under which one of the first lines names most columns; the comma if none does."""
     found, best = ",", 0
-    for line in [line for line in lines[:50] if line.strip()][:10]:
+    for line in [line for line in lines if line.strip()][:10]:
         for separator in SEPARATORS:
             if line.count(separator) > _MOST_SEPARATORS:
                 continue

@@ -155,6 +155,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "landmarks",
         "status_cli",
         "intake",
+        "jobs",
         "cli",
         "rules_cli",
         "rules_ask_cli",

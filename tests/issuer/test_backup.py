@@ -440,7 +440,7 @@ from pathlib import Path
 from office import NOW, Office, person
 from mingzheng.issuer.issue import prepare
 from mingzheng.issuer.publish import settle
-from mingzheng.issuer.issue import _plan
+from mingzheng.issuer.jobs import plan_job
 from mingzheng.formats.claims import encode_claims
 from mingzheng.issuer.ledger import SystemRandomness
 office = Office(Path(sys.argv[1]))
@@ -453,7 +453,7 @@ while True:
             by_key = {job.order.key: job for job in found.jobs}
             rows = workspace.ledger.plan(
                 [job.order for job in found.jobs],
-                make_claims=lambda order, serial, salt: encode_claims(_plan(by_key[order.key], serial, salt).claims),
+                make_claims=lambda order, serial, salt: encode_claims(plan_job(by_key[order.key], serial, salt).claims),
                 randomness=SystemRandomness())
             settle(workspace, now=now)
             print(" ".join(str(row.serial) for row in rows), flush=True)

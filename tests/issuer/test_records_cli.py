@@ -233,15 +233,46 @@ def test_progress_and_time_left(lang: str, words: str, monkeypatch: pytest.Monke
     assert terminal.getvalue().endswith(" \r")
 
 
-@pytest.mark.parametrize("quiet", [True, False])
-def test_no_progress_where_nobody_looks(quiet: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, terminal = Clock(), Terminal() if quiet else io.StringIO()
+@pytest.mark.parametrize("terminal", [Terminal(), io.StringIO()])
+def test_no_progress_with_quiet(terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
     monkeypatch.setattr(progress.time, "monotonic", clock.monotonic)
     monkeypatch.setattr(progress.sys, "stderr", terminal)
-    if quiet:
-        monkeypatch.setattr(logging.getLogger("mingzheng"), "level", logging.ERROR)
+    monkeypatch.setattr(logging.getLogger("mingzheng"), "level", logging.ERROR)
     with ProgressLine("zh", shown=True) as line:
         line("check", 1, 100)
         clock.now += 60
         line("check", 2, 100)
     assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [("zh", "检查 {} / 1,000，约剩 0:{:02d}\n"), ("en", "checked {} of 1,000, about 0:{:02d} left\n")],
+)
+def test_a_log_shows_a_line_every_tenth(lang: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, log = Clock(), io.StringIO()
+    monkeypatch.setattr(progress.time, "monotonic", clock.monotonic)
+    monkeypatch.setattr(progress.sys, "stderr", log)
+    began = clock.now
+    with ProgressLine(lang, shown=True) as line:  # type: ignore[arg-type]
+        for done in range(1, 1_001):
+            clock.now = began + (done - 1) * 0.05
+            line("check", done, 1_000)
+    assert log.getvalue() == "".join(words.format(100 * tenth, 50 - 5 * tenth) for tenth in range(1, 10))
+
+
+def test_a_log_shows_a_line_every_half_minute_and_none_of_what_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, log = Clock(), io.StringIO()
+    monkeypatch.setattr(progress.time, "monotonic", clock.monotonic)
+    monkeypatch.setattr(progress.sys, "stderr", log)
+    with ProgressLine("en", shown=True) as line:
+        for done in range(1, 101):
+            clock.now += 0.02
+            line("check", done, 100)
+        assert log.getvalue() == ""
+        for done in range(1, 5):
+            clock.now += 29
+            line("deliver", done, 1_000)
+    assert log.getvalue().count("\n") == 1
+    assert log.getvalue().startswith("issued 3 of 1,000")
