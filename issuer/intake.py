@@ -36,7 +36,7 @@ SIGNATURE_MIN: Final = (60, 20)
 SIGNATURE_MAX: Final = (600, 300)
 SIGNATURE_ASPECT: Final = (0.50, 8.0)  # names are also written from top to bottom
 SIGNATURE_GREYS: Final = 16
-SIGNATURE_LEVEL: Final = 6  # of zlib; 9 takes four times as long for a tenth less (docs/benchmarks.md, bench_import)
+SIGNATURE_LEVEL: Final = 6  # of zlib; 9 takes four times as long for a tenth less
 
 # JPEG markers: frames that Pillow decodes; segments without a length.
 _FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})
