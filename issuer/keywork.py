@@ -23,7 +23,17 @@ from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import Role
 from mingzheng.log.entry import KeyEventEntry, KeyEventType, OriginSize, parse_entry
 
-__all__ = ["ISSUER_ROLES", "add_key", "compromise_key", "lost_copies", "retire_key", "stealable_key", "tell_added"]
+__all__ = [
+    "ISSUER_ROLES",
+    "add_key",
+    "compromise_key",
+    "is_told_added",
+    "is_told_retired",
+    "lost_copies",
+    "retire_key",
+    "stealable_key",
+    "tell_added",
+]
 
 ISSUER_ROLES: Final = (Role.AUTHORITY, Role.CREDENTIAL, Role.ACT, Role.STATUS)
 _ENDING_ROLES: Final = (*ISSUER_ROLES, Role.OPERATOR)
@@ -72,6 +82,11 @@ def tell_added(workspace: Workspace, made: KeySpec, *, by: KeySpec, now: int) ->
 def is_told_added(workspace: Workspace, key: KeySpec) -> bool:
     """Whether the log has been told of that key, or will be: its event is stored."""
     return _is_said(workspace, _event(key, KeyEventType.ADDED, 0, by=key))
+
+
+def is_told_retired(workspace: Workspace, key: KeySpec) -> bool:
+    """As `is_told_added`, of a key's retirement."""
+    return _is_said(workspace, _event(key, KeyEventType.RETIRED, 0, by=key))
 
 
 def retire_key(workspace: Workspace, kid: Kid, *, now: int) -> KeySpec:

@@ -17,7 +17,7 @@ from mingzheng.issuer.approvalerrors import (
     OperatorUnknownError,
 )
 from mingzheng.issuer.config import MAX_OPERATOR, KeySpec, WorkspaceConfig
-from mingzheng.issuer.keywork import is_told_added, retire_key, tell_added
+from mingzheng.issuer.keywork import is_told_added, is_told_retired, retire_key, tell_added
 from mingzheng.issuer.publish import ends_copies, settle
 from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
 from mingzheng.issuer.rows import DESK, NOTICE_ACT, ActRow, By
@@ -211,8 +211,11 @@ def retire_operator(workspace: Workspace, issuer: int, name: str, *, now: int) -
         theirs = [key for key in workspace.config.keys if (key.issuer, key.operator) == (issuer, name)]
         if theirs[-1].retired_on is None:
             raise
-        with contextlib.suppress(KeyStateError):  # it was done before
-            return retire_key(workspace, theirs[-1].kid, now=now)
+        told = is_told_retired(workspace, theirs[-1])
+        with contextlib.suppress(KeyStateError):  # said on an earlier day
+            done = retire_key(workspace, theirs[-1].kid, now=now)
+            if not told:
+                return done
         raise
     return retire_key(workspace, key.kid, now=now)
 
