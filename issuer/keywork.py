@@ -2,7 +2,7 @@
 
 Source: DESIGN §6 (key compromise), docs/spec/log.md (key events). What is said of an issuer's key goes into
 mingzheng.toml, so into the trust data of the next export, and as a key event under the authority key into the log.
-Each of these can be killed anywhere and run again; a new key whose event was lost serves without one.
+Each of these can be killed anywhere and run again.
 """
 
 import logging
@@ -23,7 +23,17 @@ from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import Role
 from mingzheng.log.entry import KeyEventEntry, KeyEventType, OriginSize, parse_entry
 
-__all__ = ["ISSUER_ROLES", "add_key", "compromise_key", "lost_copies", "retire_key", "stealable_key", "tell_added"]
+__all__ = [
+    "ISSUER_ROLES",
+    "add_key",
+    "compromise_key",
+    "is_told_added",
+    "is_told_retired",
+    "lost_copies",
+    "retire_key",
+    "stealable_key",
+    "tell_added",
+]
 
 ISSUER_ROLES: Final = (Role.AUTHORITY, Role.CREDENTIAL, Role.ACT, Role.STATUS)
 _ENDING_ROLES: Final = (*ISSUER_ROLES, Role.OPERATOR)
@@ -35,7 +45,8 @@ _logger = logging.getLogger(__name__)
 def add_key(workspace: Workspace, role: Role, issuer: int, *, days: tuple[int, int], now: int) -> KeySpec:
     """Make a key of that role for those days; from its first day it is the one that signs. `now`: seconds.
 
-    The log hears of it under the authority key of before. An authority key that follows none has no event.
+    Asked for again, with the same days, it is the same key; what an earlier call, cut short, did not tell is told. The
+    log hears of it under the authority key of before. An authority key that follows none has no event.
     Raises OptionError for an issuer that is not there, KeyMissingError without an authority key.
     """
     spec = workspace.config.issuer(issuer)
@@ -46,10 +57,21 @@ def add_key(workspace: Workspace, role: Role, issuer: int, *, days: tuple[int, i
     if authority is None and role is not Role.AUTHORITY:
         raise KeyMissingError(str(Role.AUTHORITY), issuer, format_day(today))
     settle(workspace, now=now)
-    made = workspace.add_key(role, issuer, alg=dict(issuer_roles(spec))[role], days=days)
-    if authority is not None:
+    made = _added_before(workspace.config, role, issuer, days)
+    if made is None:
+        made = workspace.add_key(role, issuer, alg=dict(issuer_roles(spec))[role], days=days)
+        if authority is not None:
+            tell_added(workspace, made, by=authority, now=now)
+    elif authority is not None and authority.kid != made.kid and not is_told_added(workspace, made):
         tell_added(workspace, made, by=authority, now=now)
     return made
+
+
+def _added_before(config: WorkspaceConfig, role: Role, issuer: int, days: tuple[int, int]) -> KeySpec | None:
+    """The key that an earlier call made for those days and nobody put out; not the one the issuer began with."""
+    _first, *later = (key for key in config.keys if (key.role, key.issuer) == (role, issuer))
+    same = [key for key in later if (key.valid_from, key.valid_until) == days and not key.is_out]
+    return same[-1] if same else None
 
 
 def tell_added(workspace: Workspace, made: KeySpec, *, by: KeySpec, now: int) -> None:
@@ -60,6 +82,11 @@ def tell_added(workspace: Workspace, made: KeySpec, *, by: KeySpec, now: int) ->
 def is_told_added(workspace: Workspace, key: KeySpec) -> bool:
     """Whether the log has been told of that key, or will be: its event is stored."""
     return _is_said(workspace, _event(key, KeyEventType.ADDED, 0, by=key))
+
+
+def is_told_retired(workspace: Workspace, key: KeySpec) -> bool:
+    """As `is_told_added`, of a key's retirement."""
+    return _is_said(workspace, _event(key, KeyEventType.RETIRED, 0, by=key))
 
 
 def retire_key(workspace: Workspace, kid: Kid, *, now: int) -> KeySpec:
@@ -131,7 +158,9 @@ def _put_out(workspace: Workspace, key: KeySpec, changed: KeySpec, event: KeyEve
     assert record is not None  # it is one of ours
     sizes = tuple(OriginSize(number, size) for number, size in sorted((record.compromised or {}).items()))
     said = replace(_event(changed, event, today, by=authority), sizes=sizes)
-    if not _is_said(workspace, said):
+    if _is_said(workspace, said):
+        settle(workspace, now=now)  # stored by a call that was cut short, perhaps, before the log had it
+    else:
         _tell(workspace, said, now=now)
     if config.key_for(Role.STATUS, key.issuer, today) is not None:
         refresh_status(workspace, key.issuer, now=now)

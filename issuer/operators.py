@@ -5,6 +5,7 @@ on its acts are signed by persons, and revocations, voids and notices by two. Wh
 says.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,9 +17,9 @@ from mingzheng.issuer.approvalerrors import (
     OperatorUnknownError,
 )
 from mingzheng.issuer.config import MAX_OPERATOR, KeySpec, WorkspaceConfig
-from mingzheng.issuer.keywork import is_told_added, retire_key, tell_added
+from mingzheng.issuer.keywork import is_told_added, is_told_retired, retire_key, tell_added
 from mingzheng.issuer.publish import ends_copies, settle
-from mingzheng.issuer.refusals import KeyMissingError, OptionError
+from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
 from mingzheng.issuer.rows import DESK, NOTICE_ACT, ActRow, By
 from mingzheng.issuer.workspace import NewOperator, Workspace
 from mingzheng.keys.kid import Kid
@@ -200,8 +201,23 @@ def _is_founding(workspace: Workspace, key: KeySpec) -> bool:
 
 
 def retire_operator(workspace: Workspace, issuer: int, name: str, *, now: int) -> KeySpec:
-    """Let that person's key sign nothing more. Raises as `find_key` and `retire_key`."""
-    return retire_key(workspace, find_key(workspace.config, issuer, name, day_of_time(now)).kid, now=now)
+    """Let that person's key sign nothing more. Raises as `find_key` and `retire_key`.
+
+    Asked for again, it finishes what an earlier call that was cut short did not tell the log.
+    """
+    try:
+        key = find_key(workspace.config, issuer, name, day_of_time(now))
+    except OperatorOutError:
+        theirs = [key for key in workspace.config.keys if (key.issuer, key.operator) == (issuer, name)]
+        if theirs[-1].retired_on is None:
+            raise
+        told = is_told_retired(workspace, theirs[-1])
+        with contextlib.suppress(KeyStateError):  # said on an earlier day
+            done = retire_key(workspace, theirs[-1].kid, now=now)
+            if not told:
+                return done
+        raise
+    return retire_key(workspace, key.kid, now=now)
 
 
 def sign_again(workspace: Workspace, *, now: int) -> int:

@@ -44,6 +44,7 @@ from mingzheng.issuer.sealtrial import make_trial_seals
 from mingzheng.issuer.sealwork import Pieces, Place
 from mingzheng.issuer.show import Json, Lang
 from mingzheng.keys.sealkey import SealAlg
+from mingzheng.log.durable import publish
 
 __all__ = ["seal_group"]
 
@@ -403,7 +404,11 @@ def _read_chain(paths: Sequence[Path]) -> tuple[bytes, ...]:
 
 def _write_request(path: Path, der: bytes) -> None:
     lines = "\n".join(textwrap.wrap(base64.b64encode(der).decode("ascii"), 64))
-    path.write_text(f"-----BEGIN CERTIFICATE REQUEST-----\n{lines}\n-----END CERTIFICATE REQUEST-----\n", "ascii")
+    text = f"-----BEGIN CERTIFICATE REQUEST-----\n{lines}\n-----END CERTIFICATE REQUEST-----\n"
+    if path.exists() and not path.is_file():  # a pipe, a terminal
+        path.write_text(text, "ascii")
+    else:
+        publish(path, text.encode("ascii"), temporary=path.with_name(f".{path.name}.tmp"))
 
 
 def _state(seal: SealSpec, day: int) -> str:

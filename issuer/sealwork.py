@@ -93,7 +93,14 @@ def request_seal(workspace: Workspace, wanted: SealSpec) -> bytes | None:
 
 
 def request_maker(workspace: Workspace, name: str) -> bytes:
-    """Make a key for a maker of electronic seals and return the request for its certificate (DER)."""
+    """Make a key for a maker of electronic seals and return the request for its certificate (DER).
+
+    Asked for again before a certificate has come, it is the same key.
+    """
+    for waiting in workspace.config.sealing.makers:
+        if waiting.certificate is None and waiting.key is not None:
+            kept = workspace.seals.private(waiting.key, SealAlg.SM2)
+            return make_csr(subject_cn=name, subject_o=name, key=kept)
     private, file = workspace.seals.new_key(SealAlg.SM2, "seal-maker")
     maker = MakerSpec(certificate=None, chain=(), key=file, revoked_on=None)
     request = make_csr(subject_cn=name, subject_o=name, key=private)

@@ -65,6 +65,7 @@ class HeadMemory:
 
     def read(self) -> bytes | None:
         """The remembered note, None if nothing was ever signed under this key here."""
+        self._sweep()
         with contextlib.suppress(FileNotFoundError):
             return self._path.read_bytes()
         return None
@@ -73,3 +74,20 @@ class HeadMemory:
         """Remember `note`, durable on return. The caller has checked that it is not older than what is there."""
         make_dirs(self._path.parent)
         publish(self._path, note, temporary=self._path.with_suffix(f".{os.getpid()}.tmp"))
+
+    def _sweep(self) -> None:
+        """Remove what killed writers left half-written; of a process that still runs nothing is touched."""
+        for left in self._path.parent.glob(f"{self._path.stem}.*.tmp"):
+            number = left.name.split(".")[1]
+            if number.isdecimal() and not _runs(int(number)):
+                left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

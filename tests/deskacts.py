@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from crashpoints import Outcome, Report, Stop, run
+from holderpress import HolderCa, signed_pdf
 from ledgerhistory import take_back
 from office import DAY, NOW, SeededSealVault, SeededVault, person, picture, table
 from operatoroffice import NAMES, OperatorOffice, operator_office, passphrase
@@ -49,6 +50,7 @@ NO = person(1)["registration_no"]
 KIND = "cn.constructor.1"
 ONE = ("--registration", NO, "--kind", KIND)
 WHY = ("--reason", "因故", "--yes")
+HOLDERS = HolderCa()
 MADE_IN = "instance"  # of a log: by inode and change time, which no copy keeps
 _RANDOM = re.compile(r"[0-9a-f]{12,}|-[0-9a-f]{8,}")
 _NUMBERED = re.compile(r"(?<=generations)/[0-9]+")
@@ -58,7 +60,7 @@ _SAID_AGAIN = frozenset({"StatusEntry", "LandmarkEntry"})  # how things stand: s
 _MASKED = frozenset(
     (
         *("key", "request", "record", "claims", "signed", "receipt", "proof", "sha256", "entry", "seal"),
-        *("salt", "digest", "list", "id", "body", "batch"),
+        *("salt", "digest", "list", "id", "body", "batch", "covered"),
     )
 )
 
@@ -87,6 +89,7 @@ class Act:
     status: int = 0
     dear: bool = False  # composes pages: a point less by default
     again: str = ""  # code of the refusal, if it is one
+    twice: str = ""  # of the journal: a row that a kill leaves, and the same command makes another
     prepare: Callable[[Path], None] | None = None
     where: str = "W"
     leftovers: tuple[str, ...] = field(default=("keys/", "seals/"))  # where a kill may leave unused files
@@ -111,6 +114,8 @@ class Desk:
         (base / "records.csv").write_bytes(table([person(3)]))
         (base / "faulty.csv").write_bytes(table([person(3), person(4, sex="?")]))
         (base / "photo.png").write_bytes(picture(300, 420))
+        (base / "holder-ca.cer").write_bytes(HOLDERS.root)
+        (base / "application.pdf").write_bytes(signed_pdf(HOLDERS.holder()))
 
     def type_it(
         self, words: Words, *, kill_at: int | None = None, stop: tuple[Stop, int] | None = None, now: int = NOW + 60
@@ -251,7 +256,8 @@ def _logs(root: Path, config: WorkspaceConfig) -> list[list[Any]]:
 
 def _told(entry: Any) -> tuple[Any, ...]:
     names = [name for name in type(entry).__slots__ if name not in _CRYPTO]
-    values = (getattr(entry, name) for name in names)
+    shard = type(entry).__name__ == "ShardEntry"
+    values = (getattr(entry, name) for name in names if not shard or name != "origins")  # how long it grew till then
     return (type(entry).__name__, *(value for value in values if not (isinstance(value, bytes) and len(value) >= 8)))
 
 
@@ -296,7 +302,7 @@ def acts(base: Path) -> Sequence[Act]:
     """All of them, in the order of a registration's life."""
     at = ("--workspace", "W")
     me, other = by(NAMES[0], base), by(NAMES[1], base)
-    usage = ("--out", "out", "--copy", "usage", "--purpose", "投标")
+    usage = ("--out", "out", "--copy", "usage", "--purpose", "投标", *me)
     notice = ("--citation", "通知", "--issuer", "1", *WHY)
     about = ("--kind", KIND, "--jurisdiction", "cn")
     kinds = {
@@ -317,13 +323,32 @@ def acts(base: Path) -> Sequence[Act]:
     form = ("notice", "add", *kinds["form"], *notice, *at, *me)
     suspend = ("suspend", *ONE, *WHY, *at, *me)
     revoke = ("revoke", *ONE, *WHY, *at, *me)
+    void = ("void", "--serial", "0", *WHY, *at, *me)
+    pin = ("application", "ca", "holder-ca.cer", *at, "--yes")
+    applied = ("reissue", *ONE, *WHY, *usage, *at, "--format", "pdf", "--application", "application.pdf")
     lock = ("lock", *ONE, *WHY, *at, *me)
     approve = ("approve", "REQUEST", "--yes", *at, *other)
     withdraw = ("withdraw", "REQUEST", "--reason", "写错", *at, *me)
     backup = ("backup", *at, "--to", "b")
     init = ("--issuer", "示范厅", "--origin", "demo.example/log", "--demo", "--kind", KIND, "--operator", NAMES[0])
     init = ("init", *init, "--operator", NAMES[1], "--workspace", "V")
+    alone = (*init[:-6], "--one-person", "--workspace", "V")
+    by_key = ("notice", "add", *kinds["form"], *notice, "--workspace", "V")
     init = (*init, *by(NAMES[0], base)[2:], *by(NAMES[1], base)[2:])
+    founded = (
+        "issuer",
+        "add",
+        *at,
+        "--name",
+        "委员会",
+        "--number",
+        "2",
+        "--kind",
+        "cn.architect.1",
+        "--body",
+        "1=委员会",
+    )
+    founded = (*founded, "--body", "2=主任委员", "--one-person")
     third = ("--issuer", "1", *by("王五", base)[2:])
     rule = ("seal", "rule", *at, "--issuer", "1", "--kind", "cn.constructor.2", "--body", "1")
     skip = ("issue", "faulty.csv", *usage, *at, "--format", "pdf")
@@ -337,12 +362,15 @@ def acts(base: Path) -> Sequence[Act]:
         Act("issue-both", ("issue", "records.csv", *usage, *at, "--format", "both"), dear=True),
         Act("issue-xlsx", ("issue", "records.xlsx", *usage, *at, "--format", "pdf"), dear=True, prepare=_workbook),
         Act("issue-skip-faulty", (*skip, "--skip-faulty"), status=1),
+        Act("application-ca", pin),
+        Act("reissue-application", applied, before=(pin,)),
         Act("reissue", ("reissue", *ONE, *WHY, *usage, *at, "--format", "pdf")),
         Act("lock", lock),
         Act("unlock", ("unlock", *lock[1:]), before=(lock,)),
         Act("suspend", suspend),
         Act("reinstate", ("reinstate", *suspend[1:]), before=(suspend,)),
-        Act("void", ("void", "--serial", "0", *WHY, *at, *me)),
+        Act("void-request", void, status=3),
+        Act("void-approve", approve, before=(void,), again="approval.done"),
         Act("revoke-request", revoke, status=3),
         Act("revoke-approve", approve, before=(revoke,), again="approval.done"),
         Act("revoke-withdraw", withdraw, before=(revoke,), again="approval.withdrawn"),
@@ -356,15 +384,38 @@ def acts(base: Path) -> Sequence[Act]:
         Act("seal-request", request),
         Act("seal-install", ("seal", "install", *at, *body, *answered), before=(request,), prepare=_certified),
         Act("seal-rule", (*rule, "--valid-from", format_day(DAY + 9))),
+        Act("seal-maker", ("seal", "maker", *at, "--request", "maker.csr", "--name", "制章中心")),
+        Act("seal-make", ("seal", "make", *at, "--issuer", "1", "--body", "1")),
+        Act("seal-revoke", ("seal", "revoke", *at, *body[:6], "--on", format_day(DAY + 3), "--yes")),
+        Act("notice-alone", by_key, before=(alone,), where="V", again="notice.given"),
+        Act("key-add", ("key", "add", *at, "--role", "status", "--issuer", "1")),
+        Act("key-retire", ("key", "retire", "KEY:credential", *at, "--yes")),
+        Act("key-compromise", ("key", "compromise", "KEY:status", *at, "--good-size", "2", "--yes")),
+        Act("operator-retire", ("operator", "retire", NAMES[1], *at, "--issuer", "1", "--yes"), again="operator.out"),
+        Act("issuer-add", founded, again="workspace.option"),
         Act("seal-trial", ("seal", "trial", *at), prepare=_without_seals),
         Act("trust-export", ("trust", "export", "trust", *at)),
-        Act("backup", backup, again="backup.exists"),
+        Act("backup", backup, again="backup.exists", twice="backup"),
         Act("restore", ("restore", "b", "--workspace", "V"), before=(backup,), again="workspace.exists", where="V"),
         Act("migrate", ("migrate", *at, "--to", "b", "--yes"), prepare=_older),
         Act("forget", ("ledger", "forget", *ONE, *WHY, *at, *me), before=(revoke, approve), again="forget.unknown"),
         Act("roll-over", ("log", "roll-over", *at, "--number", "2", "--name", "test.example/log-2", "--yes")),
     ]
     return found
+
+
+READING: tuple[Words, ...] = (
+    ("status", "--registration", NO),
+    ("journal",),
+    ("journal", "--check"),
+    ("expiring", "--within", "900d"),
+    ("requests",),
+    ("key", "list"),
+    ("seal", "list"),
+    ("notice", "list"),
+    ("operator", "list"),
+)
+"""Commands that change nothing."""
 
 
 def _without_seals(base: Path) -> None:

@@ -20,6 +20,7 @@ import pytest
 from architectstory import ARCHITECT
 from constructorstory import CONSTRUCTOR
 from desk import Told, run, sit_down
+from holderpress import HolderCa, signed_pdf
 from registrationstory import Line, Step, Story
 
 from mingzheng.demo_files import scan_png
@@ -69,6 +70,7 @@ class Play:
         self.identities: dict[str, str] = {}
         self._fingerprints: list[str] = []
         self._request = ""
+        self._holders, self.applications = HolderCa(), 0
         self._journal, self._size = 0, 0
         self._counts: Counter[str] = Counter()
         bodies = [word for number, name in enumerate(story.bodies, 1) for word in ("--body", f"{number}={name}")]
@@ -77,6 +79,7 @@ class Play:
                   "--jurisdiction", story.jurisdiction, *bodies, *persons)  # fmt: skip
         self.type("seal", "trial")
         Path("files").mkdir()
+        Path("holder-ca.cer").write_bytes(self._holders.root)
 
     def type(self, *words: str, status: int = 0) -> Told:
         """One command in the workspace, a minute after the one before."""
@@ -93,17 +96,18 @@ class Play:
         for text in step.typed:
             line, _, code = text.partition(" -> ")
             if code:
-                assert f'"{code}"' in self._command(line, status=1), text
+                told = self._command(line, status=1)
+                assert f'"{code}"' in told.out or f"[{code}]" in told.err, text
                 continue
-            asks = line.startswith(("revoke", "notice"))
-            rows = [json.loads(said) for said in self._command(line, status=3 if asks else 0).splitlines()]
-            made += [row for row in rows if row["type"] == "copy"]
-            self._request = next((row["id"] for row in rows if row["type"] == "request"), self._request)
+            asks = line.startswith(("revoke", "void", "notice"))
+            rows = [json.loads(said) for said in self._command(line, status=3 if asks else 0).out.splitlines()]
+            made += [row for row in rows if row.get("type") == "copy"]
+            self._request = next((row["id"] for row in rows if row.get("type") == "request"), self._request)
         assert len(made) == len(step.makes)
         for letter, row in zip(step.makes, made, strict=True):
             self._file_away(letter, row["serial"], [Path(item["file"]) for item in row["files"]])
 
-    def _command(self, line: str, *, status: int) -> str:
+    def _command(self, line: str, *, status: int) -> Told:
         words = line.format("", *self.story.citations.values()).split()
         words = [str(self.serials[word[1:]]) if word.startswith("@") else word for word in words]
         named = (
@@ -113,9 +117,13 @@ class Play:
         match words[0]:
             case "issue":
                 self._write_records()
-                words = ["issue", "records.csv", *words[1:], *files]
+                words = ["issue", "records.csv", *words[1:], *files, *FIRST]
             case "reissue":
-                words += [*named, *files, "--yes"]
+                if "--application" in words:
+                    self._sign_application()
+                words += [*named, *files, *FIRST, "--yes"]
+            case "application":
+                words += ["--yes"]
             case "approve":
                 words += [self._request, *SECOND, "--yes"]
             case "notice":
@@ -124,7 +132,13 @@ class Play:
                 words += [*about, *FIRST, "--yes"]
             case _:
                 words += [*named, *FIRST, "--yes"]
-        return self.type(*words, "--json", status=status).out
+        return self.type(*words, "--json", status=status)
+
+    def _sign_application(self) -> None:
+        """The holder's own: signed an hour ago with the certificate of an authority that the desk has pinned."""
+        holder = self._holders.holder(self._row["name"])
+        Path("application.pdf").write_bytes(signed_pdf(holder, at=self._now - 3_600))
+        self.applications += 1
 
     def _write_records(self) -> None:
         with Path("records.csv").open("w", encoding="utf-8", newline="") as stream:
@@ -277,8 +291,10 @@ def check_files(play: Play, number: int, *, ago: int) -> None:
 def check_ledger(play: Play, step: Step) -> None:
     """What `status` says of every copy, and that the log has it at that place."""
     story, entries = play.status(), play.entries()
-    copies = story["copies"]
+    copies, applications = story["copies"], story["applications"]
     assert isinstance(copies, list)
+    assert isinstance(applications, list)
+    assert [item["bound_by"] for item in applications] == ["name"] * play.applications
     rows = {copy["serial"]: copy for copy in copies}
     lines = by_copy(step)
     assert set(rows) == {play.serials[letter] for letter in lines}
