@@ -14,10 +14,11 @@ from mingzheng.cli import cli
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.claims import parse_claims
 from mingzheng.issuer.expiring import EndingOf, expiring
-from mingzheng.issuer.exporting import export_trust
+from mingzheng.issuer.exporting import export_trust, read_status, refresh_status
 from mingzheng.issuer.forget import _Ends
 from mingzheng.issuer.kept import parse_kept
 from mingzheng.issuer.keywork import add_key, compromise_key, lost_notices
+from mingzheng.issuer.lifecycle import find_serial, perform
 from mingzheng.issuer.noticebook import counting, list_notices
 from mingzheng.issuer.noticeerrors import NoticeGivenError
 from mingzheng.issuer.noticework import extensions_in_force, give, preview, propose
@@ -27,6 +28,7 @@ from mingzheng.issuer.story import registrations_of, story_of
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.snapshot import load_store
 from mingzheng.keys.trust import Role
+from mingzheng.log.acts import ActType
 from mingzheng.log.noticebody import NoticeBody
 from mingzheng.verifier.context import Expectations, Judging, TrustSource, build_context
 from mingzheng.verifier.library import load_messages, load_policies
@@ -239,3 +241,19 @@ def test_the_command_names_them_and_says_what_to_do(office: Office, monkeypatch:
         {"number": 1, "notice": "blanket_extension", "citation": "延期通知第一条"},
         {"number": 2, "notice": "seal_change", "citation": "印章"},
     ]
+
+
+def test_acts_of_a_stolen_key_go_on_counting_in_the_status_list(office: Office) -> None:
+    """docs/spec/log.md, Keys: the order of acts is the log's, whoever signed."""
+    with office.open() as workspace:
+        perform(workspace, ActType.SUSPEND, find_serial(workspace, serial=0, issuer=1), reason="", now=NOW + 1)
+        stolen(workspace, good_size=0)
+        refresh_status(workspace, 1, now=NOW + 6)
+        listed = read_status(workspace, 1)
+        assert listed is not None
+        assert listed.suspended == (0,)
+        perform(workspace, ActType.REINSTATE, find_serial(workspace, serial=0, issuer=1), reason="", now=NOW + 8)
+        refresh_status(workspace, 1, now=NOW + 9)
+        listed = read_status(workspace, 1)
+        assert listed is not None
+        assert listed.suspended == ()

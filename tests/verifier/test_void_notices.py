@@ -95,6 +95,25 @@ def test_a_retraction_of_a_void_notice_is_harmless() -> None:
     assert [notice.number for notice, _ in standing_on(notices, DAY).forms[1]] == [3]
 
 
+@pytest.mark.parametrize(
+    ("bodies", "void", "stands"),
+    [
+        ((extension(1), old_form(2)), {2}, [1]),
+        ((extension(1), retraction(2, 1, DAY + 5)), {2}, [1]),
+        ((extension(1), retraction(2, 1, DAY + 5), retraction(3, 1, DAY + 9)), {2}, []),
+        ((extension(1), retraction(2, 1, DAY), extension(3)), {1}, [3]),
+    ],
+)
+def test_the_table_of_the_specification(bodies: tuple[NoticeBody, ...], void: set[int], stands: list[int]) -> None:
+    notices = [
+        Notice(issuer=1, number=body.number, act_number=body.number, day=DAY, body=body, void=body.number in void)
+        for body in bodies
+    ]
+    found = standing_on(notices, DAY + 9)
+    numbers = [item.notice.number for item in found.extensions]
+    assert numbers + [notice.number for items in found.forms.values() for notice, _ in items] == stands
+
+
 def test_a_key_without_a_size_for_this_log_counts_for_nothing_there() -> None:
     world = World()
     world.give_notice(old_form())
