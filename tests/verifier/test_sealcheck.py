@@ -186,6 +186,13 @@ def test_a_seal_after_both_clock_and_trust_data_is_false_whatever_the_clock(
     assert report.verdict is (Code.SEAL_INVALID if found else Code.CLOCK_SUSPECT if late else Code.VALID)
 
 
+@pytest.mark.parametrize(("early", "verdict"), [(3_900, Code.VALID), (3_901, Code.SEAL_INVALID)])
+def test_under_a_sound_clock_the_clock_is_the_measure(early: int, verdict: Code) -> None:
+    """An hour after the trust data were made."""
+    times = {"signed_at": noon(DAY) + early}
+    assert judged_at([seal(1), seal(2, **times)], late=-3_600).verdict is verdict
+
+
 @pytest.mark.parametrize("late", [1, 86_400])
 @pytest.mark.parametrize("policy", ["site", "bid", "audit"])
 def test_a_suspect_clock_blocks_under_every_policy(late: int, policy: str) -> None:
