@@ -7,6 +7,7 @@ import pytest
 from noticebodies import old_form
 from simulator import World, operator
 
+from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import KeyRecord
 from mingzheng.log.book import Book
 from mingzheng.log.entry import NoticeEntry
@@ -16,7 +17,7 @@ from mingzheng.log.noticestanding import is_void
 LOG = "log1.example.cn/mingzheng"
 
 
-def entry_and_keys(**sizes: Mapping[int, int] | None) -> tuple[NoticeEntry, dict[bytes, KeyRecord]]:
+def entry_and_keys(**sizes: Mapping[int, int] | None) -> tuple[NoticeEntry, dict[Kid, KeyRecord]]:
     """A notice asked for by 甲 and approved by 乙, and the records of both with those good sizes."""
     world = World()
     world.operators("甲", "乙")
