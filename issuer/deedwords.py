@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["deed_word"]
+__all__ = ["deed_word", "void_notice"]
 
 _AGAIN: Final = "-again"
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -36,6 +36,13 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "backup": ("备份", "backup"),
     "restore": ("恢复备份", "restore"),
 }
+
+
+def void_notice(lang: str) -> str:
+    """What is said beside a notice that is void (docs/spec/notices.md, Void)."""
+    if lang == "zh":
+        return "密钥失密，不作数；如属真实，请重新发布"
+    return "void: its key is compromised; if it was genuine, give it again"
 
 
 def deed_word(code: str, lang: str) -> str:

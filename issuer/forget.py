@@ -30,7 +30,7 @@ from mingzheng.issuer.approvalerrors import OperatorNeededError, OtherIssuerErro
 from mingzheng.issuer.journal import parse_deed
 from mingzheng.issuer.kept import parse_kept
 from mingzheng.issuer.lifecycle import decode_target
-from mingzheng.issuer.noticework import list_notices
+from mingzheng.issuer.noticebook import counting, list_notices
 from mingzheng.issuer.operators import Operator
 from mingzheng.issuer.plan import profile_of
 from mingzheng.issuer.record import ApplicationRecord
@@ -300,7 +300,7 @@ class _Ends:
     """The last days of registrations and copies, wherever the issuer's notices move them, also from a day to come."""
 
     def __init__(self, workspace: Workspace, issuer: int, today: int) -> None:
-        bodies = (item.body for item in list_notices(workspace, issuer))
+        bodies = counting(list_notices(workspace, issuer))
         self._extensions, self._profiles = standing_extensions(bodies, today), workspace.profiles()
         self._today, self._on = today, max((today, *(rule.effective_on for rule in self._extensions)))
 

@@ -9,7 +9,17 @@ import click
 import mingzheng.issuer.show as show
 from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.issuer.config import KeySpec
-from mingzheng.issuer.keywork import ISSUER_ROLES, add_key, compromise_key, lost_copies, retire_key, stealable_key
+from mingzheng.issuer.keywork import (
+    ISSUER_ROLES,
+    add_key,
+    compromise_key,
+    lost_copies,
+    lost_notices,
+    retire_key,
+    stealable_key,
+)
+from mingzheng.issuer.notice_cli import RULE_STAYS_EN, RULE_STAYS_ZH, notice_text
+from mingzheng.issuer.noticebook import Given
 from mingzheng.issuer.options import (
     COMMON,
     JSON,
@@ -26,6 +36,7 @@ from mingzheng.issuer.options import (
 )
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import Role
+from mingzheng.log.noticebody import SealChangeBody
 
 __all__ = ["key_group"]
 
@@ -146,7 +157,8 @@ def key_compromise(
     The size is that of a checkpoint from before the theft, of the log that was written to then (--origin, if it was
     rolled over since). Receipts of a stolen receipt key count for nothing; no
     size is given then. It is never taken back, and the size is never raised. Lists the serials of live copies that
-    no longer count: issue those again. 宣布后不可收回；列出须换领的序号。
+    no longer count: issue those again; and the notices that are void: give those again that were genuine.
+    宣布后不可收回；列出须换领的序号，以及不作数的公告：其中真实的须重新发布。
 
     \b
     mingzheng key compromise --workspace W 0123456789abcdef --good-size 4096
@@ -162,8 +174,9 @@ def key_compromise(
         check_passphrase(opened, yes)
         confirm(yes)
         done = compromise_key(opened, kid, good_size=good_size or 0, now=time_of(opened, as_of), origin=origin)
-        lost = lost_copies(opened, done)
-    print_lines([_json(done) | {"reissue": lost}], [_text(done, lang), *_lost(lost, lang)], as_json)
+        lost, void = lost_copies(opened, done), lost_notices(opened, done)
+    row = _json(done) | {"reissue": lost, "void_notices": [_void_json(item) for item in void]}
+    print_lines([row], [_text(done, lang), *_lost(lost, lang), *_void(void, lang)], as_json)
 
 
 def _lost(serials: Sequence[int], lang: show.Lang) -> list[str]:
@@ -173,6 +186,27 @@ def _lost(serials: Sequence[int], lang: show.Lang) -> list[str]:
     return [
         f"须换领 {len(serials)} 份，序号：{shown}" if lang == "zh" else f"re-issue {len(serials)}, serials: {shown}"
     ]
+
+
+def _void_json(item: Given) -> show.Json:
+    body = item.body
+    return {"number": body.number, "notice": body.notice.name.lower(), "citation": body.citation}
+
+
+def _void(notices: Sequence[Given], lang: show.Lang) -> list[str]:
+    """What no longer counts, and that only a person knows which of it was genuine."""
+    if not notices:
+        return []
+    zh = lang == "zh"
+    lines = [
+        f"不作数的公告 {len(notices)} 项，其中真实的请用 mingzheng notice add 重新发布（含撤回和式样停用）："
+        if zh
+        else f"{len(notices)} notices are void; give again those that were genuine (retractions and retired forms too):"
+    ]
+    lines += [f"  {notice_text(item.body, lang)}  {item.body.citation}" for item in notices]
+    if any(isinstance(item.body, SealChangeBody) for item in notices):
+        lines.append(RULE_STAYS_ZH if zh else RULE_STAYS_EN)
+    return lines
 
 
 def _state(key: KeySpec) -> str:

@@ -14,6 +14,7 @@ from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.formats.credential import parse_credential
 from mingzheng.issuer.config import KeySpec, WorkspaceConfig, issuer_roles
 from mingzheng.issuer.exporting import refresh_status
+from mingzheng.issuer.noticebook import Given, list_notices
 from mingzheng.issuer.publish import settle, sign_key_event
 from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
 from mingzheng.issuer.rows import NewAct
@@ -21,7 +22,7 @@ from mingzheng.issuer.schema import CopyStatus
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.trust import Role
-from mingzheng.log.entry import KeyEventEntry, KeyEventType, OriginSize, parse_entry
+from mingzheng.log.entry import KeyEventEntry, KeyEventType, OriginSize, kids_of, parse_entry
 
 __all__ = [
     "ISSUER_ROLES",
@@ -30,6 +31,7 @@ __all__ = [
     "is_told_added",
     "is_told_retired",
     "lost_copies",
+    "lost_notices",
     "retire_key",
     "stealable_key",
     "tell_added",
@@ -143,6 +145,11 @@ def lost_copies(workspace: Workspace, key: KeySpec) -> tuple[int, ...]:
         return ()
     rows = workspace.ledger.live_from(key.issuer, key.good_size, shard=_shard_of_loss(workspace.config, key))
     return tuple(row.serial for row in rows if row.signed and parse_credential(row.signed).kid == key.kid)
+
+
+def lost_notices(workspace: Workspace, key: KeySpec) -> tuple[Given, ...]:
+    """The notices under a stolen key that no longer count: those that were genuine are to be given again."""
+    return tuple(item for item in list_notices(workspace, key.issuer) if item.void and key.kid in kids_of(item.entry))
 
 
 def _put_out(workspace: Workspace, key: KeySpec, changed: KeySpec, event: KeyEventType, *, now: int) -> None:

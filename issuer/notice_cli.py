@@ -15,7 +15,9 @@ import mingzheng.issuer.showdesk as showdesk
 from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.issuer.act_cli import EXIT_WAITING
-from mingzheng.issuer.noticework import Given, NoticePreview
+from mingzheng.issuer.deedwords import void_notice
+from mingzheng.issuer.noticebook import Given
+from mingzheng.issuer.noticework import NoticePreview
 from mingzheng.issuer.operators import Operator, check_operator, unlock
 from mingzheng.issuer.options import (
     COMMON,
@@ -49,7 +51,7 @@ from mingzheng.log.noticebody import (
     SealChangeBody,
 )
 
-__all__ = ["notice_group", "preview_texts"]
+__all__ = ["RULE_STAYS_EN", "RULE_STAYS_ZH", "notice_group", "notice_text", "preview_texts"]
 
 LISTED: Final = 20  # registrations that a preview for people names
 
@@ -59,8 +61,8 @@ _TYPES_ZH: Final = {
     "SEAL_CHANGE": "启用印章",
     "RETRACTION": "撤回公告",
 }
-_RULE_STAYS_ZH: Final = "工作区的用印规则不随之更改：此后由谁用印，请用 mingzheng seal rule 写明"
-_RULE_STAYS_EN: Final = "the workspace's rule of sealing stays: say with `mingzheng seal rule` who seals from then on"
+RULE_STAYS_ZH: Final = "工作区的用印规则不随之更改：此后由谁用印，请用 mingzheng seal rule 写明"
+RULE_STAYS_EN: Final = "the workspace's rule of sealing stays: say with `mingzheng seal rule` who seals from then on"
 _CITATION: Final = click.option("--citation", required=True, help="Title and clause. 公告名称与条款。")
 _ABOUT: Final = options_of(
     _CITATION,
@@ -278,7 +280,7 @@ def _preview_json(seen: NoticePreview) -> show.Json:
 def preview_texts(seen: NoticePreview, lang: show.Lang) -> list[str]:
     """What a notice would say, what it rests on, whom it concerns."""
     body, people, copies = seen.proposal.body, seen.registrations, len(seen.copies)
-    lines = [_body_text(body, lang)]
+    lines = [notice_text(body, lang)]
     if lang == "zh":
         lines.append(f"依据：{body.citation}")
         lines.append(f"涉及 {len(people)} 个注册、{copies} 份在用证书")
@@ -286,7 +288,7 @@ def preview_texts(seen: NoticePreview, lang: show.Lang) -> list[str]:
         lines.append(f"rests on: {body.citation}")
         lines.append(f"concerns {len(people)} registrations with {copies} copies in force")
     if isinstance(seen.retracted, SealChangeBody):
-        lines.append(_RULE_STAYS_ZH if lang == "zh" else _RULE_STAYS_EN)
+        lines.append(RULE_STAYS_ZH if lang == "zh" else RULE_STAYS_EN)
     lines += [f"  {number}" for number in people[:LISTED]]
     if len(people) > LISTED:
         rest = len(people) - LISTED
@@ -299,13 +301,14 @@ def preview_texts(seen: NoticePreview, lang: show.Lang) -> list[str]:
 def _given_json(item: Given) -> show.Json:
     place = {"log_index": item.row.leaf_index, "reason": item.row.reason}
     day = {"day": format_day(item.entry.day), "act_number": item.entry.act_number}
-    return {"type": "notice", **_body_json(item.row.issuer, item.body), **day, **place}
+    return {"type": "notice", **_body_json(item.row.issuer, item.body), **day, **place, "void": item.void}
 
 
 def _given_text(item: Given, lang: show.Lang) -> str:
     day, index = format_day(item.entry.day), item.row.leaf_index
     tail = f"{day}  日志序 {index}" if lang == "zh" else f"{day}  log index {index}"
-    return f"{_body_text(item.body, lang)}  {item.body.citation}  {tail}"
+    void = f"  {void_notice(lang)}" if item.void else ""
+    return f"{notice_text(item.body, lang)}  {item.body.citation}  {tail}{void}"
 
 
 def _body_json(issuer: int, body: NoticeBody) -> show.Json:
@@ -323,7 +326,8 @@ def _body_json(issuer: int, body: NoticeBody) -> show.Json:
     return fields
 
 
-def _body_text(body: NoticeBody, lang: show.Lang) -> str:
+def notice_text(body: NoticeBody, lang: show.Lang) -> str:
+    """A notice in a line: number, kind, whom it is about, what it does."""
     what = _TYPES_ZH[body.notice.name] if lang == "zh" else body.notice.name.replace("_", " ").lower()
     head = f"第 {body.number} 号公告（{what}）" if lang == "zh" else f"notice {body.number} ({what})"
     if isinstance(body, RetractionBody):

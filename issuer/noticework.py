@@ -18,6 +18,7 @@ from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.issuer.approval import Effect, Proposal
 from mingzheng.issuer.approvalerrors import RequestChangedError, RequestForgedError
 from mingzheng.issuer.kept import parse_kept
+from mingzheng.issuer.noticebook import Given, counting, list_notices
 from mingzheng.issuer.noticeerrors import (
     NoticeGivenError,
     NoticeInvalidError,
@@ -27,12 +28,12 @@ from mingzheng.issuer.noticeerrors import (
 from mingzheng.issuer.publish import settle, sign_notice
 from mingzheng.issuer.refusals import RefusalError, UnknownIssuerError
 from mingzheng.issuer.requestform import parse_form
-from mingzheng.issuer.rows import NOTICE_ACT, CopyRow, NewAct, NoticeRow, RequestRow
+from mingzheng.issuer.rows import NOTICE_ACT, CopyRow, NewAct, RequestRow
 from mingzheng.issuer.schema import CopyStatus
 from mingzheng.issuer.sealrules import rule_of, rules_with
 from mingzheng.issuer.standing import standing_extensions
 from mingzheng.issuer.workspace import Workspace
-from mingzheng.log.entry import NoticeEntry, NoticeType, parse_entry
+from mingzheng.log.entry import NoticeType
 from mingzheng.log.errors import NoticeBodyError
 from mingzheng.log.noticebody import (
     FIRST_NUMBER,
@@ -105,29 +106,10 @@ class NoticePreview:
         return tuple(dict.fromkeys(item.registration_no for item in self.copies))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """A notice that was given; where it stands in the log, if it is there."""
-
-    body: NoticeBody
-    row: NoticeRow
-    entry: NoticeEntry
-
-
-def list_notices(workspace: Workspace, issuer: int) -> tuple[Given, ...]:
-    """An issuer's notices, by number."""
-    found = []
-    for row in workspace.ledger.notices(issuer):
-        entry = parse_entry(row.entry)
-        assert isinstance(entry, NoticeEntry)  # `sign_notice` made it
-        found.append(Given(body=parse_body(entry.notice, entry.body), row=row, entry=entry))
-    return tuple(found)
-
-
 def extensions_in_force(workspace: Workspace, issuer: int, today: int) -> tuple[BlanketExtension, ...]:
     """The issuer's extensions that are in the log and stand today."""
     given = list_notices(workspace, issuer)
-    return standing_extensions((item.body for item in given if item.row.leaf_index is not None), today)
+    return standing_extensions(counting(item for item in given if item.row.leaf_index is not None), today)
 
 
 def propose(workspace: Workspace, issuer: int | None, make: Callable[[int], NoticeBody]) -> NoticeProposal:
@@ -147,10 +129,11 @@ def propose(workspace: Workspace, issuer: int | None, make: Callable[[int], Noti
         encode_body(body)
     except NoticeBodyError as error:
         raise NoticeInvalidError(error.field, error.detail) from error
-    ended = {item.body.retracted for item in given if isinstance(item.body, RetractionBody)}
-    for item in given:
-        if item.body.number not in ended and replace(item.body, number=body.number) == body:
-            raise NoticeGivenError(item.body.number)
+    held = tuple(counting(given))
+    ended = {item.retracted for item in held if isinstance(item, RetractionBody)}
+    for item in held:
+        if item.number not in ended and replace(item, number=body.number) == body:
+            raise NoticeGivenError(item.number)
     if isinstance(body, SealChangeBody):
         rules_with(workspace, rule_of(number, body))
     return NoticeProposal(issuer=number, body=body)
@@ -201,17 +184,22 @@ def effect_of_notice(workspace: Workspace, row: RequestRow, today: int) -> Effec
 
 
 def preview(workspace: Workspace, proposal: NoticeProposal) -> NoticePreview:
-    """Which copies in force the notice concerns."""
+    """Which copies in force the notice concerns; where it retracts a void one, those alone that bear the end of it."""
     body: NoticeBody = proposal.body
     retracted: NoticeBody | None = None
+    chain: list[Given] = []
     while isinstance(body, RetractionBody):  # one that retracts a retraction concerns whom that had concerned
         wanted = body.retracted
-        body = next(item.body for item in list_notices(workspace, proposal.issuer) if item.body.number == wanted)
+        chain.append(next(item for item in list_notices(workspace, proposal.issuer) if item.body.number == wanted))
+        body = chain[-1].body
         retracted = retracted or body
+    if any(item.void for item in chain[:-1]):  # a retraction that does nothing: to end it changes nothing
+        return NoticePreview(proposal=proposal, copies=(), retracted=retracted)
+    reach = _reach_of_void if chain and chain[-1].void else _reach
     found = [
         Affected(registration_no=row.registration_no, kind=row.kind, serial=row.serial, ends=ends)
         for row, claims in _in_force(workspace, proposal.issuer)
-        if (ends := _reach(workspace, proposal.body, body, row, claims)) is not None
+        if (ends := reach(workspace, proposal.body, body, row, claims)) is not None
     ]
     found.sort(key=lambda item: (item.registration_no, item.serial))
     return NoticePreview(proposal=proposal, copies=tuple(found), retracted=retracted)
@@ -300,6 +288,13 @@ def _reach(
     if ends is None and isinstance(given, RetractionBody) and isinstance(body, ExtensionBody):
         return _borne(workspace, body, row, claims)
     return ends
+
+
+def _reach_of_void(
+    workspace: Workspace, given: NoticeBody, body: NoticeBody, row: CopyRow, claims: Claims
+) -> tuple[int, ...] | None:
+    """Of what does nothing: the copies that got its end in their print before it was found out."""
+    return _borne(workspace, body, row, claims) if isinstance(body, ExtensionBody) else None
 
 
 def _borne(workspace: Workspace, body: ExtensionBody, row: CopyRow, claims: Claims) -> tuple[int, ...] | None:

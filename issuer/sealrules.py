@@ -5,15 +5,14 @@ one write of mingzheng.toml. `keep_seal_rules` looks at the notices that are the
 loses none.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from mingzheng.formats.civil import MAX_DAY, format_day
+from mingzheng.issuer.noticebook import counting, list_notices
 from mingzheng.issuer.refusals import SealOptionError
 from mingzheng.issuer.sealconfig import SEALING_BODY, RuleSpec
 from mingzheng.issuer.workspace import Workspace
-from mingzheng.log.entry import NoticeEntry, parse_entry
-from mingzheng.log.noticebody import NoticeBody, RetractionBody, SealChangeBody, parse_body
+from mingzheng.log.noticebody import RetractionBody, SealChangeBody
 
 __all__ = ["add_rule", "check_body", "keep_seal_rules", "rule_of", "rules_with"]
 
@@ -43,14 +42,15 @@ def rules_with(workspace: Workspace, rule: RuleSpec) -> tuple[RuleSpec, ...]:
 
 
 def keep_seal_rules(workspace: Workspace) -> int:
-    """Make every seal change that was given a rule of the workspace, once; returns how many were made.
+    """Make every seal change that was given and counts a rule of the workspace, once; returns how many were made.
 
-    A rule that `seal rule` has added meanwhile stays: this one ends the day before it, or is not made. A retracted
-    seal change is left to `seal rule`: what holds in its place is for the authority to say.
+    A rule that `seal rule` has added meanwhile stays: this one ends the day before it, or is not made. What a
+    seal change that is retracted, or found void, had made is left to `seal rule`: what holds in its place is for the
+    authority to say.
     """
     made = 0
     for spec in workspace.config.issuers:
-        given = tuple(_bodies(workspace, spec.number))
+        given = tuple(counting(list_notices(workspace, spec.number)))
         ended = {body.retracted for body in given if isinstance(body, RetractionBody)}
         for body in given:
             if isinstance(body, SealChangeBody) and body.number not in ended:
@@ -78,13 +78,6 @@ def check_body(workspace: Workspace, issuer: int, body: int) -> None:
     named = workspace.config.issuer(issuer)
     if named is None or body not in named.bodies:
         raise SealOptionError(f"机构 {issuer} 没有编号为 {body} 的机关", f"issuer {issuer} has no body {body}")
-
-
-def _bodies(workspace: Workspace, issuer: int) -> Iterator[NoticeBody]:
-    for row in workspace.ledger.notices(issuer):
-        entry = parse_entry(row.entry)
-        assert isinstance(entry, NoticeEntry)  # `sign_notice` made it
-        yield parse_body(entry.notice, entry.body)
 
 
 def _beside_others(workspace: Workspace, rule: RuleSpec) -> RuleSpec | None:

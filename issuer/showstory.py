@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.rules_source import Citation
+from mingzheng.issuer.deedwords import void_notice
 from mingzheng.issuer.rules_show import Json, sentence
 from mingzheng.issuer.rules_show import application_json as renewal_json
 from mingzheng.issuer.schema import CopyStatus, RegistrationState
@@ -132,6 +133,7 @@ def _event_json(item: Event) -> Json:
         "serials": list(item.serials),
         "others": item.others,
         "citation": item.citation,
+        **({"void": True} if item.void else {}),
         "log": _place_json(item.place),
     }
 
@@ -239,6 +241,8 @@ def _event_lines(event: Event, lang: str) -> Iterator[str]:
     acted = event.number is not None
     place = f"  {_place_text(event.place, lang)}" if acted else ""
     cited = f"  {event.citation}" if event.citation else ""
+    if event.void:
+        cited += f"  {void_notice(lang)}"
     head = f"{format_day(event.day)}  {_word(event.what, lang)}{number}{serials}{cited}"
     yield f"  {head}  {who}{place}  {_plain(event.reason)}"
 

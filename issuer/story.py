@@ -16,7 +16,8 @@ from mingzheng.issuer.expiring import Ending, ends_of_record, window_rule
 from mingzheng.issuer.journal import deed_name
 from mingzheng.issuer.kept import KeptRecord, parse_kept
 from mingzheng.issuer.lifecycle import decode_target
-from mingzheng.issuer.noticework import concerned, extensions_in_force, list_notices
+from mingzheng.issuer.noticebook import list_notices
+from mingzheng.issuer.noticework import concerned, extensions_in_force
 from mingzheng.issuer.record import ApplicationRecord
 from mingzheng.issuer.refusals import RegistrationUnknownError
 from mingzheng.issuer.requestform import parse_form
@@ -76,6 +77,7 @@ class Event:
     serials: tuple[int, ...] = ()  # of this registration
     others: int = 0  # serials of other registrations in the same act
     citation: str | None = None  # of a notice
+    void: bool = False  # a notice that its key's compromise took the effect from
     place: Place | None = None
     order: int = 0  # its row of the journal
 
@@ -252,6 +254,7 @@ def _notices(workspace: Workspace, registration: Registration, copies: list[Clai
             operators=() if deed is None else deed.operators,
             number=body.number,
             citation=body.citation,
+            void=given.void,
             place=_place(workspace, given.row.shard, given.row.leaf_index),
             order=0 if deed is None else deed.number,
         )

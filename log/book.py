@@ -38,7 +38,7 @@ from mingzheng.log.entry import (
 )
 from mingzheng.log.errors import ActOrderError, LogError, NoticeBodyError
 from mingzheng.log.hashing import EMPTY_ROOT, Hash
-from mingzheng.log.noticebody import FIRST_NUMBER, parse_body
+from mingzheng.log.noticebody import FIRST_NUMBER, MAX_NOTICES, parse_body
 
 MAX_STATUS_LAG = 65_536
 """How far below its own index a status entry's size may lie: the largest round. Other issuers' entries may stand
@@ -182,7 +182,7 @@ class NoticeFormError(RuleError):
 
 
 class NoticeNumberError(RuleError):
-    """Notice numbers of an issuer are not dense from 1: one was repeated or left out."""
+    """Notice numbers of an issuer are not dense from 1 to 1,000: one was repeated, left out, or is one too many."""
 
     code: ClassVar[str] = "rule.notice_number"
 
@@ -448,7 +448,7 @@ class Book:
             yield NoticeFormError(f"issuer {entry.issuer}, act number {entry.act_number}: {error}")
             return
         book = self.issuer(entry.issuer)
-        if number != book.next_notice:
+        if number != book.next_notice or number > MAX_NOTICES:  # of more, verifiers would believe none
             yield NoticeNumberError(issuer=entry.issuer, want=book.next_notice, got=number)
         book.next_notice = max(book.next_notice, number + 1)
 

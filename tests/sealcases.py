@@ -155,6 +155,21 @@ def judged(
     return report
 
 
+def judged_at(seals: Sequence[SealFacts], *, late: int, at: int | None = None, issued_on: int = DAY) -> Report:
+    """A PDF under a clock that is so many seconds behind the trust data, judged on the day `at`."""
+    world = World()
+    world.blobs["seals.json"] = format_seal_table(table())
+    issued = world.issue_one(copy_issued_on=issued_on)
+    context = replace(world.context(now=world.now - late, at=at), seals=BOTH)
+    facts = FileFacts(
+        kind=FileKind.PDF, pages=1, attachments=(), full_receipts=(), seals=tuple(seals), faults=(), scanned=False
+    )
+    place = Candidate(source=Source.QR, page=1, text=issued.text, data=None, where="page:1:qr")
+    extracted = Extracted(kind=FileKind.PDF, candidates=(place,), facts=facts, problems=())
+    (report,) = verify_extracted(extracted, context, "cert.pdf", pages=Equal())
+    return report
+
+
 def reasons(report: Report, code: Code) -> list[str]:
     return [str(item.evidence.get("reason", "")) for item in report.findings if item.code is code]
 

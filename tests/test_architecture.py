@@ -149,6 +149,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "keywork",
         "key_cli",
         "lifecycle",
+        "noticebook",
         "noticework",
         "notice_cli",
         "exporting",

@@ -2,7 +2,8 @@
 
 Source: docs/spec/notices.md, "Believing a notice" and "Standing". A notice is believed if the log's own rule book, with
 the keys of the trust data, would have taken it where its full receipt proves it (docs/spec/log.md, Two persons). One
-that is not, or a gap in the numbers, takes all notices of its issuer with it: a retraction must not get lost. Pure.
+that is not, or a gap in the numbers, takes all notices of its issuer with it: a retraction must not get lost. One whose
+only fault is that its key is compromised is void: it holds its number and does nothing. Pure.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.trust import TrustData
 from mingzheng.log.actkeys import TrustActKeys
-from mingzheng.log.book import DAY_TOLERANCE, Book
+from mingzheng.log.book import DAY_TOLERANCE, Book, KeyCompromisedError
 from mingzheng.log.entry import NoticeEntry, kids_of, parse_entry
 from mingzheng.log.errors import LogError
 from mingzheng.log.hashing import Hash, leaf_hash
@@ -29,7 +30,7 @@ from mingzheng.log.noticebody import (
     RetractionBody,
     parse_body,
 )
-from mingzheng.log.noticestanding import extension_of, standing_numbers
+from mingzheng.log.noticestanding import extension_of, is_void, standing_numbers
 from mingzheng.log.policy import QuorumNotMetError
 from mingzheng.log.quorum import Quorum
 from mingzheng.verifier.errors import NoticeRefusedError, TrustUnusableError, VerifierError
@@ -54,13 +55,14 @@ class Cites(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A believed notice; `day` is its entry's."""
+    """A believed notice; `day` is its entry's. `void`: it holds its number and does nothing."""
 
     issuer: int
     number: int
     act_number: int
     day: int
     body: NoticeBody
+    void: bool = False
 
     def text_zh(self) -> str:
         """See Cites."""
@@ -116,8 +118,8 @@ def open_notices(
 
 
 def standing_on(notices: Iterable[Notice], day: int) -> IssuerNotices:
-    """What of these notices holds on a day: all that no standing retraction has ended by then."""
-    by_number = {notice.number: notice for notice in notices}
+    """What of these notices holds on a day: all but void ones that no standing retraction has ended by then."""
+    by_number = {notice.number: notice for notice in notices if not notice.void}
     extensions: list[Extension] = []
     forms: dict[int, tuple[tuple[Notice, RetiredFormBody], ...]] = {}
     for number in standing_numbers({number: notice.body for number, notice in by_number.items()}, day):
@@ -180,7 +182,8 @@ def _notice(
     _check_scope(trust, entry, body)
     if quorum is not None and not witnessed(proved, quorum):
         raise QuorumNotMetError("too few of the demanded witnesses cosigned the head that holds the notice")
-    return Notice(issuer=issuer, number=number, act_number=entry.act_number, day=entry.day, body=body)
+    void = is_void(entry, trust.keys, origin=proved.head.origin.number, index=proved.index)
+    return Notice(issuer=issuer, number=number, act_number=entry.act_number, day=entry.day, body=body, void=void)
 
 
 def _check_head(proved: Proved, day: int) -> None:
@@ -192,13 +195,18 @@ def _check_head(proved: Proved, day: int) -> None:
 
 
 def _check_rules(keys: TrustActKeys, proved: Proved, entry: NoticeEntry, number: int) -> None:
-    """Whether the rule book takes the entry as that notice at its place; raises the first rule it breaks."""
+    """Whether the rule book takes the entry as that notice at its place; raises the first rule it breaks.
+
+    That a key of its is compromised there is no reason to refuse: else whoever stole a key could, by one notice under
+    it, make verifiers refuse the issuer for good. It is void (`is_void`).
+    """
     origin = proved.head.origin
     book = Book(origin=origin.number, origin_name=origin.name, keys=keys)
     issuer = book.issuer(entry.issuer)
     issuer.next_act, issuer.next_notice = entry.act_number, number
     for fault in book.apply(entry, proved.index, _NO_ROOTS.get):
-        raise fault
+        if not isinstance(fault, KeyCompromisedError):
+            raise fault
 
 
 def _check_scope(trust: TrustData, entry: NoticeEntry, body: NoticeBody) -> None:

@@ -122,7 +122,9 @@ def _record(ctx: VerifyContext, subject: Subject, seal: SealFacts, record: SealR
         yield "seal.revoked"
     # The day of sealing is the signer's word; it cannot be before the logged day of issue, so whoever steals a key
     # can put it on copies issued before the revocation only, and those are the issuer's.
-    if day < subject.claims.copy_issued_on or seal.signed_at > ctx.now + CLOCK_SLACK:
+    # A clock behind the trust data (CLOCK_SUSPECT, blocks) makes no seal false that was there when these were made.
+    latest = max(ctx.now, ctx.clock_floor)
+    if day < subject.claims.copy_issued_on or seal.signed_at > latest + CLOCK_SLACK:
         yield "seal.wrong_day"
     if seal.form is not SealForm.PADES:  # in an OFD a seal is asked for: a bare signature has no maker to answer for it
         yield from _maker(ctx, seal, seal.signed_at)

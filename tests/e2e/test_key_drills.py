@@ -12,23 +12,28 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from office import DAY, NOW, Office, person
+from noticebodies import extension, old_form
+from office import CONSTRUCTORS, DAY, NOW, Office, person
+from operatoroffice import NAMES, OperatorOffice, passphrase
 from simulator import World
 from tufworld import ALICE, BOB, CAROL, DAVE, EVE, ONLINE, ONLINE2, RELEASE, RELEASE2
 from witnessnet import LoopbackWitness
 
+import mingzheng.issuer.approval as approval
 import mingzheng.issuer.witnessing as witnessing
 from mingzheng.formats.claims import Claims, parse_claims
 from mingzheng.formats.credential import CredentialBytes, attach_receipt, parse_credential, sign_credential
 from mingzheng.formats.qrtext import to_digits
 from mingzheng.issuer.exporting import export_trust
-from mingzheng.issuer.keywork import add_key, compromise_key, lost_copies, retire_key
+from mingzheng.issuer.keywork import add_key, compromise_key, lost_copies, lost_notices, retire_key, tell_added
 from mingzheng.issuer.lifecycle import find_serial, perform, reissue
+from mingzheng.issuer.noticework import asking, effect_of_notice, give, propose
+from mingzheng.issuer.operators import unlock
 from mingzheng.issuer.publish import token_of
 from mingzheng.issuer.refusals import KeyMissingError
 from mingzheng.issuer.rows import CopyRow
 from mingzheng.issuer.witnessing import POLICY
-from mingzheng.issuer.workspace import LOG, log_vkey
+from mingzheng.issuer.workspace import LOG, NewOperator, log_vkey
 from mingzheng.keys.alg import Alg
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.kid import Kid
@@ -55,6 +60,7 @@ from mingzheng.log.entry import encode_entry, issue_entry
 from mingzheng.log.hashing import leaf_hash
 from mingzheng.log.logargs import keys_of_origin
 from mingzheng.log.monitor import AuditPlan, audit
+from mingzheng.log.noticebody import NoticeBody
 from mingzheng.log.policy import QuorumNotMetError
 from mingzheng.log.receipt import sign_compact_receipt
 from mingzheng.log.refusal import AnchorRefusedError, BehindMemoryError, RestoredBackupError
@@ -73,6 +79,7 @@ NOTED = (
     Code.DATA_AGED,
     Code.STATUS_REFUSED,
     Code.TRUST_UNSIGNED,
+    Code.REGISTRATION_EXTENDED,
 )
 HOUR = 3_600
 A_DAY = 24 * HOUR
@@ -131,9 +138,9 @@ def contexts_of(source: TrustSource, now: int, expect: Expectations) -> list[Ver
 class Play(Seen):
     """An authority with witnesses, the trust data it exported last, and those who verify with them."""
 
-    def __init__(self, base: Path, *, witnessed: bool = True) -> None:
+    def __init__(self, base: Path, *, witnessed: bool = True, office: Office | None = None) -> None:
         super().__init__()
-        self.office, self.now = Office(base).build(), NOW
+        self.office, self.now = office or Office(base).build(), NOW
         self.store = base / "trust"
         with self.office.open() as workspace:
             self.vkey = parse_vkey(log_vkey(workspace.config))
@@ -506,3 +513,65 @@ def refuses_to_write(play: Play) -> None:
     with pytest.raises((RestoredBackupError, BehindMemoryError)):
         play.issue(3)
     assert (play.office.root / LOG / PUBLIC / "checkpoint").read_bytes() == before
+
+
+def announce(play: Play, body: NoticeBody, *persons: str) -> None:
+    """By the act key; or asked for by one of those persons and approved by the other."""
+    play.later(1)
+    with play.office.open() as workspace:
+        proposal = propose(workspace, 1, lambda number: replace(body, number=number))
+        if not persons:
+            give(workspace, proposal, reason="通知", now=play.now)
+            return
+        first, second = (unlock(workspace, 1, name, passphrase=passphrase, now=play.now) for name in persons)
+        row = approval.ask(workspace, asking(proposal, reason="通知"), first, now=play.now)
+        approval.approve(workspace, row.id, second, effects=effect_of_notice, now=play.now)
+
+
+def a_false_notice(play: Play, role: Role, persons: tuple[str, ...], new: tuple[str, ...]) -> None:
+    """Drill 8 in a workspace whose notices are given by the keys of that role."""
+    good = play.issue(1)
+    template = parse_claims(good.claims).template
+    genuine = extension(first_end=DAY, last_end=DAY + 2_000, new_end=DAY + 2_100)
+    false = old_form(template=template)
+    play.export()
+    play.look("before", good=good)
+    with play.office.open() as workspace:
+        stolen = [key.kid for key in workspace.config.keys if key.role is role]
+        size, _ = workspace.log.head()
+    announce(play, genuine, *persons)
+    announce(play, false, *persons)
+    play.export()
+    play.look("posted", good=good)
+    with play.office.open() as workspace:
+        if not persons:
+            add_key(workspace, role, 1, days=(DAY, DAY + 900), now=play.now)
+        for kid in stolen:
+            said = compromise_key(workspace, kid, good_size=size, now=play.now)
+            assert [item.body.number for item in lost_notices(workspace, said)] == [1, 2]
+        for name in new:
+            person = NewOperator(name=name, passphrase=passphrase(name))
+            made = workspace.add_operator(1, person, days=(DAY, DAY + 900))
+            authority = workspace.config.key_for(Role.AUTHORITY, 1, DAY)
+            assert authority is not None
+            tell_added(workspace, made, by=authority, now=play.now)
+    play.export()
+    play.look("exported", good=good)
+    assert "audit.compromised_key_used" in play.audited()
+    announce(play, genuine, *new)
+    play.export()
+    play.look("again", good=good)
+    play.is_drill(8)
+
+
+def test_8_a_stolen_act_key_gives_a_false_notice(play: Play) -> None:
+    a_false_notice(play, Role.ACT, (), ())
+
+
+def test_8_two_stolen_operator_keys_give_a_false_notice(tmp_path: Path) -> None:
+    office = OperatorOffice(tmp_path, issuers=(CONSTRUCTORS,)).build()
+    play = Play(tmp_path, office=office)
+    try:
+        a_false_notice(play, Role.OPERATOR, NAMES, ("王五", "赵六"))
+    finally:
+        play.close()

@@ -212,12 +212,6 @@ def _head_later(world: World) -> None:
     world.change_key(world.logs[1].checkpoint_signer.public_key.kid, valid_from=DAY + 2)
 
 
-def _key_compromised(world: World) -> None:
-    world.give_notice(seals())
-    index = world.log_notice(world.notice_entry(old_form(2)), 2)
-    world.compromise(world.issuers[1].act_signer.public_key.kid, {1: index})
-
-
 def _key_later(world: World) -> None:
     world.give_notice(old_form())
     world.change_key(world.issuers[1].act_signer.public_key.kid, valid_from=DAY + 1)
@@ -329,7 +323,6 @@ REFUSALS = {
     _unknown_log: "verifier.unknown_origin",
     _head_compromised: "verifier.notice_refused",
     _head_later: "verifier.notice_refused",
-    _key_compromised: "rule.key_compromised",
     _key_later: "rule.key_day",
     _key_retired: "rule.key_day",
     _key_elsewhere: "rule.unknown_key",

@@ -13,6 +13,7 @@ from sealcases import (
     Inked,
     certificate,
     judged,
+    judged_at,
     reasons,
     record,
     rule,
@@ -30,7 +31,8 @@ from mingzheng.keys.errors import SealKeySharedError
 from mingzheng.keys.sealtable import MakerRecord, format_seal_table
 from mingzheng.keys.x509 import parse_certificate
 from mingzheng.verifier.errors import KeySharedError, TrustUnusableError
-from mingzheng.verifier.findings import Code
+from mingzheng.verifier.findings import Code, Severity
+from mingzheng.verifier.pipeline import verify_text
 
 
 def test_two_seals_in_order_on_an_equal_page_are_valid() -> None:
@@ -162,6 +164,60 @@ def test_the_time_of_a_seal_that_does_not_hold_orders_nothing() -> None:
 def test_a_sealers_clock_may_run_five_minutes_before_ours(early: int, found: list[str]) -> None:
     report = judged([seal(1, signed_at=noon(DAY) + early)], table(record(1, COMMITTEE), rule(COMMITTEE)))
     assert reasons(report, Code.SEAL_INVALID) == found
+
+
+# --- a clock behind the trust data (docs/spec/verdicts.md, Clock)
+
+
+@pytest.mark.parametrize("late", [301, 3_600, 86_400, 400 * 86_400])
+def test_a_clock_set_back_makes_no_seal_false_that_is_not_after_the_trust_data(late: int) -> None:
+    report = judged_at([seal(1), seal(2)], late=late)
+    assert report.verdict is Code.CLOCK_SUSPECT
+    assert reasons(report, Code.SEAL_INVALID) == []
+
+
+@pytest.mark.parametrize("late", [0, 301, 86_400])
+@pytest.mark.parametrize(("early", "found"), [(300, []), (301, ["seal.wrong_day"])])
+def test_a_seal_after_both_clock_and_trust_data_is_false_whatever_the_clock(
+    late: int, early: int, found: list[str]
+) -> None:
+    report = judged_at([seal(1), seal(2, signed_at=noon(DAY) + early)], late=late)
+    assert reasons(report, Code.SEAL_INVALID) == found
+    assert report.verdict is (Code.SEAL_INVALID if found else Code.CLOCK_SUSPECT if late else Code.VALID)
+
+
+@pytest.mark.parametrize(("early", "verdict"), [(3_900, Code.VALID), (3_901, Code.SEAL_INVALID)])
+def test_under_a_sound_clock_the_clock_is_the_measure(early: int, verdict: Code) -> None:
+    """An hour after the trust data were made."""
+    times = {"signed_at": noon(DAY) + early}
+    assert judged_at([seal(1), seal(2, **times)], late=-3_600).verdict is verdict
+
+
+@pytest.mark.parametrize("late", [1, 86_400])
+@pytest.mark.parametrize("policy", ["site", "bid", "audit"])
+def test_a_suspect_clock_blocks_under_every_policy(late: int, policy: str) -> None:
+    """That is why a seal may be measured by the trust data then: nothing passes."""
+    world = World()
+    issued = world.issue_one()
+    found = verify_text(issued.text, world.context(now=world.now - late, policy=policy)).findings
+    assert [item.severity for item in found if item.code is Code.CLOCK_SUSPECT] == [Severity.BLOCKS]
+
+
+@pytest.mark.parametrize("late", [0, 2 * 86_400])
+def test_a_judging_day_before_the_copy_is_not_yet_valid_and_its_seals_hold(late: int) -> None:
+    """`--at` moves the day that is judged, not the clock that seals are measured by."""
+    report = judged_at([seal(1), seal(2)], late=late, at=DAY - 3)
+    assert report.verdict is Code.NOT_YET_VALID
+    assert reasons(report, Code.SEAL_INVALID) == []
+    bad = judged_at([seal(1), seal(2, signed_at=noon(DAY) + 301)], late=late, at=DAY - 3)
+    assert bad.verdict is Code.SEAL_INVALID
+
+
+def test_with_a_clock_a_day_behind_nothing_blocks_but_the_clock_and_what_is_not_yet() -> None:
+    """Receipts and lists are measured by logged days alone: no clock makes them false."""
+    report = judged_at([seal(1), seal(2)], late=86_400)
+    blocking = {item.code for item in report.findings if item.severity is Severity.BLOCKS}
+    assert blocking == {Code.CLOCK_SUSPECT, Code.NOT_YET_VALID}
 
 
 def test_no_rule_and_no_table() -> None:
