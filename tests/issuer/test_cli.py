@@ -285,9 +285,13 @@ def test_reissue_previews_asks_and_delivers() -> None:
     make()
     issue()
     of = ("--registration", NUMBER, "--kind", "cn.constructor.1", "--reason", "why", "--out", "out")
-    assert "将被取代的序号" in run(commands.reissue, *of, "--dry-run").stdout
+    told = run(commands.reissue, *of, "--dry-run").stdout
+    assert "将被取代的序号" in told
+    assert "规则没有换领" in told
+    assert "三（七）" in told
     assert run(commands.reissue, *of, input="n\n").exit_code == 1
     (copy,) = lines(run(commands.reissue, *of, "--yes", "--json", "--copy", "usage", "--purpose", "新项目"))
+    assert copy["rule"]["answer"] == "NO_RULE"  # type: ignore[index]
     assert copy["serial"] == 2
     assert len(copy["superseded"]) == 1  # type: ignore[arg-type]
     assert Path(str(copy["file"])).is_file()
