@@ -61,6 +61,8 @@ __all__ = [
     "approve",
     "ask",
     "check_second",
+    "end_late",
+    "look",
     "open_requests",
     "read_request",
     "request_path",
@@ -127,6 +129,7 @@ def ask(workspace: Workspace, proposal: Proposal, operator: Operator, *, now: in
     if len(proposal.abouts) > MAX_PARTS:
         raise RequestTooLargeError(MAX_PARTS * MAX_SERIALS)
     by = By(operators=(operator.name,))
+    end_late(workspace, now=now)
     for row in open_requests(workspace, now=now):
         form = parse_form(row.body)
         if not _same(form.code, proposal.code) or (form.issuer, row.target) != (proposal.issuer, proposal.target):
@@ -166,27 +169,53 @@ def read_request(workspace: Workspace, named: str) -> bytes:
 
 
 def open_requests(workspace: Workspace, *, now: int) -> tuple[RequestRow, ...]:
-    """What waits for a second person; what has waited too long ends here."""
-    waiting = []
+    """What waits for a second person, without what has waited too long; changes nothing."""
+    today = day_of_time(now)
+    return tuple(
+        row for row in workspace.ledger.desk.open_requests() if today - parse_form(row.body).day <= REQUEST_DAYS
+    )
+
+
+def end_late(workspace: Workspace, *, now: int) -> None:
+    """End what has waited too long: part of asking and withdrawing, never of looking."""
+    waiting = {row.id for row in open_requests(workspace, now=now)}
     for row in workspace.ledger.desk.open_requests():
-        if day_of_time(now) - parse_form(row.body).day > REQUEST_DAYS:
+        if row.id not in waiting:
             workspace.ledger.desk.close_request(row, RequestState.EXPIRED, by=DESK)
-        else:
-            waiting.append(row)
-    return tuple(waiting)
 
 
 def review(workspace: Workspace, identity: bytes, *, effects: Effects, now: int) -> Review:
-    """Look at a request as things are now; no key of a person is needed.
+    """As `look`, to go on to `approve`: what is on its way is brought into the log first, once the request itself is
+    found sound, and files of requests that have ended are removed. Where nothing is on its way, the workspace's clock
+    stays as it is: only what is done moves it.
+    """
+    try:
+        _sound(workspace, identity, now)
+    except (RequestDoneError, RequestWithdrawnError, RequestExpiredError):
+        tidy_requests(workspace)  # an earlier command, cut short, may have left the file
+        raise
+    if workspace.ledger.unlogged() or workspace.ledger.unlogged_acts():
+        settle(workspace, now=now)
+    return look(workspace, identity, effects=effects, now=now)
 
-    What is on its way is brought into the log first, once the request itself is found sound. Where nothing is, the
-    workspace's clock stays as it is: only what is done moves it.
+
+def look(workspace: Workspace, identity: bytes, *, effects: Effects, now: int) -> Review:
+    """Look at a request as things are now; changes nothing, and no key of a person is needed.
 
     Raises a leaf of ApprovalError for anything but a sound, open request that would do just what was asked for.
     """
+    row, form = _sound(workspace, identity, now)
+    effect = effects(workspace, row, day_of_time(now))
+    if effect.abouts != form.abouts or len(effect.acts) != len(form.parts):
+        raise RequestChangedError(row.id.hex())
+    return Review(row=row, form=form, effect=effect)
+
+
+def _sound(workspace: Workspace, identity: bytes, now: int) -> tuple[RequestRow, RequestForm]:
+    """The request, open, of this log, signed by one of the issuer's operators, and not too old."""
     workspace.ledger.check_clock(now)
     row, today = _find(workspace, identity), day_of_time(now)
-    _check_state(workspace, row)
+    _check_state(row)
     form = parse_form(row.body)
     if (form.id, form.issuer) != (row.id, row.issuer):
         raise RequestForgedError(row.id.hex())
@@ -195,12 +224,7 @@ def review(workspace: Workspace, identity: bytes, *, effects: Effects, now: int)
     _check_first(workspace, row, form, today)
     if not 0 <= today - form.day <= REQUEST_DAYS:
         raise RequestExpiredError(row.id.hex())
-    if workspace.ledger.unlogged() or workspace.ledger.unlogged_acts():
-        settle(workspace, now=now)
-    effect = effects(workspace, row, today)
-    if effect.abouts != form.abouts or len(effect.acts) != len(form.parts):
-        raise RequestChangedError(row.id.hex())
-    return Review(row=row, form=form, effect=effect)
+    return row, form
 
 
 def check_second(found: Review, config: WorkspaceConfig, name: str) -> None:
@@ -239,9 +263,11 @@ def approve(workspace: Workspace, identity: bytes, operator: Operator, *, effect
 
 def withdraw(workspace: Workspace, identity: bytes, operator: Operator, *, reason: str, now: int) -> RequestRow:
     """End an open request, by any operator of its issuer. Raises as `review` for one that is not open."""
-    open_requests(workspace, now=now)
+    end_late(workspace, now=now)
     row = _find(workspace, identity)
-    _check_state(workspace, row)
+    if row.state is not RequestState.OPEN:
+        tidy_requests(workspace)
+    _check_state(row)
     if operator.key.issuer != row.issuer:
         raise OtherIssuerError(row.issuer)
     by = By(operators=(operator.name,), request=row.id)
@@ -309,11 +335,9 @@ def _find(workspace: Workspace, identity: bytes) -> RequestRow:
     return row
 
 
-def _check_state(workspace: Workspace, row: RequestRow) -> None:
-    """Refuse a request that has ended; an earlier command, cut short, may have left its file."""
+def _check_state(row: RequestRow) -> None:
+    """Refuse a request that has ended."""
     name = row.id.hex()
-    if row.state is not RequestState.OPEN:
-        tidy_requests(workspace)
     if row.state is RequestState.DONE:
         raise RequestDoneError(name)
     if row.state is RequestState.WITHDRAWN:

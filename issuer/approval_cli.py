@@ -93,7 +93,8 @@ def approve(request: str, *, operator: str, as_json: bool, lang: show.Lang, **op
             keep_seal_rules(opened)  # of an approval that was cut short: asked again, it is done but for this
         identity = approval.read_request(opened, request)
         effects = _effects_of(opened, identity)
-        found = approval.review(opened, identity, effects=effects, now=now)
+        look = approval.look if options["dry_run"] else approval.review
+        found = look(opened, identity, effects=effects, now=now)
         issuer = found.form.issuer
         approval.check_second(found, opened.config, operator)
         find_key(opened.config, issuer, operator, day_of_time(now))
