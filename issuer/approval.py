@@ -30,7 +30,7 @@ from mingzheng.issuer.approvalerrors import (
     SamePersonError,
 )
 from mingzheng.issuer.config import WorkspaceConfig
-from mingzheng.issuer.operators import Operator, name_of
+from mingzheng.issuer.operators import Operator
 from mingzheng.issuer.publish import MAX_SERIALS, settle, sign_approved
 from mingzheng.issuer.requestform import (
     ID_BYTES,
@@ -229,7 +229,7 @@ def _sound(workspace: Workspace, identity: bytes, now: int) -> tuple[RequestRow,
 
 def check_second(found: Review, config: WorkspaceConfig, name: str) -> None:
     """Refuse the person who asked, by name. Raises SamePersonError."""
-    if name in (found.row.operator, name_of(config, found.form.kid)):
+    if name in (found.row.operator, config.operator_of(found.form.kid)):
         raise SamePersonError(name)
 
 
