@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mingzheng.formats.profile_model import Profile
-from mingzheng.formats.rules_age import border_steps
+from mingzheng.formats.rules_age import border_steps, leap_steps, limit_step
 from mingzheng.formats.rules_model import DataChanged
 from mingzheng.formats.rules_source import Citation
-from mingzheng.formats.rules_trace import Outcome, no_rule, step
+from mingzheng.formats.rules_trace import Outcome, step
 
 __all__ = ["DataChange", "DataChangeAnswer", "Exchange", "ReissueAnswer", "ReissueFacts", "data_change", "exchange"]
 
@@ -21,6 +21,7 @@ class ReissueAnswer(StrEnum):
     ALLOWED = "ALLOWED"
     REFUSED_EXPIRED = "REFUSED_EXPIRED"
     REFUSED_PENDING = "REFUSED_PENDING"
+    CLOSED_BY_AGE = "CLOSED_BY_AGE"
     NO_RULE = "NO_RULE"
 
 
@@ -33,11 +34,12 @@ class DataChangeAnswer(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReissueFacts:
-    """The day of re-issue, the end of the registration, whether another matter is pending."""
+    """The day of re-issue, the end of the registration, whether another matter is pending, the date of birth."""
 
     on: int
     registered_until: int
     pending: bool
+    birth: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,26 +57,38 @@ class DataChange(Outcome[DataChangeAnswer]):
 
 
 def exchange(profile: Profile, facts: ReissueFacts) -> Exchange:
-    """Tell whether the certificate may be exchanged on `facts.on`, and what the new one bears."""
-    rule = profile.rules.reissue
+    """Tell whether the certificate may be exchanged on `facts.on`, and what the new one bears.
+
+    Age goes first, since it closes everything. Raises RuleFactError if the profile has an age limit and no date of
+    birth was given.
+    """
+    rule, limit = profile.rules.reissue, limit_step(profile, facts.birth, facts.on)
+    aged = limit is not None and limit.binding
     if isinstance(rule, Citation):
-        trace = no_rule("NO_REISSUE", rule)
-        return Exchange(
-            answer=ReissueAnswer.NO_RULE, trace=trace, issued_on=None, registered_until=None, supersedes=False
-        )
-    if facts.on > facts.registered_until:
+        answer = ReissueAnswer.CLOSED_BY_AGE if aged else ReissueAnswer.NO_RULE
+        reason = step("NO_REISSUE", rule, not aged)
+        trace = (reason,) if limit is None else (limit, reason)
+        return Exchange(answer=answer, trace=trace, issued_on=None, registered_until=None, supersedes=False)
+    if aged:
+        answer = ReissueAnswer.CLOSED_BY_AGE
+    elif facts.on > facts.registered_until:
         answer = ReissueAnswer.REFUSED_EXPIRED
     else:
         answer = ReissueAnswer.REFUSED_PENDING if facts.pending else ReissueAnswer.ALLOWED
     allowed = answer is ReissueAnswer.ALLOWED
     steps = [
-        step("ONLY_WHILE", rule.only_while.citation, True, day=facts.registered_until, word=rule.only_while.value),
+        step("ONLY_WHILE", rule.only_while.citation, not aged, day=facts.registered_until, word=rule.only_while.value),
         step("VALIDITY", rule.validity.citation, allowed, day=facts.registered_until, word=rule.validity.value),
         step("ISSUE_DATE", rule.issue_date.citation, allowed, day=facts.on, word=rule.issue_date.value),
         step("OLD_COPIES", rule.old_copies.citation, allowed, word=rule.old_copies.value),
     ]
+    if limit is not None:
+        steps.append(limit)
     if allowed:
-        steps += border_steps(profile, facts.on, borders=(), end=facts.registered_until, age=None)
+        age = None if limit is None else limit.day
+        steps += border_steps(profile, facts.on, borders=(), end=facts.registered_until, age=age)
+    if limit is not None:
+        steps += leap_steps(profile.rules.conventions.leap_day.citation, facts.birth)
     return Exchange(
         answer=answer,
         trace=tuple(steps),

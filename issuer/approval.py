@@ -30,7 +30,7 @@ from mingzheng.issuer.approvalerrors import (
     SamePersonError,
 )
 from mingzheng.issuer.config import WorkspaceConfig
-from mingzheng.issuer.operators import Operator, name_of
+from mingzheng.issuer.operators import Operator
 from mingzheng.issuer.publish import MAX_SERIALS, finish, settle, sign_approved
 from mingzheng.issuer.requestform import (
     ID_BYTES,
@@ -61,6 +61,8 @@ __all__ = [
     "approve",
     "ask",
     "check_second",
+    "end_late",
+    "look",
     "open_requests",
     "read_request",
     "request_path",
@@ -127,6 +129,7 @@ def ask(workspace: Workspace, proposal: Proposal, operator: Operator, *, now: in
     if len(proposal.abouts) > MAX_PARTS:
         raise RequestTooLargeError(MAX_PARTS * MAX_SERIALS)
     by = By(operators=(operator.name,))
+    end_late(workspace, now=now)
     for row in open_requests(workspace, now=now):
         form = parse_form(row.body)
         if not _same(form.code, proposal.code) or (form.issuer, row.target) != (proposal.issuer, proposal.target):
@@ -166,35 +169,54 @@ def read_request(workspace: Workspace, named: str) -> bytes:
 
 
 def open_requests(workspace: Workspace, *, now: int) -> tuple[RequestRow, ...]:
-    """What waits for a second person; what has waited too long ends here."""
-    waiting = []
+    """What waits for a second person, without what has waited too long; changes nothing."""
+    today = day_of_time(now)
+    return tuple(
+        row for row in workspace.ledger.desk.open_requests() if today - parse_form(row.body).day <= REQUEST_DAYS
+    )
+
+
+def end_late(workspace: Workspace, *, now: int) -> None:
+    """End what has waited too long: part of asking and withdrawing, never of looking."""
+    waiting = {row.id for row in open_requests(workspace, now=now)}
     for row in workspace.ledger.desk.open_requests():
-        if day_of_time(now) - parse_form(row.body).day > REQUEST_DAYS:
+        if row.id not in waiting:
             workspace.ledger.desk.close_request(row, RequestState.EXPIRED, by=DESK)
-        else:
-            waiting.append(row)
-    return tuple(waiting)
 
 
-def review(
-    workspace: Workspace, identity: bytes, *, effects: Effects, now: int, changes_nothing: bool = False
-) -> Review:
-    """Look at a request as things are now; no key of a person is needed.
+def review(workspace: Workspace, identity: bytes, *, effects: Effects, now: int) -> Review:
+    """As `look`, to go on to `approve`: what is on its way is brought into the log first, once the request itself is
+    found sound, and files of requests that have ended are removed. Where nothing is on its way, the workspace's clock
+    stays as it is: only what is done moves it.
+    """
+    try:
+        _sound(workspace, identity, now)
+    except (RequestDoneError, RequestWithdrawnError, RequestExpiredError) as error:
+        tidy_requests(workspace)  # an earlier command, cut short, may have left the file
+        if isinstance(error, RequestDoneError):
+            finish(workspace, now=now)  # and the log may not have it
+        raise
+    finish(workspace, now=now)
+    return look(workspace, identity, effects=effects, now=now)
 
-    What is on its way is brought into the log first, once the request itself is found sound or done already (then an
-    approval was cut short), unless nothing may change. Where nothing is, the workspace's clock stays as it is: only
-    what is done moves it.
+
+def look(workspace: Workspace, identity: bytes, *, effects: Effects, now: int) -> Review:
+    """Look at a request as things are now; changes nothing, and no key of a person is needed.
 
     Raises a leaf of ApprovalError for anything but a sound, open request that would do just what was asked for.
     """
+    row, form = _sound(workspace, identity, now)
+    effect = effects(workspace, row, day_of_time(now))
+    if effect.abouts != form.abouts or len(effect.acts) != len(form.parts):
+        raise RequestChangedError(row.id.hex())
+    return Review(row=row, form=form, effect=effect)
+
+
+def _sound(workspace: Workspace, identity: bytes, now: int) -> tuple[RequestRow, RequestForm]:
+    """The request, open, of this log, signed by one of the issuer's operators, and not too old."""
     workspace.ledger.check_clock(now)
     row, today = _find(workspace, identity), day_of_time(now)
-    try:
-        _check_state(workspace, row)
-    except RequestDoneError:
-        if not changes_nothing:
-            finish(workspace, now=now)
-        raise
+    _check_state(row)
     form = parse_form(row.body)
     if (form.id, form.issuer) != (row.id, row.issuer):
         raise RequestForgedError(row.id.hex())
@@ -203,17 +225,12 @@ def review(
     _check_first(workspace, row, form, today)
     if not 0 <= today - form.day <= REQUEST_DAYS:
         raise RequestExpiredError(row.id.hex())
-    if not changes_nothing:
-        finish(workspace, now=now)
-    effect = effects(workspace, row, today)
-    if effect.abouts != form.abouts or len(effect.acts) != len(form.parts):
-        raise RequestChangedError(row.id.hex())
-    return Review(row=row, form=form, effect=effect)
+    return row, form
 
 
 def check_second(found: Review, config: WorkspaceConfig, name: str) -> None:
     """Refuse the person who asked, by name. Raises SamePersonError."""
-    if name in (found.row.operator, name_of(config, found.form.kid)):
+    if name in (found.row.operator, config.operator_of(found.form.kid)):
         raise SamePersonError(name)
 
 
@@ -247,9 +264,11 @@ def approve(workspace: Workspace, identity: bytes, operator: Operator, *, effect
 
 def withdraw(workspace: Workspace, identity: bytes, operator: Operator, *, reason: str, now: int) -> RequestRow:
     """End an open request, by any operator of its issuer. Raises as `review` for one that is not open."""
-    open_requests(workspace, now=now)
+    end_late(workspace, now=now)
     row = _find(workspace, identity)
-    _check_state(workspace, row)
+    if row.state is not RequestState.OPEN:
+        tidy_requests(workspace)
+    _check_state(row)
     if operator.key.issuer != row.issuer:
         raise OtherIssuerError(row.issuer)
     by = By(operators=(operator.name,), request=row.id)
@@ -317,11 +336,9 @@ def _find(workspace: Workspace, identity: bytes) -> RequestRow:
     return row
 
 
-def _check_state(workspace: Workspace, row: RequestRow) -> None:
-    """Refuse a request that has ended; an earlier command, cut short, may have left its file."""
+def _check_state(row: RequestRow) -> None:
+    """Refuse a request that has ended."""
     name = row.id.hex()
-    if row.state is not RequestState.OPEN:
-        tidy_requests(workspace)
     if row.state is RequestState.DONE:
         raise RequestDoneError(name)
     if row.state is RequestState.WITHDRAWN:

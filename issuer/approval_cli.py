@@ -90,7 +90,8 @@ def approve(request: str, *, operator: str, as_json: bool, lang: show.Lang, **op
         now = time_of(opened, options["as_of"])
         identity = approval.read_request(opened, request)
         effects = _effects_of(opened, identity)
-        found = approval.review(opened, identity, effects=effects, now=now, changes_nothing=options["dry_run"])
+        look = approval.look if options["dry_run"] else approval.review
+        found = look(opened, identity, effects=effects, now=now)
         issuer = found.form.issuer
         approval.check_second(found, opened.config, operator)
         find_key(opened.config, issuer, operator, day_of_time(now))

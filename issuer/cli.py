@@ -60,6 +60,7 @@ from mingzheng.issuer.options import (
 from mingzheng.issuer.places import name_number
 from mingzheng.issuer.plan import CopyOrder
 from mingzheng.issuer.refusals import RefusalError
+from mingzheng.issuer.reissuing import reissue_json, reissue_text
 from mingzheng.issuer.render import Outbox
 from mingzheng.issuer.serve_cli import serve_command, submit_key_command
 from mingzheng.issuer.status_cli import status_apply, status_delta, status_export
@@ -230,12 +231,14 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
         else:
             asked = Exchange(wanted=wanted, reason=reason, handed=handed)
             job = plan_exchange(opened, target, asked, now=now)
+        rule = lifecycle.reissue_rule(opened, target, now=now)
+        said, text = {"rule": reissue_json(rule)}, f"{show.job_text(job, lang)}\n  {reissue_text(rule, lang)}"
         if options["dry_run"]:
-            print_lines([show.job_json(job)], [show.job_text(job, lang)], as_json)
+            print_lines([show.job_json(job) | said], [text], as_json)
             return
         issuer, person = target.registration.issuer, options["operator"]
         check_operator(opened, issuer, person, now=now)
-        click.echo(show.job_text(job, lang), err=True)
+        click.echo(text, err=True)
         if person is not None:
             unlock(opened, issuer, person, passphrase=person_secret(options).read, now=now)
         check_passphrase(opened, options["yes"])
@@ -245,7 +248,8 @@ def reissue(*, out: Path, copy: str | None, reason: str, as_json: bool, lang: sh
             issued = lifecycle.reissue(opened, target, wanted=wanted, reason=reason, now=now, out=outbox)
         else:
             issued = exchange(opened, target, asked, now=now, out=outbox)
-        print_lines([show.issued_json(issued)], [show.issued_text(issued, lang)], as_json)
+        told = f"{show.issued_text(issued, lang)}\n{reissue_text(rule, lang)}"
+        print_lines([show.issued_json(issued) | said], [told], as_json)
         say_unsealed([issued], lang)
 
 

@@ -212,6 +212,10 @@ class WorkspaceConfig:
         """See ActKeys."""
         return next((self._record(key) for key in self.keys if key.kid == kid), None)
 
+    def operator_of(self, kid: Kid) -> str:
+        """Whose operator key that is; empty for a key of the office's, or none of ours."""
+        return next((key.operator for key in self.keys if key.kid == kid), "")
+
     def may_name(self, issuer: int, origin: int) -> bool:
         """See ActKeys: every issuer of a workspace uses all of its logs."""
         return origin in self.origins

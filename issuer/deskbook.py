@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from mingzheng.issuer.approvalerrors import RequestDoneError
-from mingzheng.issuer.journal import Deed, chained, encode_deed, parse_deed, reason_digest
+from mingzheng.issuer.journal import Deed, StoredAct, Told, chained, encode_deed, parse_deed, reason_digest
 from mingzheng.issuer.ledgerfile import ledger_version
 from mingzheng.issuer.refusals import LedgerWriteError
 from mingzheng.issuer.rows import DESK, By, Decision, JournalRow, NamingAct, Registration, RequestRow
@@ -214,6 +214,15 @@ class DeskBook:
         """The serials of every act, by issuer and number."""
         rows = self._db.execute("SELECT issuer, number, serials FROM act")
         return {(issuer, number): serials for issuer, number, serials in rows}
+
+    def told(self) -> Told:
+        """What acts and decisions there are, and the rows they lead to: for the check of the journal."""
+        rows = self._db.execute("SELECT issuer, number, act, serials, journal FROM act")
+        acts = {
+            (issuer, number): StoredAct(act=act, serials=serials, journal=journal)
+            for issuer, number, act, serials, journal in rows
+        }
+        return Told(acts=acts, decisions=dict(self._db.execute("SELECT id, journal FROM decision")))
 
     def positions(self) -> dict[tuple[int, int], tuple[int, int]]:
         """Where in the logs each act stands (shard, leaf index), by issuer and number; unlogged ones are left out."""

@@ -25,7 +25,7 @@ from typing import Final
 
 from mingzheng.formats.civil import day_of_time
 from mingzheng.formats.claims import parse_claims
-from mingzheng.issuer.approval import open_requests, tidy_requests
+from mingzheng.issuer.approval import end_late, tidy_requests
 from mingzheng.issuer.approvalerrors import OperatorNeededError, OtherIssuerError, RequestForgedError
 from mingzheng.issuer.journal import parse_deed
 from mingzheng.issuer.kept import parse_kept
@@ -243,7 +243,7 @@ def forget(
     """
     workspace.ledger.check_clock(now)
     swept = _sweep(workspace)
-    open_requests(workspace, now=now)  # ends those that have waited too long
+    end_late(workspace, now=now)  # ends those that have waited too long
     try:
         plan = plan_forget(workspace, registration, today=day_of_time(now))
     except ForgetUnknownError:

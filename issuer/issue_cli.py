@@ -96,7 +96,10 @@ def issue(
 def _preview(workspace: Workspace, request: Request, now: int, line: ProgressLine, said: tuple[show.Lang, bool]) -> int:
     lang, as_json = said
     found = prepare(workspace, request, now=now, store_images=False, progress=line)
-    print_lines((show.job_json(job) for job in found.jobs), (show.job_text(job, lang) for job in found.jobs), as_json)
+    texts = (show.job_text(job, lang, numbered=True) for job in found.jobs)
+    print_lines((show.job_json(job) for job in found.jobs), texts, as_json)
+    if not as_json:
+        click.echo(show.planned_text(found.jobs, lang))
     print_faults(found.faults, found.notes, lang, as_json)
     return EXIT_SOME_REFUSED if found.faults else 0
 

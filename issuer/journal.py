@@ -15,7 +15,18 @@ from mingzheng.issuer.rows import NOTICE_ACT, JournalRow
 from mingzheng.log.acts import ActType
 from mingzheng.log.entry import KeyEventType, NoticeType
 
-__all__ = ["Deed", "Fault", "chained", "deed_name", "encode_deed", "faults_of", "parse_deed", "reason_digest"]
+__all__ = [
+    "Deed",
+    "Fault",
+    "StoredAct",
+    "Told",
+    "chained",
+    "deed_name",
+    "encode_deed",
+    "faults_of",
+    "parse_deed",
+    "reason_digest",
+]
 
 VERSION: Final = 1
 START: Final = hashlib.sha256(b"mingzheng/journal/v1").digest()
@@ -38,6 +49,23 @@ class Deed:
     operators: tuple[str, ...]  # who asked, who approved; none: the desk by itself
     reason: bytes
     request: bytes  # id, empty for none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAct:
+    """An act as the ledger keeps it. `journal`: the row that it leads to, None for one of before the journal."""
+
+    act: int
+    serials: bytes  # eight bytes each
+    journal: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The ledger's acts by issuer and number; its decisions by theirs, with the row that each leads to."""
+
+    acts: Mapping[tuple[int, int], StoredAct]
+    decisions: Mapping[int, int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +127,15 @@ def parse_deed(body: bytes) -> Deed:
     )
 
 
-def faults_of(
-    rows: Iterable[JournalRow], acts: Mapping[tuple[int, int], bytes], starts: Mapping[int, int]
-) -> tuple[Fault, ...]:
+def faults_of(rows: Iterable[JournalRow], told: Told, starts: Mapping[int, int]) -> tuple[Fault, ...]:
     """What is wrong: rows removed, changed or put in, reasons changed, acts that are not named or named otherwise.
 
-    `acts`: the ledger's acts by issuer and number, with their serials (eight bytes each); `starts`: from which act
-    number of an issuer on the journal was kept, 0 if it is not there.
+    `told`: what the ledger says of its acts and decisions; `starts`: from which act number of an issuer on the journal
+    was kept, 0 if it is not there.
     """
     found: list[Fault] = []
-    named: dict[tuple[int, int], Deed] = {}
+    named: dict[tuple[int, int], list[Deed]] = {}
+    decided: dict[int, list[Deed]] = {}
     before: bytes | None = None
     for want, row in enumerate(rows, 1):
         found.extend(_row_faults(row, want, before))
@@ -119,8 +146,11 @@ def faults_of(
             found.append(Fault(number=row.number, zh="不是日志记录", en="no row of the journal"))
             continue
         found.extend(_deed_faults(deed, row))
-        named.update(((deed.issuer, number), deed) for number in deed.acts)
-    return (*found, *_act_faults(named, acts, starts))
+        for number in deed.acts:
+            named.setdefault((deed.issuer, number), []).append(deed)
+        if deed.decision:
+            decided.setdefault(deed.decision, []).append(deed)
+    return (*found, *_act_faults(named, told.acts, starts), *_decision_faults(decided, told.decisions))
 
 
 def _row_faults(row: JournalRow, want: int, before: bytes | None) -> Iterator[Fault]:
@@ -140,19 +170,51 @@ def _deed_faults(deed: Deed, row: JournalRow) -> Iterator[Fault]:
 
 
 def _act_faults(
-    named: Mapping[tuple[int, int], Deed], acts: Mapping[tuple[int, int], bytes], starts: Mapping[int, int]
+    named: Mapping[tuple[int, int], Sequence[Deed]],
+    acts: Mapping[tuple[int, int], StoredAct],
+    starts: Mapping[int, int],
 ) -> Iterator[Fault]:
-    for (issuer, number), serials in sorted(acts.items()):
-        deed = named.get((issuer, number))
+    for (issuer, number), act in sorted(acts.items(), key=lambda item: item[0]):
+        deeds = named.get((issuer, number))
         what = f"机构 {issuer} 的行为 {number}", f"act {number} of issuer {issuer}"
-        if deed is None and number >= starts.get(issuer, 0):
+        if deeds is not None:
+            yield from _told_otherwise(deeds, act, what)
+        elif number >= starts.get(issuer, 0):
             yield Fault(number=0, zh=f"{what[0]} 没有记录：记录被删除", en=f"{what[1]} has no row: rows were removed")
-        elif deed is not None and (hashlib.sha256(serials).digest() if serials else b"") != deed.serials:
-            yield Fault(number=deed.number, zh=f"{what[0]} 的序号与记录不符", en=f"{what[1]} has other serials now")
-    for (issuer, number), deed in sorted(named.items()):
+        elif act.journal is not None:
+            yield Fault(number=act.journal, zh=f"{what[0]} 指向别的记录", en=f"{what[1]} leads to another row")
+    for (issuer, number), deeds in sorted(named.items(), key=lambda item: item[0]):
         if (issuer, number) not in acts:
             zh, en = f"台账里没有机构 {issuer} 的行为 {number}", f"act {number} of issuer {issuer} is not in the ledger"
-            yield Fault(number=deed.number, zh=zh, en=en)
+            yield Fault(number=deeds[-1].number, zh=zh, en=en)
+
+
+def _told_otherwise(deeds: Sequence[Deed], act: StoredAct, what: tuple[str, str]) -> Iterator[Fault]:
+    """Where the ledger says another thing of an act than its rows: the first one, and each time it was signed again."""
+    first, last = deeds[0], deeds[-1]
+    if (hashlib.sha256(act.serials).digest() if act.serials else b"") != last.serials:
+        yield Fault(number=last.number, zh=f"{what[0]} 的序号与记录不符", en=f"{what[1]} has other serials now")
+    try:
+        name = deed_name(act.act)
+    except ValueError:
+        name = ""
+    if first.what != name:
+        yield Fault(number=first.number, zh=f"{what[0]} 的种类与记录不符", en=f"{what[1]} is of another type now")
+    if act.journal != first.number:
+        yield Fault(number=first.number, zh=f"{what[0]} 指向别的记录", en=f"{what[1]} leads to another row")
+
+
+def _decision_faults(decided: Mapping[int, Sequence[Deed]], decisions: Mapping[int, int | None]) -> Iterator[Fault]:
+    """A decision leads to a row that names it, and every decision that a row names is there."""
+    for number, journal in sorted(decisions.items()):
+        deeds = decided.get(number, ())
+        if journal not in {deed.number for deed in deeds} and (deeds or journal is not None):
+            zh, en = f"决定 {number} 指向别的记录", f"decision {number} leads to another row"
+            yield Fault(number=deeds[-1].number if deeds else journal or 0, zh=zh, en=en)
+    for number, deeds in sorted(decided.items(), key=lambda item: item[0]):
+        if number not in decisions:
+            zh, en = f"台账里没有决定 {number}", f"decision {number} is not in the ledger"
+            yield Fault(number=deeds[-1].number, zh=zh, en=en)
 
 
 def _int(value: cbor.Value) -> int:

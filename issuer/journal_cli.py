@@ -39,7 +39,7 @@ def journal(ctx: click.Context, workspace: Path, *, as_csv: bool, check: bool, a
     with open_workspace(workspace, {}) as opened:
         desk = opened.ledger.desk
         if check:
-            faults = faults_of(desk.journal(), desk.acts_serials(), desk.journal_starts())
+            faults = faults_of(desk.journal(), desk.told(), desk.journal_starts())
             rows, digest = desk.journal_head()
             head: show.Json = {"type": "head", "rows": rows, "digest": digest.hex()}
             found: list[show.Json] = [

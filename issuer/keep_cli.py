@@ -168,6 +168,7 @@ def ledger_group() -> None:
 @ISSUER_NUMBER
 @click.option("--reason", required=True, help="Why, without names; stays in the ledger. 事由（不写姓名），留在台账。")
 @OPERATOR
+@SECRET
 @AS_OF
 @DRY_RUN
 @YES
@@ -197,7 +198,7 @@ def ledger_forget(
     mingzheng ledger forget --workspace W --registration 京1112006200712345 --kind cn.constructor.1 \\
         --reason 持证人申请 --dry-run
     """
-    with open_workspace(workspace, {}) as opened:
+    with open_workspace(workspace, options) as opened:
         now = time_of(opened, as_of)
         named = _named(opened, registration, kind, issuer)
         if dry_run:
@@ -226,9 +227,10 @@ def _person(workspace: Workspace, named: Registration, options: dict[str, Any], 
     if workspace.ledger.registration_state(named) is None:
         return None
     check_operator(workspace, named.issuer, name, now=now)
-    return (
-        None if name is None else unlock(workspace, named.issuer, name, passphrase=person_secret(options).read, now=now)
-    )
+    if name is None:
+        workspace.check_passphrase()  # no key is used: but whoever only found the files open does not erase
+        return None
+    return unlock(workspace, named.issuer, name, passphrase=person_secret(options).read, now=now)
 
 
 def _say_backup(made: BackedUp, as_json: bool, lang: show.Lang) -> None:

@@ -17,6 +17,7 @@ from mingzheng.formats import cbor
 from mingzheng.formats.civil import day_of_time
 from mingzheng.formats.claims import Copy, parse_claims
 from mingzheng.formats.errors import FormatError
+from mingzheng.formats.rules_reissue import Exchange
 from mingzheng.issuer.approval import Effect, Proposal
 from mingzheng.issuer.approvalerrors import (
     OperatorNeededError,
@@ -25,11 +26,13 @@ from mingzheng.issuer.approvalerrors import (
     RequestForgedError,
     TwoPersonsError,
 )
+from mingzheng.issuer.errors import WrongProfileError
 from mingzheng.issuer.issue import Issued, Job, deliver_jobs, job_for, order_of
 from mingzheng.issuer.kept import parse_kept
 from mingzheng.issuer.lockerrors import NewCopiesLockedError
+from mingzheng.issuer.noticework import extensions_in_force
 from mingzheng.issuer.operators import Operator
-from mingzheng.issuer.plan import CopyOrder
+from mingzheng.issuer.plan import CopyOrder, profile_of
 from mingzheng.issuer.publish import MAX_SERIALS, settle, sign_act
 from mingzheng.issuer.refusals import (
     ActRefusedError,
@@ -38,12 +41,14 @@ from mingzheng.issuer.refusals import (
     RegistrationUnknownError,
     UnknownIssuerError,
 )
+from mingzheng.issuer.reissuing import check_reissue, reissue_of
 from mingzheng.issuer.render import Outbox
 from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import DESK, By, CopyRow, Decision, NewAct, Registration, RequestRow
 from mingzheng.issuer.schema import CopyState, CopyStatus, RegistrationState
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.acts import ActType
+from mingzheng.log.book import REQUEST_DAYS
 
 __all__ = [
     "BY_TWO",
@@ -59,6 +64,7 @@ __all__ = [
     "plan_reissue",
     "propose",
     "reissue",
+    "reissue_rule",
 ]
 
 
@@ -261,27 +267,61 @@ def plan_reissue(workspace: Workspace, target: Target, *, wanted: CopyOrder | No
     `wanted` None: the copy type and purpose of the target's serial, an approval copy for a registration. A re-issue of
     today, or one that was cut short, is answered with the copy it made.
 
-    Raises RegistrationClosedError, NewCopiesLockedError, RegistrationUnknownError or a PlanError.
+    A new one is refused where the rule of the kind refuses it (`reissue_rule`).
+
+    Raises RegistrationClosedError, NewCopiesLockedError, RegistrationUnknownError, what the rule refuses
+    (`reissueerrors`) or a PlanError.
     """
-    state = workspace.ledger.registration_state(target.registration)
     found = workspace.ledger.current_record(target.registration)
     if found is None:
         raise RegistrationUnknownError
+    state, today = workspace.ledger.registration_state(target.registration), day_of_time(now)
     if state is not RegistrationState.ACTIVE:
         raise RegistrationClosedError(str(state))
     if workspace.ledger.locks.is_locked(target.registration):
         raise NewCopiesLockedError
-    kept, today = parse_kept(found[1]), day_of_time(now)
+    kept = parse_kept(found[1])
     undelivered = any(
         row.record == found[0] and row.status is CopyStatus.LIVE and row.state is not CopyState.DELIVERED
         for row in workspace.ledger.copies_of(target.registration)
     )
     if not (kept.reissued and (undelivered or kept.record.certificate_issued_on == today)):
+        check_reissue(reissue_rule(workspace, target, now=now))
         record = replace(kept.record, certificate_issued_on=today)
         kept = replace(kept, record=record, reissued=kept.reissued + 1)
     issuer = target.registration.issuer
     order = order_of(workspace, issuer, wanted or _like(workspace, target, today))
     return job_for(workspace, kept, issuer=issuer, wanted=order, reason=reason)
+
+
+def reissue_rule(workspace: Workspace, target: Target, *, now: int) -> Exchange:
+    """What the rule of re-issue says today, as `mingzheng rules reissue` does with the facts of the ledger.
+
+    Pending are requests that wait for a second person, a suspension, and a lock. Raises RegistrationUnknownError,
+    WrongProfileError where none governs today.
+    """
+    found = workspace.ledger.current_record(target.registration)
+    if found is None or not found[1]:  # never seen, or forgotten
+        raise RegistrationUnknownError
+    registration, today, record = target.registration, day_of_time(now), parse_kept(found[1]).record
+    profile = profile_of(record, workspace.profiles(), day=today)
+    if profile is None:
+        raise WrongProfileError(record.kind)
+    pending = (
+        workspace.ledger.registration_state(registration) is RegistrationState.SUSPENDED
+        or workspace.ledger.locks.is_locked(registration)
+        or any(_is_about(row, registration, today) for row in workspace.ledger.desk.open_requests())
+    )
+    extensions = extensions_in_force(workspace, registration.issuer, today)
+    return reissue_of(record, profile, extensions, on=today, pending=pending)
+
+
+def _is_about(row: RequestRow, registration: Registration, today: int) -> bool:
+    """Whether an act on that registration, or on a copy of it, still waits. Notices are about nobody in particular."""
+    form = parse_form(row.body)
+    if not isinstance(form.code, ActType) or today - form.day > REQUEST_DAYS:
+        return False
+    return decode_target(row).registration == registration
 
 
 def reissue(

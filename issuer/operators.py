@@ -22,7 +22,6 @@ from mingzheng.issuer.publish import ends_copies, settle
 from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
 from mingzheng.issuer.rows import DESK, NOTICE_ACT, ActRow, By
 from mingzheng.issuer.workspace import NewOperator, Workspace
-from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import Signer
 from mingzheng.keys.trust import Role
 from mingzheng.log.entry import ActEntry, parse_entry
@@ -36,7 +35,6 @@ __all__ = [
     "come_forward",
     "find_key",
     "first_day",
-    "name_of",
     "retire_operator",
     "sign_again",
     "unlock",
@@ -66,11 +64,6 @@ def unlock(workspace: Workspace, issuer: int, name: str, *, passphrase: Callable
     """Open that person's key: the passphrase is asked for by name. Raises as `find_key`, and for a wrong passphrase."""
     key = find_key(workspace.config, issuer, name, day_of_time(now))
     return Operator(name=name, key=key, signer=workspace.person(key, passphrase(name)))
-
-
-def name_of(config: WorkspaceConfig, kid: Kid) -> str:
-    """Whose operator key that is, empty for none."""
-    return next((key.operator for key in config.keys if key.kid == kid), "")
 
 
 def check_operator(workspace: Workspace, issuer: int, name: str | None, *, now: int) -> None:

@@ -25,7 +25,7 @@ from mingzheng.formats.profile import (
     WindowFacts,
     usage_window,
 )
-from mingzheng.formats.rules_extension import BlanketExtension
+from mingzheng.formats.rules_extension import BlanketExtension, ExtensionError
 from mingzheng.issuer.errors import (
     BirthAfterIssueError,
     ClaimsRefusedError,
@@ -249,17 +249,19 @@ def _all_faults(record: ApplicationRecord, profiles: ProfileSet, issuer: IssuerR
     except RecordFaultyError:
         pass  # already among those of record_faults
     except PlanError as error:
-        found.append(_of_error(record.row, error))
+        found.append(_of_error(record.row, error, error.zh, error.en))
+    except ExtensionError as error:  # more of them than are read
+        found.append(_of_error(record.row, error, f"统一延期不能适用：{error.detail}", error.detail))
     return found
 
 
-def _of_error(row: int, error: PlanError) -> Fault:
+def _of_error(row: int, error: PlanError | ExtensionError, zh: str, en: str) -> Fault:
     return Fault(
         row=row,
         field="",
         code=error.code,
-        message_zh=error.zh,
-        message_en=error.en,
+        message_zh=zh,
+        message_en=en,
         remedy_zh="更正该行的数据，或去掉该行",
         remedy_en="correct the data of this row, or take the row out",
     )

@@ -292,7 +292,7 @@ def _signers(workspace: Workspace, act: ActRow) -> By:
     """The persons who signed it, in the order in which they did."""
     entry = parse_entry(act.entry)
     assert isinstance(entry, ActEntry | NoticeEntry | KeyEventEntry)
-    names = (_name(workspace, kid) for kid in reversed(kids_of(entry)))
+    names = (workspace.config.operator_of(kid) for kid in reversed(kids_of(entry)))
     return By(operators=tuple(name for name in names if name))
 
 
@@ -301,7 +301,7 @@ def _sign_again(workspace: Workspace, act: ActRow, day: int) -> bytes:
     if isinstance(entry, KeyEventEntry):
         return sign_key_event(workspace, replace(entry, day=day))
     assert isinstance(entry, ActEntry | NoticeEntry)  # `sign_act` or `sign_approved` made it
-    if not _name(workspace, entry.kid):
+    if not workspace.config.operator_of(entry.kid):
         signer = workspace.signer(Role.ACT, entry.issuer, day)
         return _signed(workspace, replace(entry, day=day), signer)
     return _by_persons(workspace, entry, day)
@@ -330,8 +330,8 @@ def _person(
     if not _is_out(workspace, kid, day):
         if kid in workspace.persons:
             return workspace.persons[kid]
-        raise PersonNeededError(entry.issuer, entry.act_number, _name(workspace, kid))
-    taken = {_name(workspace, other) for other in others}
+        raise PersonNeededError(entry.issuer, entry.act_number, workspace.config.operator_of(kid))
+    taken = {workspace.config.operator_of(other) for other in others}
     for key in workspace.config.operators(entry.issuer, day):
         if key.kid in workspace.persons and key.operator not in taken:
             return workspace.persons[key.kid]
@@ -340,11 +340,6 @@ def _person(
 
 def _is_out(workspace: Workspace, kid: Kid, day: int) -> bool:
     return not any(key.kid == kid and key.may_sign(day) for key in workspace.config.keys)
-
-
-def _name(workspace: Workspace, kid: Kid) -> str:
-    """Whose operator key it is; empty for a key of the office's."""
-    return next((key.operator for key in workspace.config.keys if key.kid == kid), "")
 
 
 def _submit_copies(workspace: Workspace, rows: Sequence[CopyRow], now: int) -> None:

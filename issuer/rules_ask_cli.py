@@ -6,7 +6,7 @@ Spec: docs/profiles.md; output: rules-<command>.schema.json. Parse, call, print.
 
 import json
 from collections.abc import Callable, Iterable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import click
 
@@ -163,8 +163,9 @@ def ends(
 @day_option("--on", "Day of the exchange. 换领日。", required=True)
 @day_option("--registered-until", "End of the registration. 注册有效期截止日。", required=True)
 @click.option("--pending", is_flag=True, help="Another matter is pending. 尚有其他申请事项在办。")
+@_birth
 def reissue(
-    kind: str, jurisdiction: int, lang: str, as_json: bool, on: int, registered_until: int, **facts: bool
+    kind: str, jurisdiction: int, lang: str, as_json: bool, on: int, registered_until: int, **facts: Any
 ) -> None:
     """Tell whether a certificate may be exchanged, and what changed data call for. 查询换领。
 
@@ -173,7 +174,8 @@ def reissue(
         --registered-until 2023-08-01
     """
     profile = _profile(kind, jurisdiction, on)
-    found = exchange(profile, ReissueFacts(on=on, registered_until=registered_until, pending=facts["pending"]))
+    asked = ReissueFacts(on=on, registered_until=registered_until, pending=facts["pending"], birth=facts["birth"])
+    found = _needing(lambda: exchange(profile, asked))
     data = data_change(profile)
     days = {"issued_on": found.issued_on, "registered_until": found.registered_until}
     if as_json:

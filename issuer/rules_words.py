@@ -70,6 +70,7 @@ ANSWERS: Final[Mapping[str, Mapping[str, Words]]] = {
             "may be exchanged: dated {issued_on}, still good until {registered_until}, earlier copies superseded",
         ),
         "REFUSED_EXPIRED": ("证书已过有效期，不能换领；请先办理延续", "no longer valid: renew it before an exchange"),
+        "CLOSED_BY_AGE": ("持证人已超过年龄，不能换领", "the holder is past the age: no re-issue"),
         "REFUSED_PENDING": (
             "尚有其他申请事项在办，不能换领；办结后再换",
             "another matter is pending: exchange it when that is done",

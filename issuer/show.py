@@ -145,10 +145,11 @@ def job_json(job: Job) -> Json:
     } | ({} if job.order.application is None else {"application": application_json(job.order.application.facts)})
 
 
-def job_text(job: Job, lang: Lang) -> str:
-    """The dry run for people: window, the rule behind every date, what is there, what is superseded."""
+def job_text(job: Job, lang: Lang, *, numbered: bool = False) -> str:
+    """The dry run for people: window, rules, what is there, what is superseded; `numbered`: with its row."""
     zh = lang == "zh"
-    head = f"第 {job.row} 行 {job.profile.id}" if zh else f"row {job.row} {job.profile.id}"
+    where = (f"第 {job.row} 行 " if zh else f"row {job.row} ") if numbered else ""
+    head = f"{where}{job.profile.id}"
     lines = [f"{head}: {_window_text(job.preview.window, lang)}"]
     lines += [_extended_text(item, zh) for item in job.preview.extended]
     for step in job.preview.trace:
@@ -164,6 +165,16 @@ def job_text(job: Job, lang: Lang) -> str:
     if job.order.application is not None:
         lines.append(application_text(job.order.application.facts, lang))
     return "\n".join(lines)
+
+
+def planned_text(jobs: Sequence[Job], lang: Lang) -> str:
+    """The last line of a dry run: how many copies, for how many registrations, how many it supersedes."""
+    people = len({job.order.registration for job in jobs})
+    old = len({(job.issuer.number, serial) for job in jobs for serial in job.supersedes})
+    new = sum(job.existing is None for job in jobs)
+    if lang == "zh":
+        return f"共 {len(jobs):,} 份（其中新号 {new:,} 份），涉及 {people:,} 个注册；将取代 {old:,} 份旧证书"
+    return f"{len(jobs):,} copies ({new:,} with new serials) for {people:,} registrations; {old:,} superseded"
 
 
 def _extended_text(item: Extended, zh: bool) -> str:

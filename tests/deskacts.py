@@ -182,7 +182,7 @@ class Desk:
         found["ledger"] = _rows(root / "ledger.sqlite")
         with Ledger.open(root / "ledger.sqlite") as ledger:
             desk = ledger.desk
-            assert faults_of(desk.journal(), desk.acts_serials(), desk.journal_starts()) == ()
+            assert faults_of(desk.journal(), desk.told(), desk.journal_starts()) == ()
             deeds = [parse_deed(row.body) for row in desk.journal()]
             assert not ledger.unlogged()
             assert not ledger.unlogged_acts()

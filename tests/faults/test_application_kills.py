@@ -47,7 +47,7 @@ def whole(office: Office) -> int:
             assert (row.record, row.serial) == (fresh[0].record, fresh[0].serial)
             assert read_kept(office.root / "applications", row.facts) == (SIGNED,)
         desk = workspace.ledger.desk
-        assert faults_of(desk.journal(), desk.acts_serials(), desk.journal_starts()) == ()
+        assert faults_of(desk.journal(), desk.told(), desk.journal_starts()) == ()
         deeds = [parse_deed(row.body).what for row in desk.journal()]
         assert deeds.count("application") == len(found)
         return len(found)

@@ -39,7 +39,7 @@ def approving(office: OperatorOffice) -> None:
 def deeds(office: OperatorOffice) -> list[str]:
     with office.open() as workspace:
         desk = workspace.ledger.desk
-        assert faults_of(desk.journal(), desk.acts_serials(), desk.journal_starts()) == ()
+        assert faults_of(desk.journal(), desk.told(), desk.journal_starts()) == ()
         return [parse_deed(row.body).what for row in desk.journal()]
 
 

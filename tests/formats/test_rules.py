@@ -79,7 +79,8 @@ def ask_change(profile: Profile, facts: Facts) -> tuple[Outcome[Any], Facts]:
 
 def ask_reissue(profile: Profile, facts: Facts) -> tuple[Outcome[Any], Facts]:
     until, pending = some(day(facts, "--registered-until")), facts.get("--pending", False)
-    found = exchange(profile, ReissueFacts(on=some(day(facts, "--on")), registered_until=until, pending=pending))
+    on, birth = some(day(facts, "--on")), day(facts, "--birth")
+    found = exchange(profile, ReissueFacts(on=on, registered_until=until, pending=pending, birth=birth))
     return found, {
         "issued_on": text(found.issued_on),
         "registered_until": text(found.registered_until),
@@ -255,7 +256,8 @@ def test_every_rule_and_every_question_has_five_cases_with_notice_and_clause() -
         ("renewal-liaoning", {RenewalAnswer.TOO_EARLY, RenewalAnswer.TOO_LATE, RenewalAnswer.EXPIRED_AUTO_CANCEL}),
         ("age-limit", {RenewalAnswer.OPEN, RenewalAnswer.CLOSED_BY_AGE}),
         ("change", set(ChangeAnswer) - {ChangeAnswer.CLOSED_BY_AGE}),
-        ("reissue", set(ReissueAnswer)),
+        ("reissue", set(ReissueAnswer) - {ReissueAnswer.CLOSED_BY_AGE}),
+        ("age-limit", {ReissueAnswer.ALLOWED, ReissueAnswer.CLOSED_BY_AGE}),
         ("seals-together", set(SealAnswer)),
         ("paper-shaanxi", {FormAnswer.VALID_CONTINUES, FormAnswer.EXPIRED, FormAnswer.NOT_IN_USE}),
         ("paper-architect", {FormAnswer.VALID_EQUAL, FormAnswer.FORM_RETIRED}),

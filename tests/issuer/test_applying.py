@@ -83,7 +83,7 @@ def kept(office: Office) -> list[str]:
 def deeds(office: Office) -> list[str]:
     with office.open() as workspace:
         desk = workspace.ledger.desk
-        assert faults_of(desk.journal(), desk.acts_serials(), desk.journal_starts()) == ()
+        assert faults_of(desk.journal(), desk.told(), desk.journal_starts()) == ()
         return [parse_deed(row.body).what for row in desk.journal()]
 
 

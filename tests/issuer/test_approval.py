@@ -19,7 +19,7 @@ from operatoroffice import (
 )
 
 from mingzheng.formats.civil import day_start
-from mingzheng.issuer.approval import approve, ask, open_requests, read_request, request_path, withdraw
+from mingzheng.issuer.approval import approve, ask, end_late, open_requests, read_request, request_path, withdraw
 from mingzheng.issuer.approvalerrors import (
     AlreadyAskedError,
     ApprovalError,
@@ -188,6 +188,7 @@ def test_a_request_is_good_for_seven_days(office: OperatorOffice) -> None:
         assert open_requests(workspace, now=day_start(DAY + 8) + 9) == ()
         with pytest.raises(RequestExpiredError):
             looked_at(workspace, late, now=day_start(DAY + 8) + 9)
+        end_late(workspace, now=day_start(DAY + 8) + 9)
         found = workspace.ledger.desk.request(late.id)
         assert found is not None
         assert found.state is RequestState.EXPIRED

@@ -29,7 +29,7 @@ def saved(office: Office, tmp_path: Path) -> Path:
 def deeds(root: Path) -> list[tuple[str, int, tuple[str, ...], int]]:
     with Ledger.open(root / "ledger.sqlite") as ledger:
         found = [parse_deed(row.body) for row in ledger.desk.journal()]
-        assert faults_of(ledger.desk.journal(), ledger.desk.acts_serials(), ledger.desk.journal_starts()) == ()
+        assert faults_of(ledger.desk.journal(), ledger.desk.told(), ledger.desk.journal_starts()) == ()
     return [(deed.what, deed.count, deed.operators, deed.time) for deed in found]
 
 

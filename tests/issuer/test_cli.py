@@ -281,13 +281,29 @@ def test_a_target_is_a_registration_with_its_kind_or_a_serial(target: tuple[str,
     assert run(commands.revoke, *target, "--reason", "why").exit_code == 2
 
 
+def test_a_dry_run_of_a_file_ends_with_the_total() -> None:
+    make()
+    words = ("records.csv", "--out", "out", "--copy", "usage", "--purpose", "投标", "--dry-run")
+    told = run(issuing.issue, *words).stdout.splitlines()
+    assert told[0].startswith("第 ")
+    assert told[-1].startswith("共 ")
+    assert "将取代 0 份旧证书" in told[-1]
+    assert "superseded" in run(issuing.issue, *words, "--lang", "en").stdout.splitlines()[-1]
+    assert "共 " not in run(issuing.issue, *words, "--json").stdout
+
+
 def test_reissue_previews_asks_and_delivers() -> None:
     make()
     issue()
     of = ("--registration", NUMBER, "--kind", "cn.constructor.1", "--reason", "why", "--out", "out")
-    assert "将被取代的序号" in run(commands.reissue, *of, "--dry-run").stdout
+    told = run(commands.reissue, *of, "--dry-run").stdout
+    assert "将被取代的序号" in told
+    assert "第 1 行" not in told
+    assert "规则没有换领" in told
+    assert "三（七）" in told
     assert run(commands.reissue, *of, input="n\n").exit_code == 1
     (copy,) = lines(run(commands.reissue, *of, "--yes", "--json", "--copy", "usage", "--purpose", "新项目"))
+    assert copy["rule"]["answer"] == "NO_RULE"  # type: ignore[index]
     assert copy["serial"] == 2
     assert len(copy["superseded"]) == 1  # type: ignore[arg-type]
     assert Path(str(copy["file"])).is_file()

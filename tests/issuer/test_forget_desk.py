@@ -92,7 +92,7 @@ def state(made: OperatorOffice) -> tuple[tuple[RequestRow, ...], tuple[JournalRo
 def faults(made: Office) -> tuple[object, ...]:
     with made.open() as workspace:
         desk = workspace.ledger.desk
-        return faults_of(desk.journal(), desk.acts_serials(), desk.journal_starts())
+        return faults_of(desk.journal(), desk.told(), desk.journal_starts())
 
 
 def holding(made: Office, secrets: list[bytes]) -> list[bytes]:

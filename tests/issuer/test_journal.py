@@ -8,7 +8,7 @@ import pytest
 from office import NOW, person
 from operatoroffice import NAMES, OperatorOffice, approved, asked, operator_office, present, target_of
 
-from mingzheng.issuer.journal import Deed, deed_name, encode_deed, faults_of, parse_deed
+from mingzheng.issuer.journal import Deed, StoredAct, Told, deed_name, encode_deed, faults_of, parse_deed
 from mingzheng.issuer.lifecycle import perform
 from mingzheng.issuer.rows import JournalRow
 from mingzheng.issuer.schema import MIGRATIONS
@@ -42,7 +42,7 @@ def whole(workspace: Workspace) -> tuple[JournalRow, ...]:
 
 def faults(workspace: Workspace) -> list[int]:
     desk = workspace.ledger.desk
-    return [fault.number for fault in faults_of(desk.journal(), desk.acts_serials(), desk.journal_starts())]
+    return [fault.number for fault in faults_of(desk.journal(), desk.told(), desk.journal_starts())]
 
 
 def test_every_act_has_a_row_with_the_names(office: OperatorOffice) -> None:
@@ -119,7 +119,7 @@ def test_a_changed_or_removed_row_shows(office: OperatorOffice) -> None:
         assert 3 in faults(workspace)
         put_back()
         database.execute("DELETE FROM journal WHERE number = 3")  # the last one: the act is not named any more
-        assert faults(workspace) == [0]
+        assert faults(workspace) == [0, 3]  # and its decision leads nowhere
         put_back()
         database.execute("UPDATE journal SET body = x'00' WHERE number = 1")
         assert faults(workspace) == [1, 1]
@@ -135,15 +135,40 @@ def test_a_changed_or_removed_row_shows(office: OperatorOffice) -> None:
         assert faults(workspace) == [3]
 
 
+@pytest.mark.parametrize(
+    ("statement", "row"),
+    [
+        ("UPDATE act SET act = 4 WHERE act = 1", 3),
+        ("UPDATE act SET act = 99 WHERE act = 1", 3),
+        ("UPDATE act SET journal = 1", 3),
+        ("UPDATE act SET journal = NULL", 3),
+        ("UPDATE decision SET journal = 1", 3),
+        ("UPDATE decision SET journal = NULL", 3),
+        ("UPDATE decision SET id = 9", 3),
+    ],
+)
+def test_what_the_ledger_says_otherwise_of_an_act_shows(office: OperatorOffice, statement: str, row: int) -> None:
+    """Its type, and the rows that act and decision lead to: `status` reads its names there."""
+    with office.open() as workspace:
+        approved(workspace, asked(workspace))
+        assert faults(workspace) == []
+        changed = workspace.ledger._db.execute(statement)
+        assert changed.rowcount == 1
+        assert set(faults(workspace)) == {row}
+
+
 def test_a_row_renumbered_inside_shows() -> None:
     body = encode_deed(replace(DEED, number=2, acts=()))
     row = JournalRow(number=1, body=body, digest=bytes(32), salt=None, reason=None)
-    assert len(faults_of([row], {}, {})) == 2
+    assert len(faults_of([row], Told(acts={}, decisions={3: 2}), {})) == 2
 
 
 def test_acts_of_before_the_journal_need_no_row(tmp_path: Path) -> None:
-    assert faults_of([], {(1, 0): b"", (1, 1): b""}, {1: 2}) == ()
-    assert len(faults_of([], {(1, 2): b""}, {1: 2})) == 1
+    def told(*numbers: int) -> Told:
+        return Told(acts={(1, n): StoredAct(act=1, serials=b"", journal=None) for n in numbers}, decisions={4: None})
+
+    assert faults_of([], told(0, 1), {1: 2}) == ()
+    assert len(faults_of([], told(2), {1: 2})) == 1
     old = sqlite3.connect(tmp_path / "old", isolation_level=None)
     for version in range(1, 4):
         for statement in MIGRATIONS[version]:

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -20,6 +21,12 @@ from mingzheng.log.acts import ActType
 from mingzheng.log.refusal import AnchorRefusedError, BehindMemoryError
 
 NO = person(1)["registration_no"]
+
+
+class _ShutError(Exception):
+    """The passphrase was wrong."""
+
+
 FORGET = (
     "forget",
     "--registration",
@@ -128,6 +135,25 @@ def test_forgetting_says_what_stays_and_asks(office: Office) -> None:
         run(commands.ledger_group, *FORGET, "--yes")
     wrong = ("forget", "--registration", NO, "--kind", "no.such", "--reason", "x", "--yes")
     assert run(commands.ledger_group, *wrong).exit_code == 2
+
+
+def test_forgetting_wants_the_passphrase_of_the_workspace(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key is used; but whoever only found the files open erases nothing, with --yes or without."""
+
+    def wrong() -> bytes:
+        raise _ShutError
+
+    with office.open() as workspace:
+        target = find_registration(workspace, kind=1, registration_no=NO, issuer=None)
+        perform(workspace, ActType.REVOKE, target, reason="why", now=NOW + 1)
+    shut = replace(office.access, passphrase=wrong)
+    monkeypatch.setattr(shared, "access_of", lambda _secret: shut)
+    for answer in ((), ("--yes",)):
+        with pytest.raises(_ShutError):
+            run(commands.ledger_group, *FORGET, *answer, input="y\n")
+    run(commands.ledger_group, *FORGET, "--dry-run")
+    with office.open() as workspace:
+        assert find_registration(workspace, kind=1, registration_no=NO, issuer=None) == target
 
 
 def test_a_forgetting_that_was_cut_short_is_said_to_be_done(office: Office) -> None:

@@ -175,7 +175,7 @@ def test_a_person_stands_behind_it_where_the_issuer_has_operators(tmp_path: Path
         assert (deed.what, deed.operators, deed.acts, last.reason) == ("lock", NAMES[:1], (), WHY)
         (change,) = workspace.ledger.locks.changes(named)
         assert (change.journal, change.day, change.reason) == (deed.number, DAY, WHY)
-        assert not faults_of(desk.journal(), desk.acts_serials(), desk.journal_starts())
+        assert not faults_of(desk.journal(), desk.told(), desk.journal_starts())
 
 
 def test_a_clock_set_back_locks_nothing(office: Office) -> None:
@@ -197,7 +197,7 @@ def test_forgetting_takes_the_reason_and_the_number_of_a_lock(office: Office) ->
         assert [(name.startswith("forgotten-"), reason) for name, reason in rows] == [(True, "")]
         desk = workspace.ledger.desk
         assert WHY not in [row.reason for row in desk.journal()]
-        assert not faults_of(desk.journal(), desk.acts_serials(), desk.journal_starts())
+        assert not faults_of(desk.journal(), desk.told(), desk.journal_starts())
         hidden = Registration(issuer=1, kind=1, registration_no=rows[0][0])
         with pytest.raises(RegistrationUnknownError):
             plan_lock(workspace, hidden, locked=False, today=DAY)

@@ -10,6 +10,7 @@ from mingzheng.formats.civil import parse_day
 from mingzheng.formats.claims import Claims, Copy, Sex, Specialty, encode_claims, parse_claims
 from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.formats.profile import Cited, Profile, Requirement
+from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.issuer.errors import (
     BirthAfterIssueError,
     ClaimsRefusedError,
@@ -335,3 +336,25 @@ def test_a_planned_copy_is_usable_on_its_day_and_never_beyond_its_rules(
     if claims.usage_until is not None:
         assert day <= claims.usage_until <= day + 180
         assert claims.usage_until <= max(item.last_day for item in claims.specialties)
+
+
+def test_more_extensions_than_are_read_are_a_fault_of_the_row() -> None:
+    """Not an error that ends the check of the file."""
+    profile = profile_of(RECORD, PROFILES, day=DAY)
+    assert profile is not None
+    one = BlanketExtension(
+        first_end=DAY,
+        last_end=DAY,
+        new_end=DAY,
+        kinds=(1,),
+        jurisdictions=(0,),
+        effective_on=DAY,
+        retracted_on=None,
+        moves_usage_window=False,
+        revives_copies=False,
+        citation=profile.effective,
+    )
+    order = CopyOrder(copy=Copy.APPROVAL, purpose=None, day=DAY, extensions=(one,) * 1_001)
+    found = check_records(ParsedRecords(records=(RECORD,), faults=()), profiles=PROFILES, issuer=ISSUER, order=order)
+    assert "rules.bad_extension" in [fault.code for fault in found.faults]
+    assert found.records == ()

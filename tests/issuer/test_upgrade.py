@@ -72,7 +72,7 @@ def test_an_upgraded_ledger_equals_a_new_one_of_the_same_history(version: int, t
         assert list(ledger.all_copies()) == rows
         starts = {issuer: ledger.counters(issuer)[1] for issuer in (1, 2)}
         assert (list(ledger.desk.journal()), ledger.desk.journal_starts()) == ([], starts)
-        assert faults_of(ledger.desk.journal(), ledger.desk.acts_serials(), starts) == ()
+        assert faults_of(ledger.desk.journal(), ledger.desk.told(), starts) == ()
 
 
 @pytest.mark.parametrize("version", RELEASED)
