@@ -16,6 +16,7 @@ __all__ = [
     "ADDED",
     "CHINESE",
     "COLUMNS",
+    "IN_CHINESE",
     "REQUIRED",
     "Holds",
     "count_known",
@@ -95,6 +96,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "签名图像": "signature_image",
     "用途": "purpose",
 }
+IN_CHINESE: Final[Mapping[str, str]] = {column: name for name, column in reversed(tuple(CHINESE.items()))}
 # Too vague to be taken; only to name the nearest one.
 _CALLED: Final[Mapping[str, str]] = {
     "种类": "kind",

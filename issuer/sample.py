@@ -10,7 +10,7 @@ from typing import Final
 from mingzheng.formats.civil import MAX_DAY, MIN_DAY, birthday, date_of, day_of, format_day
 from mingzheng.formats.profile import NumberForm, Profile, Requirement
 from mingzheng.formats.rules_model import Renewal
-from mingzheng.issuer.columns import CHINESE, COLUMNS, REQUIRED
+from mingzheng.issuer.columns import COLUMNS, IN_CHINESE, REQUIRED
 
 __all__ = ["format_sample", "sample_rows"]
 
@@ -46,8 +46,7 @@ _NEEDED: Final = {Requirement.REQUIRED: ("必填", "required"), Requirement.NONE
 
 def sample_rows(profile: Profile, *, jurisdiction: int, zh: bool, day: int) -> list[list[str]]:
     """Header, notes, one person. The person's row has no fault on `day` but for images that are not there."""
-    names = {column: name for name, column in reversed(tuple(CHINESE.items()))}
-    header = [names[column] if zh else column for column in COLUMNS]
+    header = [IN_CHINESE[column] if zh else column for column in COLUMNS]
     person = _person(profile, jurisdiction, day)
     return [header, [_note(column, profile, zh) for column in COLUMNS], [person.get(column, "") for column in COLUMNS]]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.profile import ProfileSet, Window
+from mingzheng.issuer.columns import IN_CHINESE
 from mingzheng.issuer.faults import Fault, Severity
 from mingzheng.issuer.places import kind_name, place_name
 from mingzheng.issuer.schema import FileForm
@@ -74,7 +75,9 @@ def fault_text(fault: Fault, lang: Lang) -> str:
     if not fault.row:
         where = "文件" if zh else "file"
     if fault.field:
-        where += f" {fault.field}"
+        where += (
+            f" {IN_CHINESE[fault.field]}（{fault.field}）" if zh and fault.field in IN_CHINESE else f" {fault.field}"
+        )
     if zh:
         return f"{'提示 ' if note else ''}{where}：{fault.message_zh}。{fault.remedy_zh}。[{fault.code}]"
     return f"{'note, ' if note else ''}{where}: {fault.message_en}; {fault.remedy_en}. [{fault.code}]"
