@@ -145,7 +145,7 @@ def test_good_rows_go_ahead_and_the_others_wait_in_a_file() -> None:
     result = issue("--skip-faulty")
     assert result.exit_code == 1
     assert len(list(Path("out").iterdir())) == 1
-    assert "D3 sex" in result.stderr
+    assert "D3 性别（sex）" in result.stderr
     assert "已签发 1 份" in result.stderr
     assert "faults.csv" in result.stderr
     again = issue("--skip-faulty", "--lang", "en")
@@ -161,11 +161,11 @@ def test_faults_are_all_listed_and_nothing_is_issued() -> None:
     for options in ((), ("--dry-run",)):
         result = issue(*options)
         assert result.exit_code == 1
-        assert "D2 sex" in result.stderr
-        assert "O3 photo" in result.stderr
+        assert "D2 性别（sex）" in result.stderr
+        assert "O3 照片（photo）" in result.stderr
         assert not Path("out").exists()
     assert [item["code"] for item in lines(issue("--json"))] == ["record.bad_sex", "record.image_unreadable"]
-    assert "D2 sex" in issue("--lang", "en").stderr
+    assert "D2 sex:" in issue("--lang", "en").stderr
 
 
 def test_records_come_from_standard_input_or_json() -> None:

@@ -170,7 +170,8 @@ def test_check_says_every_fault_with_its_cell_and_exits_1(folder: Path) -> None:
     assert result.exit_code == 1
     assert result.stdout == ""
     said = result.stderr.splitlines()
-    assert [line.split("：")[0] for line in said[:-1]] == ["D3 sex", "O4 photo", "A5 kind", "K6 employer"]
+    named = ["D3 性别（sex）", "O4 照片（photo）", "A5 证书种类（kind）", "K6 聘用企业（employer）"]
+    assert [line.split("：")[0] for line in said[:-1]] == named
     assert said[-1] == "1 行无误，4 处错误"
     english = run("check", "records.csv", "--lang", "en", *ON).stderr
     assert "D3 sex: unknown sex; write 男 or 女 (1 or 2). [record.bad_sex]" in english
