@@ -140,9 +140,10 @@ class Workspace:
             raise
         self._access = access
         self._passphrase: bytes | None = None
+        self._proved = False  # has it opened a key?
         self._signers: dict[bytes, Signer] = {}
         self.persons: dict[Kid, Signer] = {}  # operators' keys that somebody opened in this command
-        self.seals = SealStore(root, access.seal_vault, self._secret, access.pin)
+        self.seals = SealStore(root, access.seal_vault, self._proved_secret, access.pin)
         self._log: Log | None = None
         self._remote: IssuingLog | None = None
         self._followed: ListingLog | None = None
@@ -187,7 +188,7 @@ class Workspace:
         self._signers.clear()
         self.persons.clear()
         self.seals.forget()
-        self._passphrase = None
+        self._passphrase, self._proved = None, False
         self._lock.release()
 
     def __enter__(self) -> Self:
@@ -352,7 +353,9 @@ class Workspace:
         if self.config.issuer(spec.number) is not None:
             raise OptionError(f"机构编号 {spec.number} 已存在", f"there is an issuer {spec.number} already")
         days = (valid_from, valid_until)
-        place = KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
+        place = KeyPlace(
+            directory=self.root / KEYS, vault=self._access.vault, passphrase=self._proved_secret(), days=days
+        )
         keys = [key for key, _ in make_keys(place, issuer_roles(spec), spec.number)]
         keys += _operator_keys(place, spec.number, operators)
         issuers = tuple(sorted((*self.config.issuers, spec), key=lambda item: item.number))
@@ -376,7 +379,9 @@ class Workspace:
         self.store_config(replace(self.config, following=following, keys=(*self.config.keys, *keys)))
 
     def _log_keys(self, roles: Sequence[tuple[Role, Alg]], days: tuple[int, int], *, origin: int) -> list[KeySpec]:
-        place = KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
+        place = KeyPlace(
+            directory=self.root / KEYS, vault=self._access.vault, passphrase=self._proved_secret(), days=days
+        )
         return [replace(key, origin=origin) for key, _ in make_keys(place, roles, 0)]
 
     def add_key(
@@ -386,7 +391,9 @@ class Workspace:
         if days is None:
             own = max((key for key in self.config.keys if (key.role, key.issuer) == (Role.ACT, issuer)), key=_last_day)
             days = (own.valid_from, own.valid_until)
-        place = KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=self._secret(), days=days)
+        place = KeyPlace(
+            directory=self.root / KEYS, vault=self._access.vault, passphrase=self._proved_secret(), days=days
+        )
         ((spec, _signer),) = make_keys(place, [(role, alg)], issuer)
         self.store_config(replace(self.config, keys=(*self.config.keys, spec)))
         return spec
@@ -452,6 +459,12 @@ class Workspace:
             self._passphrase = self._access.passphrase()
         return self._passphrase
 
+    def _proved_secret(self) -> bytes:
+        """The passphrase, once it has opened a key: nothing new goes under another one."""
+        if not self._proved:
+            self.check_passphrase()
+        return self._secret()
+
     def _close_log(self) -> None:
         for log in (self._log, self._remote, self._followed):
             if log is not None:
@@ -468,6 +481,7 @@ class Workspace:
         signer = self._access.vault.load(self.root / KEYS / spec.file, spec.public_key.alg, secret)
         if signer.public_key.spki != spec.public_key.spki:
             raise KeyMismatchError(spec.file)
+        self._proved = self._proved or passphrase is None
         return signer
 
 

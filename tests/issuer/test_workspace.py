@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,8 @@ from mingzheng.issuer.refusals import (
 from mingzheng.issuer.schema import CopyState
 from mingzheng.issuer.workspace import Access, FileVault, Foundation, Workspace, check_demo_name, log_vkey
 from mingzheng.keys.alg import Alg
-from mingzheng.keys.errors import KeysError
+from mingzheng.keys.errors import KeysError, WrongPassphraseError
+from mingzheng.keys.sealkey import SealAlg
 from mingzheng.keys.trust import OriginRecord, Role
 from mingzheng.log.refusal import RestoredBackupError
 
@@ -59,6 +61,22 @@ def test_real_custody_encrypts_every_key(tmp_path: Path) -> None:
     wrong = replace(access, passphrase=lambda: b"another passphrase")
     with Workspace.open(tmp_path / "W", wrong) as workspace, pytest.raises(KeysError):
         workspace.signer(Role.CREDENTIAL, 1, DAY)
+
+
+def test_no_key_is_made_under_a_passphrase_that_opens_none(tmp_path: Path) -> None:
+    access = Access(passphrase=lambda: b"a long passphrase", vault=FileVault(), memory_dir=None)
+    Workspace.create(tmp_path / "W", FOUNDATION, access)
+    before = {path.name for path in (tmp_path / "W" / "keys").iterdir()}
+    wrong = replace(access, passphrase=lambda: b"another passphrase")
+    attempts: tuple[Callable[[Workspace], object], ...] = (
+        lambda workspace: workspace.add_key(Role.STATUS, 1),
+        lambda workspace: workspace.add_log_key(Role.RECEIPT),
+        lambda workspace: workspace.seals.new_key(SealAlg.P256, "seal"),
+    )
+    for attempt in attempts:
+        with Workspace.open(tmp_path / "W", wrong) as workspace, pytest.raises(WrongPassphraseError):
+            attempt(workspace)
+    assert {path.name for path in (tmp_path / "W" / "keys").iterdir()} == before
 
 
 def test_overwrites_nothing_but_takes_an_empty_directory(office: Office, tmp_path: Path) -> None:
