@@ -102,6 +102,8 @@ def write_workbook(rows: Sequence[Sequence[str]], *, bold: int = 1) -> bytes:
     for number, cells in enumerate(rows, start=1):
         for place, text in enumerate(cells, start=1):
             cell = sheet.cell(row=number, column=place, value=text or None)
+            if text:
+                cell.data_type = "s"  # else a text that begins with = would be a formula
             cell.number_format = "@"
             cell.font = Font(name=_FONT, bold=number <= bold)
             cell.alignment = Alignment(vertical="top", wrap_text=number == bold + 1)
