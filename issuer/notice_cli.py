@@ -62,7 +62,9 @@ _TYPES_ZH: Final = {
     "RETRACTION": "撤回公告",
 }
 RULE_STAYS_ZH: Final = "工作区的用印规则不随之更改：此后由谁用印，请用 mingzheng seal rule --replace 写明"
-RULE_STAYS_EN: Final = "the workspace's rule of sealing stays: say with `mingzheng seal rule --replace` who seals from then on"
+RULE_STAYS_EN: Final = (
+    "the workspace's rule of sealing stays: `mingzheng seal rule --replace` says who seals from then on"
+)
 _CITATION: Final = click.option("--citation", required=True, help="Title and clause. 公告名称与条款。")
 _ABOUT: Final = options_of(
     _CITATION,
