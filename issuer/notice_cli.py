@@ -106,7 +106,7 @@ def notice_list(*, issuer: int | None, as_json: bool, lang: show.Lang, **options
     \b
     mingzheng notice list --workspace W
     """
-    with open_workspace(options["workspace"], options) as opened:
+    with open_workspace(options["workspace"], options, True) as opened:
         numbers = [spec.number for spec in opened.config.issuers if issuer in (None, spec.number)]
         found = [item for number in numbers for item in noticework.list_notices(opened, number)]
     print_lines([_given_json(item) for item in found], [_given_text(item, lang) for item in found], as_json)

@@ -94,7 +94,7 @@ def seal_list(workspace: Path, *, as_json: bool, lang: Lang) -> None:
     \b
     mingzheng seal list --workspace W
     """
-    with open_workspace(workspace, {}) as opened:
+    with open_workspace(workspace, {}, True) as opened:
         sealing, today = opened.config.sealing, day_of_time(int(time.time()))
     profiles = load_shipped_profiles()
     rows = [_seal_json(seal, today) for seal in sealing.seals]
