@@ -34,6 +34,7 @@ EXP: Final = 4  # RFC 8392 §3.1.4
 IAT: Final = 6  # RFC 8392 §3.1.6
 FIELDS: Final = -65537  # private use (RFC 8392 §9.1)
 
+EVERYWHERE: Final = 0  # among the jurisdictions of a rule or notice: every province, and national certificates
 TEXT_CHARS_MAX: Final = 40  # name, registration number, employer, purpose
 SPECIALTIES_MAX: Final = 16
 CODE_MAX: Final = 65_535

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from mingzheng.formats.civil import MAX_DAY, MIN_DAY
+from mingzheng.formats.claims import EVERYWHERE
 from mingzheng.formats.errors import FormatError
 from mingzheng.formats.rules_source import Citation
 from mingzheng.formats.rules_trace import Outcome, RuleStep, step
@@ -29,7 +30,6 @@ __all__ = [
 ]
 
 MAX_EXTENSIONS: Final = 1_000
-EVERYWHERE: Final = 0  # a jurisdiction: every province, and national certificates
 
 # Every end that extensions lead to, with the end it came from and by which; the first one came from nowhere.
 Reached = dict[int, "tuple[int, BlanketExtension] | None"]

@@ -132,7 +132,7 @@ def requests(*, as_json: bool, lang: show.Lang, **options: Any) -> None:
     \b
     mingzheng requests --workspace W
     """
-    with open_workspace(options["workspace"], options) as opened:
+    with open_workspace(options["workspace"], options, True) as opened:
         rows: tuple[RequestRow, ...] = approval.open_requests(opened, now=time_of(opened, options["as_of"]))
         items = [showdesk.request_json(row, str(approval.request_path(opened, row))) for row in rows]
     print_lines(items, (showdesk.request_text(row, lang) for row in rows), as_json)

@@ -210,11 +210,6 @@ class DeskBook:
         last = self._db.execute("SELECT number, digest FROM journal ORDER BY number DESC LIMIT 1").fetchone()
         return (0, b"") if last is None else (last[0], last[1])
 
-    def acts_serials(self) -> dict[tuple[int, int], bytes]:
-        """The serials of every act, by issuer and number."""
-        rows = self._db.execute("SELECT issuer, number, serials FROM act")
-        return {(issuer, number): serials for issuer, number, serials in rows}
-
     def told(self) -> Told:
         """What acts and decisions there are, and the rows they lead to: for the check of the journal."""
         rows = self._db.execute("SELECT issuer, number, act, serials, journal FROM act")

@@ -74,7 +74,7 @@ def expiring_command(
     if as_csv and as_json:
         raise click.UsageError("--csv 与 --json 只用一个 (one of --csv and --json)")
     code = None if kind is None else kind_code(kind)
-    with open_workspace(workspace, {}) as opened:
+    with open_workspace(workspace, {}, True) as opened:
         found = expiring(opened, within=within, kind=code, today=day_of_time(time_of(opened, options["as_of"])))
     if as_csv:
         at = 0 if lang == "zh" else 1

@@ -34,6 +34,12 @@ class Fault:
 
 _ROWS: Final[Mapping[str, FaultText]] = {
     # the file; more in `filefaults`
+    "record.too_many_keys": FaultText(
+        "不认识的键超过 {limit} 种，其余未检查",
+        "more than {limit} different keys that are no columns; nothing else was looked at",
+        "只导出模板中的列",
+        "export the columns of the template only",
+    ),
     "record.too_many_rows": FaultText(
         "记录超过 {limit} 条",
         "more than {limit} records",

@@ -36,7 +36,7 @@ def journal(ctx: click.Context, workspace: Path, *, as_csv: bool, check: bool, a
     """
     if as_csv and as_json:
         raise click.UsageError("--csv 与 --json 只用一个 (one of --csv and --json)")
-    with open_workspace(workspace, {}) as opened:
+    with open_workspace(workspace, {}, True) as opened:
         desk = opened.ledger.desk
         if check:
             faults = faults_of(desk.journal(), desk.told(), desk.journal_starts())

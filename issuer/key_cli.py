@@ -78,7 +78,7 @@ def key_list(workspace: Path, *, as_json: bool, lang: show.Lang) -> None:
     \b
     mingzheng key list --workspace W
     """
-    with open_workspace(workspace, {}) as opened:
+    with open_workspace(workspace, {}, True) as opened:
         keys, several = opened.config.keys, len(opened.config.origins) > 1
         origins = [opened.config.origin_of(key) if several else 0 for key in keys]
     rows = [_json(key) | ({"origin": origin} if origin else {}) for key, origin in zip(keys, origins, strict=True)]

@@ -19,7 +19,7 @@ from typing import Final, Protocol, Self
 from mingzheng.issuer.applicationbook import ApplicationBook
 from mingzheng.issuer.deskbook import DeskBook, packed
 from mingzheng.issuer.journal import deed_name
-from mingzheng.issuer.ledgerfile import connect_ledger
+from mingzheng.issuer.ledgerfile import connect_ledger, connect_to_read
 from mingzheng.issuer.lockbook import LockBook
 from mingzheng.issuer.lockerrors import NewCopiesLockedError
 from mingzheng.issuer.refusals import (
@@ -112,6 +112,17 @@ class Ledger:
         if not path.is_file():
             raise NotALedgerError(path.name)
         return cls(connect_ledger(path, create=False))
+
+    @classmethod
+    def open_to_read(cls, path: Path, *, settled: bool) -> Self:
+        """As `open`; a ledger that cannot be written is read as it is. `settled`: nobody writes it meanwhile.
+
+        Raises also LedgerUnreadableError.
+        """
+        try:
+            return cls.open(path)
+        except LedgerWriteError:
+            return cls(connect_to_read(path, settled=settled))
 
     @classmethod
     def upgrade(cls, path: Path) -> Self:

@@ -9,13 +9,14 @@ from typing import Final
 from mingzheng.issuer.refusals import (
     LedgerNewerError,
     LedgerOlderError,
+    LedgerUnreadableError,
     LedgerWriteError,
     NotALedgerError,
     RefusalError,
 )
 from mingzheng.issuer.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION
 
-__all__ = ["connect_ledger", "ledger_version"]
+__all__ = ["connect_ledger", "connect_to_read", "ledger_version"]
 
 _BUSY_SECONDS: Final = 10.0
 _NOT_THE_FILES_FAULT: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")
@@ -41,6 +42,34 @@ def connect_ledger(path: Path, *, create: bool, upgrade: bool = False) -> sqlite
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             raise
         raise _refusal(error, path) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_to_read(path: Path, *, settled: bool) -> sqlite3.Connection:
+    """The ledger's file where nothing can be written; nothing is. `settled`: nobody writes it meanwhile.
+
+    A write-ahead file that holds something is read only with its index beside it: without that SQLite would have to
+    make one. Raises as `connect_ledger`, and LedgerUnreadableError.
+    """
+    ahead = path.with_name(f"{path.name}-wal")
+    whole = settled and not (ahead.is_file() and ahead.stat().st_size)
+    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if whole else ''}"
+    try:
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
+    except sqlite3.DatabaseError as error:
+        raise LedgerUnreadableError(path.name) from error
+    try:
+        _check_version(connection, path.name, create=False)
+        _check_current(connection)
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if error.sqlite_errorname.startswith(_NOT_THE_FILES_FAULT):
+            raise LedgerUnreadableError(path.name) from error
+        raise NotALedgerError(path.name) from error
     except BaseException:
         connection.close()
         raise

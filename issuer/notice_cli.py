@@ -61,8 +61,10 @@ _TYPES_ZH: Final = {
     "SEAL_CHANGE": "启用印章",
     "RETRACTION": "撤回公告",
 }
-RULE_STAYS_ZH: Final = "工作区的用印规则不随之更改：此后由谁用印，请用 mingzheng seal rule 写明"
-RULE_STAYS_EN: Final = "the workspace's rule of sealing stays: say with `mingzheng seal rule` who seals from then on"
+RULE_STAYS_ZH: Final = "工作区的用印规则不随之更改：此后由谁用印，请用 mingzheng seal rule --replace 写明"
+RULE_STAYS_EN: Final = (
+    "the workspace's rule of sealing stays: `mingzheng seal rule --replace` says who seals from then on"
+)
 _CITATION: Final = click.option("--citation", required=True, help="Title and clause. 公告名称与条款。")
 _ABOUT: Final = options_of(
     _CITATION,
@@ -104,7 +106,7 @@ def notice_list(*, issuer: int | None, as_json: bool, lang: show.Lang, **options
     \b
     mingzheng notice list --workspace W
     """
-    with open_workspace(options["workspace"], options) as opened:
+    with open_workspace(options["workspace"], options, True) as opened:
         numbers = [spec.number for spec in opened.config.issuers if issuer in (None, spec.number)]
         found = [item for number in numbers for item in noticework.list_notices(opened, number)]
     print_lines([_given_json(item) for item in found], [_given_text(item, lang) for item in found], as_json)

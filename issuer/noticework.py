@@ -13,7 +13,7 @@ from typing import Final
 
 from mingzheng.formats import cbor
 from mingzheng.formats.civil import day_of_time
-from mingzheng.formats.claims import Claims, parse_claims
+from mingzheng.formats.claims import EVERYWHERE, Claims, parse_claims
 from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.issuer.approval import Effect, Proposal
 from mingzheng.issuer.approvalerrors import RequestChangedError, RequestForgedError
@@ -65,7 +65,6 @@ __all__ = [
     "reread",
 ]
 
-EVERYWHERE: Final = 0  # among a notice's jurisdictions
 _IN_FORCE: Final = frozenset({CopyStatus.LIVE, CopyStatus.SUSPENDED})
 
 

@@ -84,7 +84,7 @@ def operator_list(workspace: Path, *, as_of: int | None, as_json: bool, lang: sh
     \b
     mingzheng operator list --workspace W
     """
-    with open_workspace(workspace, {}) as opened:
+    with open_workspace(workspace, {}, True) as opened:
         today = day_of_time(time_of(opened, as_of))
         config = opened.config
     keys = [key for key in config.keys if key.operator]

@@ -297,10 +297,10 @@ def read_pin(token: TokenSpec) -> str:
         raise SealTokenError(f"no PIN for the token: give one at the terminal, or name {_PIN_HINT}") from error
 
 
-def open_workspace(workspace: Path, options: dict[str, Any]) -> Workspace:
-    """The workspace a command names, locked."""
+def open_workspace(workspace: Path, options: dict[str, Any], reading: bool = False) -> Workspace:
+    """The workspace a command names, locked. `reading`: for commands that change nothing, also where nothing can be."""
     secret = Secret(file=options.get("passphrase_file"), fd=options.get("passphrase_fd"))
-    return Workspace.open(workspace, access_of(secret))
+    return Workspace.open(workspace, access_of(secret), reading=reading)
 
 
 def time_of(workspace: Workspace, as_of: int | None) -> int:

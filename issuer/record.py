@@ -5,6 +5,7 @@ read: `tidy`. What depends on the kind of certificate or on the issuer is checke
 """
 
 import json
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -63,9 +64,13 @@ __all__ = [
 ]
 
 MAX_CELL_CHARS: Final = 1_000
+MAX_UNKNOWN_KEYS: Final = 32  # of a JSON file, different ones
 _HEADER_WITHIN: Final = 10  # rows in which column names are looked for, to say where they stand
 _SAME_LENGTH: Final = 0.8  # share of the numbers of a kind that makes their length the usual one
+_MOST_KEYS: Final = len(COLUMNS) + len(ADDED) + MAX_UNKNOWN_KEYS  # of one object
 _BLANKS: Final = " \t\u3000"
+_JSON_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_NO_OBJECTS: Final = re.compile(r"[ \t\n\r]*\[[ \t\n\r]*\][ \t\n\r]*")
 
 T = TypeVar("T")
 _Cells = Mapping[str, tuple[str, CellKind | None]]
@@ -161,24 +166,11 @@ def _parse_json(data: bytes, *, stored: bool) -> ParsedRecords:
     text, _, _ = decode_text(data)
     if text is None:
         return _none(make_fault(0, "", "record.encoding"))
-    try:
-        document = json.loads(text, object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse)
-    except (ValueError, RecursionError):  # also integers of thousands of digits
-        return _none(make_fault(0, "", "record.json_syntax"))
-    if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
-        return _none(make_fault(0, "", "record.json_syntax"))
-    if not document:
-        return _none(make_fault(0, "", "record.empty_file"))
-    if len(document) > MAX_ROWS:
-        return _none(make_fault(0, "", "record.too_many_rows", limit=MAX_ROWS))
     faults: list[Fault] = []
-    good: list[tuple[int, _Cells]] = []
-    for row, item in enumerate(document, start=1):
-        found, cells = _json_cells(row, item)
-        faults += found
-        if not found:
-            good.append((row, {column: (cell, None) for column, cell in cells.items()}))
-    return _records(good, faults, [], stored=stored)
+    try:
+        return _records(_json_rows(text, faults), faults, [], stored=stored)
+    except _WholeFileError as error:
+        return _none(error.fault)
 
 
 def format_record(record: ApplicationRecord) -> bytes:
@@ -289,7 +281,68 @@ def _by_column(columns: Sequence[str], cells: Sequence[str], row: Row) -> _Cells
 # JSON
 
 
+class _WholeFileError(Exception):
+    """The file is not read any further."""
+
+    def __init__(self, code: str, **arguments: int | str) -> None:
+        super().__init__(code)
+        self.fault = make_fault(0, "", code, **arguments)
+
+
+def _json_rows(text: str, faults: list[Fault]) -> Iterator[tuple[int, _Cells]]:
+    """The objects that can be read, one at a time; the faults of the others. Raises _WholeFileError."""
+    unknown: set[str] = set()
+    row = 0
+    for row, item in enumerate(_objects(text), start=1):
+        if row > MAX_ROWS:
+            raise _WholeFileError("record.too_many_rows", limit=MAX_ROWS)
+        unknown.update(key for key in item if key not in COLUMNS and key not in ADDED)
+        if len(unknown) > MAX_UNKNOWN_KEYS:  # each is compared with every column, to say which one is meant
+            raise _WholeFileError("record.too_many_keys", limit=MAX_UNKNOWN_KEYS)
+        found, cells = _json_cells(row, item)
+        faults += found
+        if not found:
+            yield row, {column: (cell, None) for column, cell in cells.items()}
+    if row == 0:
+        raise _WholeFileError("record.empty_file")
+
+
+def _objects(text: str) -> Iterator[dict[str, object]]:
+    """The objects of an array, each read when the one before is done with. Raises _WholeFileError."""
+    if _NO_OBJECTS.fullmatch(text):
+        return
+    mark, at = _token(text, 0, "[")
+    while mark != "]":
+        try:
+            item, at = _JSON.raw_decode(text, _space(text, at))
+        except (ValueError, RecursionError):  # also integers of thousands of digits
+            raise _WholeFileError("record.json_syntax") from None
+        if not isinstance(item, dict):
+            raise _WholeFileError("record.json_syntax")
+        yield item
+        mark, at = _token(text, at, ",]")
+    if _space(text, at) != len(text):
+        raise _WholeFileError("record.json_syntax")
+
+
+def _token(text: str, at: int, marks: str) -> tuple[str, int]:
+    """One of the marks after any space, and where it ends."""
+    at = _space(text, at)
+    mark = text[at : at + 1]
+    if not mark or mark not in marks:
+        raise _WholeFileError("record.json_syntax")
+    return mark, at + 1
+
+
+def _space(text: str, at: int) -> int:
+    """Where the space that may begin there ends."""
+    found = _JSON_SPACE.match(text, at)
+    return at if found is None else found.end()
+
+
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(pairs) > _MOST_KEYS:
+        raise _WholeFileError("record.too_many_keys", limit=MAX_UNKNOWN_KEYS)
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key twice")
@@ -298,6 +351,9 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse(_literal: str) -> object:
     raise ValueError("not used in records")
+
+
+_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse)
 
 
 def _json_cells(row: int, item: Mapping[str, object]) -> tuple[list[Fault], dict[str, str]]:

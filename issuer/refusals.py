@@ -277,6 +277,21 @@ class LedgerCorruptError(RefusalError):
         super().__init__(f"台账内容不一致（{what}）", f"the ledger contradicts itself: {what}")
 
 
+class LedgerUnreadableError(RefusalError):
+    """Where nothing can be written: what a killed or running command left beside the ledger cannot be read there."""
+
+    code: ClassVar[str] = "ledger.read_only_place"
+    exit_code: ClassVar[int] = EXIT_STORED
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} 所在之处不可写，其旁的预写文件在此无法读取；请把整个工作区复制到可写之处再看，"
+            "或用 mingzheng restore 恢复一份备份",
+            f"{name} stands where nothing can be written, and its write-ahead file cannot be read there: copy the "
+            "whole workspace to where it can be written and look there, or `mingzheng restore` a backup",
+        )
+
+
 class LedgerWriteError(RefusalError):
     """The system refused a write: disk full, read-only, or locked by another program. Nothing of it was kept."""
 

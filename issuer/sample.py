@@ -11,6 +11,7 @@ from mingzheng.formats.civil import MAX_DAY, MIN_DAY, birthday, date_of, day_of,
 from mingzheng.formats.profile import NumberForm, Profile, Requirement
 from mingzheng.formats.rules_model import Renewal
 from mingzheng.issuer.columns import COLUMNS, IN_CHINESE, REQUIRED
+from mingzheng.issuer.spreadsheet import BOM, quoted
 
 __all__ = ["format_sample", "sample_rows"]
 
@@ -53,12 +54,7 @@ def sample_rows(profile: Profile, *, jurisdiction: int, zh: bool, day: int) -> l
 
 def format_sample(rows: list[list[str]]) -> bytes:
     """The rows as CSV: UTF-8 with a byte order mark, so that spreadsheets read it right."""
-    lines = (",".join(map(_quoted, row)) for row in rows)
-    return ("\ufeff" + "".join(line + "\r\n" for line in lines)).encode()
-
-
-def _quoted(cell: str) -> str:
-    return cell if set('",\r\n').isdisjoint(cell) else '"' + cell.replace('"', '""') + '"'
+    return (BOM + "".join(",".join(map(quoted, row)) + "\r\n" for row in rows)).encode()
 
 
 def _note(column: str, profile: Profile, zh: bool) -> str:

@@ -94,7 +94,7 @@ def seal_list(workspace: Path, *, as_json: bool, lang: Lang) -> None:
     \b
     mingzheng seal list --workspace W
     """
-    with open_workspace(workspace, {}) as opened:
+    with open_workspace(workspace, {}, True) as opened:
         sealing, today = opened.config.sealing, day_of_time(int(time.time()))
     profiles = load_shipped_profiles()
     rows = [_seal_json(seal, today) for seal in sealing.seals]
@@ -284,15 +284,30 @@ def seal_maker(workspace: Path, *, out: Path | None, name: str | None, lang: Lan
 )
 @click.option("--valid-from", callback=read_day, help="First day; today if absent. 生效日。")
 @click.option("--valid-until", callback=read_day, help="Last day; open if absent. 截止日。")
+@click.option(
+    "--replace",
+    "replacing",
+    is_flag=True,
+    help="Take the place of rules from the same or a later day; they are shown first. 取代同日及以后的规则，先列出。",
+)
+@YES
 @SECRET
 @LANG
-def seal_rule(workspace: Path, *, issuer: int, bodies: tuple[int, ...], lang: Lang, **options: Any) -> None:
+def seal_rule(
+    workspace: Path, *, issuer: int, bodies: tuple[int, ...], replacing: bool, lang: Lang, **options: Any
+) -> None:
     """Say whose seals a kind bears, in which order. 规定某种证书盖谁的章、什么次序。
 
     \b
     mingzheng seal rule --workspace W --issuer 1 --kind cn.constructor.1 --body 0
     mingzheng seal rule --workspace W --issuer 2 --kind cn.architect.1 --body 1 --body 2
+    mingzheng seal rule --workspace W --issuer 1 --kind cn.constructor.1 --body 0 --replace
     """
+    profiles = load_shipped_profiles()
+
+    def text(rule: RuleSpec) -> str:
+        return _rule_text(rule, [kind_name(profiles, code, lang) for code in rule.kinds], lang)
+
     with open_workspace(workspace, options) as opened:
         spec = opened.config.issuer(issuer)
         today = day_of_time(int(time.time()))
@@ -304,9 +319,15 @@ def seal_rule(workspace: Path, *, issuer: int, bodies: tuple[int, ...], lang: La
             valid_from=today if options["valid_from"] is None else options["valid_from"],
             valid_until=MAX_DAY if options["valid_until"] is None else options["valid_until"],
         )
-        sealrules.add_rule(opened, rule)
-    profiles = load_shipped_profiles()
-    click.echo(_rule_text(rule, [kind_name(profiles, code, lang) for code in rule.kinds], lang))
+        gone = sealrules.in_the_way(opened, rule) if replacing else ()
+        sealrules.rules_with(opened, rule, gone=gone)  # refuses before it asks
+        if gone:
+            click.echo("将被取代：" if lang == "zh" else "to be replaced:", err=True)
+            for other in gone:
+                click.echo(text(other), err=True)
+            confirm(options["yes"])
+        sealrules.add_rule(opened, rule, gone=gone)
+    click.echo(text(rule))
 
 
 @seal_group.command("revoke")

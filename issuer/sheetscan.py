@@ -26,6 +26,7 @@ __all__ = [
     "SheetScan",
     "plain_styles",
     "read_book",
+    "scan_leap_days",
     "scan_sheet",
     "scan_strings",
 ]
@@ -191,6 +192,33 @@ def scan_sheet(data: bytes, *, cells_before: int = 0) -> SheetScan:
     return scanner.scan
 
 
+def scan_leap_days(data: bytes) -> frozenset[tuple[int, int]]:
+    """Row and column of every cell whose number is 60: as a day 29 February 1900, which the calendar has not.
+
+    `data`: a sheet that `scan_sheet` has been through.
+    """
+    scanner, parts = _Scanner(MAX_CELLS), list[str]()
+    found: set[tuple[int, int]] = set()
+
+    def start(name: str, attributes: Mapping[str, str]) -> None:
+        scanner.start(name, attributes)
+        parts.clear()
+
+    def end(name: str) -> None:
+        if name == f"{_MAIN} v" and _is_sixty("".join(parts)):
+            found.add(scanner.place)
+
+    _stream(data, start, end, parts.append)
+    return frozenset(found)
+
+
+def _is_sixty(text: str) -> bool:
+    try:
+        return 60 <= float(text) < 61
+    except ValueError:
+        return False
+
+
 def _united(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Ranges of rows in rising order, those that meet as one."""
     found: list[tuple[int, int]] = []
@@ -202,7 +230,12 @@ def _united(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
-def _stream(data: bytes, start: Callable[[str, Any], None]) -> None:
+def _stream(
+    data: bytes,
+    start: Callable[[str, Any], None],
+    ended: Callable[[str], None] | None = None,
+    text: Callable[[str], None] | None = None,
+) -> None:
     depth = 0
 
     def begin(name: str, attributes: Mapping[str, str]) -> None:
@@ -212,14 +245,17 @@ def _stream(data: bytes, start: Callable[[str, Any], None]) -> None:
             raise SheetError("record.xlsx_unsafe", what="nesting")
         start(name, attributes)
 
-    def end(_: str) -> None:
+    def end(name: str) -> None:
         nonlocal depth
         depth -= 1
+        if ended is not None:
+            ended(name)
 
     parser: Any = expat.ParserCreate("utf-8", " ")
     parser.XmlDeclHandler = _check_declaration
     parser.StartDoctypeDeclHandler = _refuse_doctype
     parser.StartElementHandler, parser.EndElementHandler = begin, end
+    parser.CharacterDataHandler = text
     try:
         parser.Parse(data, True)
     except expat.ExpatError as error:
@@ -250,6 +286,11 @@ class _Scanner:
             f"{_MAIN} mergeCell": self._merge,
             f"{_MAIN} col": self._columns,
         }
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Row and column of the last cell."""
+        return self._row, self._column
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """One element."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-__all__ = ["BOM", "csv_line", "safe_cell"]
+__all__ = ["BOM", "csv_line", "quoted", "safe_cell"]
 
 BOM: Final = "\ufeff"  # without it Excel reads UTF-8 as the code page of the machine
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -21,10 +21,11 @@ def safe_cell(value: object) -> str:
 
 def csv_line(cells: Iterable[object] | Sequence[object]) -> str:
     """One line of RFC 4180 without its end."""
-    return ",".join(_quoted(safe_cell(cell)) for cell in cells)
+    return ",".join(quoted(safe_cell(cell)) for cell in cells)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A cell of RFC 4180 as it stands: for text that is ours."""
     if any(mark in text for mark in ',"\r\n'):
         doubled = text.replace('"', '""')
         return f'"{doubled}"'

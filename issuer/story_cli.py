@@ -45,7 +45,7 @@ def status_command(
     mingzheng status --workspace W --registration 京1112006200712345 --kind cn.constructor.1
     """
     code = None if kind is None else kind_code(kind)
-    with open_workspace(workspace, {}) as opened:
+    with open_workspace(workspace, {}, True) as opened:
         today = day_of_time(time_of(opened, options["as_of"]))
         named = registrations_of(opened, registration, kind=code, issuer=issuer)
         stories = [story_of(opened, one, today=today) for one in named]

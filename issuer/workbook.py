@@ -11,6 +11,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from mingzheng.formats.errors import FormatError
@@ -33,6 +34,7 @@ from mingzheng.issuer.sheetscan import (
     SheetScan,
     plain_styles,
     read_book,
+    scan_leap_days,
     scan_sheet,
     scan_strings,
 )
@@ -56,6 +58,8 @@ _FAILURES: Final = (
     zipfile.BadZipFile,
 )
 _NOTHING: Final = "#N/A"  # what stands for a result that is not there, so that it is not taken for an empty cell
+_DAY_BEFORE: Final = "1900-02-28"
+_NO_DAY: Final = "1900-02-29"  # that spreadsheets count as day 60, and no calendar has
 _FONT: Final = "Microsoft YaHei"
 
 
@@ -140,7 +144,21 @@ def _read(files: Mapping[str, bytes]) -> Table:
         scan_strings(files[book.strings])
     notes = [make_fault(0, "", "record.hidden_sheet", count=hidden)] if hidden else []
     notes += _formula_notes(scan)
-    return Table(rows=tuple(_rows(_repacked(files, book, filled[0]), scan)), notes=tuple(notes))
+    rows = tuple(_rows(_repacked(files, book, filled[0]), scan))
+    return Table(rows=rows if book.from_1904 else _leap_days(rows, files[filled[0]]), notes=tuple(notes))
+
+
+def _leap_days(rows: tuple[Row, ...], sheet: bytes) -> tuple[Row, ...]:
+    """The rows with 29 February 1900 where a spreadsheet shows it: the library gives the day before for it, too."""
+    if not any(cell.startswith(_DAY_BEFORE) for row in rows for cell in row.cells):
+        return rows
+    leap = scan_leap_days(sheet)
+
+    def cell(row: Row, place: int, text: str) -> str:
+        no_day = row.kinds.get(place) is CellKind.DATE and (row.number, place + 1) in leap
+        return text.replace(_DAY_BEFORE, _NO_DAY, 1) if no_day else text
+
+    return tuple(replace(row, cells=tuple(cell(row, at, text) for at, text in enumerate(row.cells))) for row in rows)
 
 
 def _formula_notes(scan: SheetScan) -> Iterator[Fault]:

@@ -8,6 +8,7 @@ in a directory beside the target and renames it, so a workspace is there whole o
 are first needed; the passphrase is asked for once. Left out: what the stores hold (`ledger`, the log's sequencer).
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -90,6 +91,7 @@ FALLBACK_FONT: Final = "fonts/fallback.ttf"
 LOCK: Final = "lock"
 DEMO_PREFIXES: Final = ("demo.", "test.")
 _PRIVATE_DIR: Final = 0o700
+_UNWRITABLE: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,15 +130,15 @@ class Foundation:
 class Workspace:
     """An open, locked workspace. Close it, or use it as a context manager."""
 
-    def __init__(self, root: Path, access: Access) -> None:
+    def __init__(self, root: Path, access: Access, *, reading: bool = False) -> None:
         """Use `open`."""
         self.root = root
-        self._lock = lock_workspace(root)
+        self._lock, settled = _lock_to_read(root) if reading else (lock_workspace(root), True)
         try:
             self.config = parse_config((root / CONFIG).read_bytes())
-            self.ledger = Ledger.open(root / LEDGER)
+            self.ledger = Ledger.open_to_read(root / LEDGER, settled=settled) if reading else Ledger.open(root / LEDGER)
         except BaseException:
-            self._lock.release()
+            self._release()
             raise
         self._access = access
         self._passphrase: bytes | None = None
@@ -150,15 +152,15 @@ class Workspace:
         self._profiles: ProfileSet | None = None
 
     @classmethod
-    def open(cls, root: Path, access: Access) -> Self:
-        """Open a workspace and take its lock.
+    def open(cls, root: Path, access: Access, *, reading: bool = False) -> Self:
+        """Open a workspace and take its lock. `reading`: where it cannot be written, nothing is, and it can be read.
 
         Raises WorkspaceMissingError, WorkspaceBusyError, ConfigError or an error of the ledger.
         """
         for name in (CONFIG, LEDGER, LOG, KEYS):
             if not (root / name).exists():
                 raise WorkspaceMissingError(root.name or str(root), name)
-        return cls(root, access)
+        return cls(root, access, reading=reading)
 
     @staticmethod
     def create(root: Path, foundation: Foundation, access: Access) -> WorkspaceConfig:
@@ -189,7 +191,7 @@ class Workspace:
         self.persons.clear()
         self.seals.forget()
         self._passphrase, self._proved = None, False
-        self._lock.release()
+        self._release()
 
     def __enter__(self) -> Self:
         return self
@@ -465,6 +467,10 @@ class Workspace:
             self.check_passphrase()
         return self._secret()
 
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
     def _close_log(self) -> None:
         for log in (self._log, self._remote, self._followed):
             if log is not None:
@@ -535,6 +541,23 @@ def lock_workspace(root: Path) -> WriterLock:
         return WriterLock(root / LOCK)
     except WriterActiveError as error:
         raise WorkspaceBusyError from error
+
+
+def _lock_to_read(root: Path) -> tuple[WriterLock | None, bool]:
+    """The lock, if there is one to take where nothing can be written; and whether nobody writes meanwhile."""
+    try:
+        return lock_workspace(root), True
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+    try:
+        return WriterLock(root / LOCK, unwritable=True), True
+    except WriterActiveError as error:
+        raise WorkspaceBusyError from error
+    except FileNotFoundError:
+        return None, True
+    except PermissionError:
+        return None, False
 
 
 def _identity(origin: OriginRecord, checkpoint: Signer, receipt: Signer) -> LogIdentity:

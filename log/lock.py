@@ -14,8 +14,10 @@ from mingzheng.log.refusal import WriterActiveError
 class WriterLock:
     """Held from construction to `release`; a second one on the same file raises WriterActiveError."""
 
-    def __init__(self, path: Path) -> None:
-        self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+    def __init__(self, path: Path, *, unwritable: bool = False) -> None:
+        """`unwritable`: the file is there (else FileNotFoundError) and may only be read."""
+        how = os.O_RDONLY if unwritable else os.O_RDWR | os.O_CREAT
+        self._descriptor: int | None = os.open(path, how | getattr(os, "O_CLOEXEC", 0), 0o644)
         try:
             _lock(self._descriptor)
         except OSError as error:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from mingzheng.formats.claims import EVERYWHERE
 from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.keys.errors import KeysError
 from mingzheng.keys.trust import TrustData
@@ -38,7 +39,6 @@ from mingzheng.verifier.heads import HeadKey, Proved, included, witnessed
 
 NOTICE_BLOBS: Final = "notices/"
 FORMER_FORMS: Final = "forms.json"  # what retired forms before notices did
-EVERYWHERE: Final = 0  # among a notice's jurisdictions: all copies of its issuer
 _NO_ROOTS: Final[Mapping[int, Hash]] = {}  # a notice names no head
 _NAME: Final = re.compile(r"notices/([1-9][0-9]{0,4})-([1-9][0-9]{0,4})\.(cbor|tlog-proof)", re.ASCII)
 
@@ -221,6 +221,6 @@ def _check_scope(trust: TrustData, entry: NoticeEntry, body: NoticeBody) -> None
 
 
 __all__ = [
-    *("EVERYWHERE", "NOTICE_BLOBS", "NO_NOTICES"),
+    *("NOTICE_BLOBS", "NO_NOTICES"),
     *("Cites", "Extension", "IssuerNotices", "Notice", "open_notices", "standing_on"),
 ]

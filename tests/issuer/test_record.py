@@ -324,6 +324,47 @@ def test_a_key_that_every_object_has_is_looked_up_once(monkeypatch: pytest.Monke
     assert asked == ["审批意见"]
 
 
+def test_rows_of_json_beyond_the_most_are_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ROWS", 2)
+    rows = json.dumps([GOOD, GOOD, GOOD]).encode()[:-1]
+    assert codes(parse_json(rows + b", [" * 9)) == [(0, "", "record.too_many_rows")]
+    assert codes(parse_json(b"[" + b"{}," * 1_000_000 + b"{}]")) == [(0, "", "record.too_many_rows")]
+
+
+def test_keys_that_are_no_columns_are_compared_only_while_they_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    def nearest_column(word: str) -> str:
+        compared.append(word)
+        return "name"
+
+    monkeypatch.setattr(module, "nearest_column", nearest_column)
+    most = module.MAX_UNKNOWN_KEYS
+    few = parse_json(json.dumps([{f"x{n}": "" for n in range(most)}]).encode())
+    assert {fault.code for fault in few.faults} >= {"record.unknown_key"}
+    assert len(compared) == most
+    for rows in ([{f"x{n}": "" for n in range(100_000)}], [{f"x{n}": ""} for n in range(40_000)]):
+        compared.clear()
+        assert codes(parse_json(json.dumps(rows).encode())) == [(0, "", "record.too_many_keys")]
+        assert len(compared) <= most
+
+
+@pytest.mark.parametrize(
+    "data", [b"[{}", b"[{} {}]", b"[{},]", b"[,{}]", b"[{}]]", b"[{}] {}", b"[", b"", b"[{}}", b"]"]
+)
+def test_json_that_is_no_whole_array(data: bytes) -> None:
+    assert codes(parse_json(data)) == [(0, "", "record.json_syntax")]
+
+
+@pytest.mark.parametrize("space", [b"", b" ", b"\r\n\t "])
+def test_space_in_json(space: bytes) -> None:
+    one = json.dumps(GOOD).encode()
+    assert len(parse_json(space.join([b"", b"[", one, b"]", b""])).records) == 1
+    other = json.dumps(GOOD | {"purpose": "B"}).encode()
+    assert len(parse_json(space.join([b"", b"[", one, b",", other, b"]", b""])).records) == 2
+    assert codes(parse_json(space.join([b"", b"[", b"]", b""]))) == [(0, "", "record.empty_file")]
+
+
 def test_json_files_refused_like_csv() -> None:
     assert codes(parse_json(b"\xff")) == [(0, "", "record.encoding")]
     assert codes(parse_json(b"[]")) == [(0, "", "record.empty_file")]

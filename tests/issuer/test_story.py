@@ -260,7 +260,8 @@ def told_by_the_journal(workspace: Workspace, registration: Registration) -> lis
     by_act = {(deed.issuer, number): deed for deed in deeds for number in deed.acts}
     ours = {row.serial for row in workspace.ledger.copies_of(registration)}
     found: list[tuple[object, ...]] = []
-    for (issuer, number), raw in desk.acts_serials().items():
+    for (issuer, number), act in desk.told().acts.items():
+        raw = act.serials
         serials = [int.from_bytes(raw[at : at + 8], "big") for at in range(0, len(raw), 8)]
         mine = tuple(serial for serial in serials if serial in ours)
         if issuer == registration.issuer and mine:

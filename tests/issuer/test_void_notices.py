@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from noticebodies import extension, old_form, retraction, seals
 from office import CONSTRUCTORS, DAY, NOW, Office, person
 
 from mingzheng.cli import cli
-from mingzheng.formats.civil import format_day
+from mingzheng.formats.civil import MAX_DAY, format_day
 from mingzheng.formats.claims import parse_claims
 from mingzheng.issuer.expiring import EndingOf, expiring
 from mingzheng.issuer.exporting import export_trust, read_status, refresh_status
@@ -22,6 +22,7 @@ from mingzheng.issuer.lifecycle import find_serial, perform
 from mingzheng.issuer.noticebook import counting, list_notices
 from mingzheng.issuer.noticeerrors import NoticeGivenError
 from mingzheng.issuer.noticework import extensions_in_force, give, preview, propose
+from mingzheng.issuer.refusals import SealOptionError
 from mingzheng.issuer.sealrules import keep_seal_rules
 from mingzheng.issuer.showstory import story_json, story_lines
 from mingzheng.issuer.story import registrations_of, story_of
@@ -174,6 +175,75 @@ def test_a_seal_change_that_is_void_before_its_rule_makes_none(office: Office, m
             stolen(workspace, good_size=good)
         assert keep_seal_rules(workspace) == 0
         assert workspace.config.sealing.rules == ()
+
+
+WORDS = ("seal", "rule", "--workspace", "W", "--issuer", "1")
+KIND = ("--kind", "cn.constructor.1", "--body", "0", "--valid-from", format_day(DAY))
+
+
+@pytest.fixture
+def typed(office: Office, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`seal rule …` as typed, with what is answered."""
+    monkeypatch.setattr("mingzheng.issuer.seal_cli.open_workspace", lambda *_: office.open())
+    return lambda *words, answer=None: CliRunner().invoke(cli, [*WORDS, *words], input=answer)
+
+
+def rules_of(office: Office) -> list[tuple[tuple[int, ...], int, int, tuple[int, ...]]]:
+    with office.open() as workspace:
+        rules = workspace.config.sealing.rules
+    return [(rule.kinds, rule.valid_from, rule.valid_until, rule.bodies) for rule in rules]
+
+
+@pytest.mark.parametrize("how", ["void", "retracted"])
+def test_the_rule_that_a_false_seal_change_left_is_replaced_by_seal_rule(
+    office: Office, typed: Callable[..., Result], how: str
+) -> None:
+    typed(*KIND[:-1], format_day(DAY - 9))
+    with office.open() as workspace:
+        good = size(workspace)
+        gives(workspace, replace(seals(), from_day=DAY + 5, bodies=(1,)))
+        if how == "void":
+            stolen(workspace, good_size=good)
+        else:
+            gives(workspace, retraction(0, 1, DAY), now=NOW + 2)
+    left = rules_of(office)
+    assert left == [((1,), DAY - 9, DAY + 4, (0,)), ((1,), DAY + 5, MAX_DAY, (1,))]
+    refused = typed(*KIND)
+    assert isinstance(refused.exception, SealOptionError)
+    assert "--replace" in str(refused.exception)
+    asked = typed(*KIND, "--replace", answer="n\n")
+    assert asked.exit_code != 0
+    assert format_day(DAY + 5) in asked.output  # what goes
+    assert rules_of(office) == left
+    assert typed(*KIND, "--replace", answer="y\n").exit_code == 0
+    assert rules_of(office) == [((1,), DAY - 9, DAY - 1, (0,)), ((1,), DAY, MAX_DAY, (0,))]
+    again = typed(*KIND, "--replace")  # nothing goes, nobody is asked
+    assert again.exit_code == 0
+    with office.open() as workspace:
+        assert keep_seal_rules(workspace) == 0  # nor does it come back
+
+
+def test_the_rule_of_a_seal_change_that_counts_is_not_replaced(office: Office, typed: Callable[..., Result]) -> None:
+    with office.open() as workspace:
+        gives(workspace, replace(seals(), from_day=DAY + 5))
+    left = rules_of(office)
+    refused = typed(*KIND, "--replace", "--yes")
+    assert isinstance(refused.exception, SealOptionError)
+    assert "notice add retract 1" in str(refused.exception)
+    assert rules_of(office) == left
+
+
+def test_replacing_a_rule_keeps_what_it_says_of_other_certificates(
+    office: Office, typed: Callable[..., Result]
+) -> None:
+    later = ("--body", "1", "--valid-from", format_day(DAY + 5))
+    both = ("--kind", "cn.constructor.1", "--kind", "cn.architect.1", "--jurisdiction", "cn", "--jurisdiction", "31")
+    typed(*both, *later)
+    assert typed(*KIND, "--jurisdiction", "31", "--replace", "--yes").exit_code == 0
+    with office.open() as workspace:
+        found = [(rule.kinds, rule.jurisdictions, rule.bodies) for rule in workspace.config.sealing.rules]
+        ((first, *_), _regions, _bodies) = found[0]
+    assert found == [((first,), (0, 31), (1,)), ((1,), (0,), (1,)), ((1,), (31,), (0,))]
 
 
 def test_retracting_a_void_extension_names_the_copies_that_bear_its_end_and_no_others(office: Office) -> None:

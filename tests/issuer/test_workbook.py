@@ -15,6 +15,7 @@ from mingzheng.formats.limits import OFD_LIMITS
 from mingzheng.formats.ofd.errors import OfdHeaderError
 from mingzheng.formats.ofd.package import read_package
 from mingzheng.issuer import sheetscan
+from mingzheng.issuer.cells import CellError, read_date
 from mingzheng.issuer.sheetscan import WORKBOOK_LIMITS, SheetError, plain_styles, read_book, scan_sheet, scan_strings
 from mingzheng.issuer.tables import CellKind, Table
 from mingzheng.issuer.workbook import read_workbook, write_workbook
@@ -100,6 +101,25 @@ def test_duration_and_padding() -> None:
     (row,) = read_workbook(made(change, a=1.5, b=12, c=12)).rows[1:]
     assert row.cells[1:] == ("000012", "12")
     assert row.kinds[0] is CellKind.DATE
+
+
+@pytest.mark.parametrize("from_1904", [False, True])
+def test_the_leap_day_that_never_was_is_no_other_day(from_1904: bool) -> None:
+    def change(book: object, sheet: object) -> None:
+        if from_1904:
+            book.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904  # type: ignore[attr-defined]
+        for cell in sheet["A2:F2"][0]:  # type: ignore[index]
+            cell.number_format = "yyyy-mm-dd"
+
+    data = made(change, a=59, b=60, c=61, d=60.5, e="60", f=datetime.date(2022, 6, 27))
+    days = read_workbook(data).rows[1].cells
+    if from_1904:
+        assert days[:3] == ("1904-02-29", "1904-03-01", "1904-03-02")
+    else:
+        assert days[:4] == ("1900-02-28", "1900-02-29", "1900-03-01", "1900-02-29 12:00:00")
+    assert days[4:] == ("60", "2022-06-27")
+    with pytest.raises(CellError, match=r"record\.bad_date"):
+        read_date("1900-02-29", birth=True)
 
 
 # The container
