@@ -33,7 +33,8 @@ from mingzheng.issuer.refusals import (
     RollOverUnfinishedError,
     WorkspaceMissingError,
 )
-from mingzheng.issuer.workspace import APPLICATIONS, CONFIG, IMAGES, KEYS, LEDGER, LOCK, LOG
+from mingzheng.issuer.workspace import APPLICATIONS, CONFIG, IMAGES, KEYS, LEDGER, LOG
+from mingzheng.issuer.workspacelock import LOCK
 from mingzheng.log.copying import LogMoment
 from mingzheng.log.durable import fsync_dir
 from mingzheng.log.state import Standing

@@ -11,6 +11,7 @@ from typing import Final
 
 from mingzheng.formats.claims import Claims, parse_claims
 from mingzheng.formats.profile import Profile, ProfileError, ProfileSet, WindowFacts, usage_window
+from mingzheng.formats.rules_copy import copy_end
 from mingzheng.formats.rules_extension import BlanketExtension, ExtensionAnswer
 from mingzheng.formats.rules_renewal import Application, ApplicationFacts, renewal_application
 from mingzheng.formats.rules_source import Citation
@@ -20,7 +21,7 @@ from mingzheng.issuer.plan import profile_of
 from mingzheng.issuer.record import ApplicationRecord
 from mingzheng.issuer.rows import Registration
 from mingzheng.issuer.schema import CopyStatus
-from mingzheng.issuer.standing import Scope, end_on, window_end
+from mingzheng.issuer.standing import Scope, end_on
 from mingzheng.issuer.workspace import Workspace
 
 __all__ = ["THRESHOLDS", "Ending", "EndingOf", "ends_of_record", "expiring", "window_rule"]
@@ -142,7 +143,7 @@ def _windows(
         if row.status not in (CopyStatus.LIVE, CopyStatus.SUSPENDED) or claims.usage_until is None:
             continue
         profile = workspace.profiles().select(claims.kind, claims.jurisdiction, claims.copy_issued_on)
-        end = window_end(extensions, claims, profile, on=today)
+        end = copy_end(extensions, claims, profile, on=today)
         moving = [rule.citation for rule in extensions if rule.concerns(claims.kind, claims.jurisdiction)]
         yield Ending(
             registration=registration,

@@ -25,6 +25,7 @@ from typing import Final
 
 from mingzheng.formats.civil import day_of_time
 from mingzheng.formats.claims import parse_claims
+from mingzheng.formats.rules_copy import copy_end
 from mingzheng.issuer.approval import end_late, tidy_requests
 from mingzheng.issuer.approvalerrors import OperatorNeededError, OtherIssuerError, RequestForgedError
 from mingzheng.issuer.journal import parse_deed
@@ -43,7 +44,7 @@ from mingzheng.issuer.refusals import (
 from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import DESK, By, CopyRow, Registration, RequestRow
 from mingzheng.issuer.schema import CopyStatus, RegistrationState, RequestState
-from mingzheng.issuer.standing import Scope, end_on, standing_extensions, window_end
+from mingzheng.issuer.standing import Scope, end_on, standing_extensions
 from mingzheng.issuer.workspace import APPLICATIONS, IMAGES, Workspace
 from mingzheng.log.acts import ActType
 from mingzheng.log.book import REQUEST_DAYS
@@ -312,7 +313,7 @@ class _Ends:
     def of_copy(self, row: CopyRow) -> int:
         claims = parse_claims(row.claims)
         profile = self._profiles.select(claims.kind, claims.jurisdiction, claims.copy_issued_on)
-        return window_end(self._extensions, claims, profile, on=self._on)
+        return copy_end(self._extensions, claims, profile, on=self._on)
 
 
 def _erase(database: sqlite3.Connection, plan: ForgetPlan, name: str) -> int:

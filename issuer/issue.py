@@ -22,13 +22,13 @@ from mingzheng.issuer.faultfile import write_faulty
 from mingzheng.issuer.faults import Fault, make_fault, name_cells
 from mingzheng.issuer.jobs import Job, JobPress, plan_job, plan_kept
 from mingzheng.issuer.kept import KeptRecord, batch_key, copy_key, format_kept, parse_kept, request_key
-from mingzheng.issuer.ledger import Randomness, SystemRandomness
 from mingzheng.issuer.noticework import extensions_in_force
 from mingzheng.issuer.operators import acting
 from mingzheng.issuer.pictures import Pictures, PictureWork
 from mingzheng.issuer.plan import CopyOrder, check_records, profile_of
 from mingzheng.issuer.press import Press
 from mingzheng.issuer.publish import settle
+from mingzheng.issuer.randomness import Randomness, SystemRandomness
 from mingzheng.issuer.record import ApplicationRecord, ParsedRecords, packed_records
 from mingzheng.issuer.recordfile import RecordsFile, read_records
 from mingzheng.issuer.refusals import (

@@ -9,12 +9,11 @@ Left out: keys (`custody`) and images (`imagestore`).
 
 import contextlib
 import os
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from mingzheng.issuer.applicationbook import ApplicationBook
 from mingzheng.issuer.deskbook import DeskBook, packed
@@ -22,6 +21,7 @@ from mingzheng.issuer.journal import deed_name
 from mingzheng.issuer.ledgerfile import connect_ledger, connect_to_read
 from mingzheng.issuer.lockbook import LockBook
 from mingzheng.issuer.lockerrors import NewCopiesLockedError
+from mingzheng.issuer.randomness import Randomness
 from mingzheng.issuer.refusals import (
     ClockBehindError,
     LedgerCorruptError,
@@ -49,32 +49,7 @@ from mingzheng.issuer.rows import (
 )
 from mingzheng.issuer.schema import CopyState, CopyStatus, FileForm, RegistrationState
 
-__all__ = ["Ledger", "Randomness", "SystemRandomness"]
-
-SALT_BYTES: Final = 16
-
-
-class Randomness(Protocol):
-    """Where serial order and salts come from."""
-
-    def shuffle(self, items: list[int]) -> None:
-        """Put the items into random order, in place."""
-
-    def salt(self) -> bytes:
-        """16 random bytes."""
-
-
-class SystemRandomness:
-    """The operating system's generator."""
-
-    def shuffle(self, items: list[int]) -> None:
-        """As `random.SystemRandom.shuffle`."""
-        secrets.SystemRandom().shuffle(items)
-
-    def salt(self) -> bytes:
-        """As `secrets.token_bytes`."""
-        return secrets.token_bytes(SALT_BYTES)
-
+__all__ = ["Ledger"]
 
 _COPY_COLUMNS: Final = (
     "issuer, serial, key, request, batch, kind, registration_no, record, day, claims, reason, photo, signature_image, "

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mingzheng.formats import cbor
-from mingzheng.formats.civil import day_of_time
+from mingzheng.formats.civil import MAX_DAY, day_of_time
 from mingzheng.formats.claims import EVERYWHERE, Claims, parse_claims
 from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.issuer.approval import Effect, Proposal
@@ -46,6 +46,7 @@ from mingzheng.log.noticebody import (
     encode_body,
     parse_body,
 )
+from mingzheng.log.noticestanding import standing_numbers
 
 __all__ = [
     "Affected",
@@ -129,9 +130,9 @@ def propose(workspace: Workspace, issuer: int | None, make: Callable[[int], Noti
     except NoticeBodyError as error:
         raise NoticeInvalidError(error.field, error.detail) from error
     held = tuple(counting(given))
-    ended = {item.retracted for item in held if isinstance(item, RetractionBody)}
+    standing = standing_numbers({item.number: item for item in held}, MAX_DAY)
     for item in held:
-        if item.number not in ended and replace(item, number=body.number) == body:
+        if item.number in standing and replace(item, number=body.number) == body:
             raise NoticeGivenError(item.number)
     if isinstance(body, SealChangeBody):
         rules_with(workspace, rule_of(number, body))

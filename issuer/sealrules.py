@@ -13,7 +13,8 @@ from mingzheng.issuer.noticebook import counting, list_notices
 from mingzheng.issuer.refusals import SealOptionError
 from mingzheng.issuer.sealconfig import SEALING_BODY, RuleSpec
 from mingzheng.issuer.workspace import Workspace
-from mingzheng.log.noticebody import RetractionBody, SealChangeBody
+from mingzheng.log.noticebody import SealChangeBody
+from mingzheng.log.noticestanding import standing_numbers
 
 __all__ = ["add_rule", "check_body", "in_the_way", "keep_seal_rules", "rule_of", "rules_with"]
 
@@ -106,9 +107,9 @@ def check_body(workspace: Workspace, issuer: int, body: int) -> None:
 
 def _seal_changes(workspace: Workspace, issuer: int) -> tuple[SealChangeBody, ...]:
     """The seal changes that count and were not retracted."""
-    given = tuple(counting(list_notices(workspace, issuer)))
-    ended = {body.retracted for body in given if isinstance(body, RetractionBody)}
-    return tuple(body for body in given if isinstance(body, SealChangeBody) and body.number not in ended)
+    given = {body.number: body for body in counting(list_notices(workspace, issuer))}
+    standing = (given[number] for number in standing_numbers(given, MAX_DAY))
+    return tuple(body for body in standing if isinstance(body, SealChangeBody))
 
 
 def _stands(other: RuleSpec, rule: RuleSpec) -> bool:

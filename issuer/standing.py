@@ -1,23 +1,20 @@
-"""Where ends stand under the issuer's own notices: registrations, specialties, and usage windows of copies.
+"""Where ends stand under the issuer's own notices: registrations and specialties.
 
 Source: docs/spec/notices.md ("Standing", "Extension"); the rule itself is `formats.rules_extension`. As a verifier
-judges them: what a standing retraction has ended is left out, a window never passes what the profile's rules give
-for the moved ends. What is not in the log yet moves nothing. A new copy bears the ends as they stand on its day
-(`as_extended`). Pure.
+judges them: what a standing retraction has ended is left out. What is not in the log yet moves nothing. A new copy
+bears the ends as they stand on its day (`as_extended`). Until when a copy holds: `formats.rules_copy`. Pure.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from mingzheng.formats.claims import Claims
-from mingzheng.formats.profile import Profile, WindowFacts, usage_last_day
+from mingzheng.formats.profile import Profile
 from mingzheng.formats.rules_extend import EndFacts, extended_end
 from mingzheng.formats.rules_extension import (
     BlanketExtension,
     ExtensionFacts,
     ExtensionState,
     MovedEnd,
-    for_copies,
     moved_end,
 )
 from mingzheng.formats.rules_model import ExtensionRule
@@ -26,7 +23,7 @@ from mingzheng.issuer.record import ApplicationRecord
 from mingzheng.log.noticebody import ExtensionBody, NoticeBody
 from mingzheng.log.noticestanding import extension_of, standing_numbers
 
-__all__ = ["Extended", "Scope", "as_extended", "end_on", "standing_extensions", "window_end"]
+__all__ = ["Extended", "Scope", "as_extended", "end_on", "standing_extensions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,23 +84,6 @@ def end_on(
         facts = EndFacts(jurisdiction=scope.jurisdiction, end=end, usage_until=None, on=on)
         return extended_end(profile, extensions, facts)
     return _moved(extensions, scope, end, on)
-
-
-def window_end(extensions: Sequence[BlanketExtension], claims: Claims, profile: Profile | None, *, on: int) -> int:
-    """The last usable day of a copy; of an approval copy the end it was issued with."""
-    own = claims.registered_until if claims.usage_until is None else claims.usage_until
-    scope = Scope(kind=claims.kind, jurisdiction=claims.jurisdiction)
-    end = max(own, _moved(filter(None, map(for_copies, extensions)), scope, own, on).end)
-    if claims.usage_until is None or end == own or profile is None:
-        return end if claims.usage_until is None else own
-    facts = WindowFacts(
-        download=claims.copy_issued_on,
-        specialty_untils=tuple(_moved(extensions, scope, item.last_day, on).end for item in claims.specialties),
-        registered_until=_moved(extensions, scope, claims.registered_until, on).end,
-        birth=claims.birth,
-    )
-    last = usage_last_day(profile, facts)
-    return own if last is None else max(own, min(end, last))
 
 
 def _moved(extensions: Iterable[BlanketExtension], scope: Scope, end: int, on: int) -> MovedEnd:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from mingzheng.formats.claims import Claims, parse_claims
+from mingzheng.formats.rules_copy import copy_end
 from mingzheng.formats.rules_extension import BlanketExtension
 from mingzheng.formats.rules_source import Citation
 from mingzheng.formats.window import WindowState, window_state
@@ -23,7 +24,6 @@ from mingzheng.issuer.refusals import RegistrationUnknownError
 from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import ApplicationRow, CopyRow, Registration, RequestRow
 from mingzheng.issuer.schema import RegistrationState
-from mingzheng.issuer.standing import window_end
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.acts import ActType
 from mingzheng.log.book import REQUEST_DAYS
@@ -189,7 +189,7 @@ def _differing(before: KeptRecord, after: KeptRecord) -> Iterator[str]:
 def _copy(workspace: Workspace, row: CopyRow, extensions: tuple[BlanketExtension, ...], today: int) -> CopyStory:
     claims = parse_claims(row.claims)
     profile = workspace.profiles().select(claims.kind, claims.jurisdiction, claims.copy_issued_on)
-    until = window_end(extensions, claims, profile, on=today)
+    until = copy_end(extensions, claims, profile, on=today)
     return CopyStory(
         row=row,
         claims=claims,

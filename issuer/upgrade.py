@@ -13,7 +13,8 @@ from mingzheng.issuer.ledger import Ledger
 from mingzheng.issuer.ledgerfile import ledger_version
 from mingzheng.issuer.refusals import WorkspaceMissingError
 from mingzheng.issuer.schema import SCHEMA_VERSION
-from mingzheng.issuer.workspace import CONFIG, LEDGER, lock_workspace
+from mingzheng.issuer.workspace import CONFIG, LEDGER
+from mingzheng.issuer.workspacelock import lock_workspace
 
 __all__ = ["UpgradePlan", "plan_upgrade", "upgrade"]
 

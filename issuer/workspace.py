@@ -8,7 +8,6 @@ in a directory beside the target and renames it, so a workspace is there whole o
 are first needed; the passphrase is asked for once. Left out: what the stores hold (`ledger`, the log's sequencer).
 """
 
-import errno
 import hashlib
 import os
 import shutil
@@ -44,7 +43,6 @@ from mingzheng.issuer.refusals import (
     OriginUnknownError,
     RollOverUnfinishedError,
     UnknownIssuerError,
-    WorkspaceBusyError,
     WorkspaceExistsError,
     WorkspaceMissingError,
     WorkspaceUnfinishedError,
@@ -52,14 +50,14 @@ from mingzheng.issuer.refusals import (
 from mingzheng.issuer.sealconfig import TokenSpec
 from mingzheng.issuer.sealstore import FileSealVault, SealStore, SealVault, no_pin
 from mingzheng.issuer.vault import FileVault, KeyPlace, Vault, make_keys
+from mingzheng.issuer.workspacelock import lock_to_read, lock_workspace
 from mingzheng.keys.alg import Alg
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import Signer
 from mingzheng.keys.trust import KeyRecord, OriginRecord, Role
 from mingzheng.keys.vkey import format_vkey, vkey_for
 from mingzheng.log.durable import fsync_dir, publish, write_file
-from mingzheng.log.lock import WriterLock
-from mingzheng.log.refusal import LogFrozenError, LogMissingError, WriterActiveError
+from mingzheng.log.refusal import LogFrozenError, LogMissingError
 from mingzheng.log.sequencer import EmbeddedLog, LogIdentity
 from mingzheng.log.state import Carry
 from mingzheng.log.statusmaker import ListingLog
@@ -76,7 +74,6 @@ __all__ = [
     "Workspace",
     "check_demo_name",
     "current_log",
-    "lock_workspace",
     "log_vkey",
 ]
 
@@ -88,10 +85,8 @@ IMAGES: Final = "images"
 APPLICATIONS: Final = "applications"  # what holders signed, by SHA-256
 PROFILES: Final = "profiles"
 FALLBACK_FONT: Final = "fonts/fallback.ttf"
-LOCK: Final = "lock"
 DEMO_PREFIXES: Final = ("demo.", "test.")
 _PRIVATE_DIR: Final = 0o700
-_UNWRITABLE: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +128,7 @@ class Workspace:
     def __init__(self, root: Path, access: Access, *, reading: bool = False) -> None:
         """Use `open`."""
         self.root = root
-        self._lock, settled = _lock_to_read(root) if reading else (lock_workspace(root), True)
+        self._lock, settled = lock_to_read(root) if reading else (lock_workspace(root), True)
         try:
             self.config = parse_config((root / CONFIG).read_bytes())
             self.ledger = Ledger.open_to_read(root / LEDGER, settled=settled) if reading else Ledger.open(root / LEDGER)
@@ -533,31 +528,6 @@ def _name_of(config: WorkspaceConfig, name: str, number: int) -> str:
     if number not in config.origins:
         raise OriginUnknownError(number)
     return name if number == config.begun[0].number else f"{name}-{number}"
-
-
-def lock_workspace(root: Path) -> WriterLock:
-    """One command at a time: held until `release`. Raises WorkspaceBusyError."""
-    try:
-        return WriterLock(root / LOCK)
-    except WriterActiveError as error:
-        raise WorkspaceBusyError from error
-
-
-def _lock_to_read(root: Path) -> tuple[WriterLock | None, bool]:
-    """The lock, if there is one to take where nothing can be written; and whether nobody writes meanwhile."""
-    try:
-        return lock_workspace(root), True
-    except OSError as error:
-        if error.errno not in _UNWRITABLE:
-            raise
-    try:
-        return WriterLock(root / LOCK, unwritable=True), True
-    except WriterActiveError as error:
-        raise WorkspaceBusyError from error
-    except FileNotFoundError:
-        return None, True
-    except PermissionError:
-        return None, False
 
 
 def _identity(origin: OriginRecord, checkpoint: Signer, receipt: Signer) -> LogIdentity:

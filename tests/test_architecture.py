@@ -134,6 +134,8 @@ EFFECTFUL: dict[str, set[str]] = {
         "act_cli",
         "journal_cli",
         "ledgerfile",
+        "randomness",
+        "workspacelock",
         "backup",
         "restore",
         "archive",

@@ -8,12 +8,13 @@ profile's rules give for the moved ends: not past day 180, not past a birthday. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mingzheng.formats.claims import Claims
-from mingzheng.formats.profile import Profile, WindowFacts, usage_last_day
-from mingzheng.formats.rules_extension import ExtensionFacts, ExtensionState, for_copies, moved_end
+from mingzheng.formats.profile import Profile, WindowFacts
+from mingzheng.formats.rules_copy import copy_end
+from mingzheng.formats.rules_extension import ExtensionFacts, ExtensionState, moved_end
 from mingzheng.verifier.notices import Extension, IssuerNotices, Notice
 
 
@@ -50,12 +51,7 @@ def ends_of(notices: IssuerNotices, claims: Claims, profile: Profile | None, *, 
     every = _moved(ours, claims, untouched, on)
     windows = _moved([item for item in ours if item.rule.moves_usage_window], claims, untouched, on)
     caps = _facts(claims, windows.registration.day, [end.day for end in windows.specialties])
-    copy = max(own, _end(_for_copies(ours), claims, own, on).day)
-    if claims.usage_until is not None:
-        facts = _facts(claims, every.registration.day, [end.day for end in every.specialties])
-        last = None if profile is None else usage_last_day(profile, facts)
-        copy = own if last is None else max(own, min(copy, last))
-    return replace(every, copy=copy, caps=caps)
+    return replace(every, copy=copy_end([item.rule for item in ours], claims, profile, on=on), caps=caps)
 
 
 def _moved(extensions: Sequence[Extension], claims: Claims, untouched: Ends, on: int) -> Ends:
@@ -64,12 +60,6 @@ def _moved(extensions: Sequence[Extension], claims: Claims, untouched: Ends, on:
         registration=_end(extensions, claims, untouched.registration.day, on),
         specialties=tuple(_end(extensions, claims, end.day, on) for end in untouched.specialties),
     )
-
-
-def _for_copies(extensions: Iterable[Extension]) -> list[Extension]:
-    """Those that move the end of a copy, each narrowed to the copies for which it does."""
-    narrowed = ((item, for_copies(item.rule)) for item in extensions)
-    return [replace(item, rule=rule) for item, rule in narrowed if rule is not None]
 
 
 def _end(extensions: Sequence[Extension], claims: Claims, end: int, on: int) -> End:

@@ -26,8 +26,9 @@ from mingzheng.formats.cose import protected_header, sig_structure
 from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.formats.profile import Profile
 from mingzheng.issuer.kept import KeptRecord, copy_key, format_kept, image_digest_of, request_key
-from mingzheng.issuer.ledger import Ledger, SystemRandomness
+from mingzheng.issuer.ledger import Ledger
 from mingzheng.issuer.plan import Allotment, CopyOrder, plan_copy
+from mingzheng.issuer.randomness import SystemRandomness
 from mingzheng.issuer.record import ApplicationRecord, RecordSpecialty
 from mingzheng.issuer.rows import Order, Registration
 from mingzheng.issuer.schema import MIGRATIONS

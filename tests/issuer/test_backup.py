@@ -442,7 +442,7 @@ from mingzheng.issuer.issue import prepare
 from mingzheng.issuer.publish import settle
 from mingzheng.issuer.jobs import plan_job
 from mingzheng.formats.claims import encode_claims
-from mingzheng.issuer.ledger import SystemRandomness
+from mingzheng.issuer.randomness import SystemRandomness
 office = Office(Path(sys.argv[1]))
 number = 10
 while True:

@@ -19,13 +19,14 @@ from office import DAY, NOW, Office, person
 from mingzheng.cli import cli
 from mingzheng.formats.civil import format_day, parse_day
 from mingzheng.formats.claims import Copy, parse_claims
+from mingzheng.formats.rules_copy import copy_end
 from mingzheng.formats.rules_renewal import RenewalAnswer
 from mingzheng.issuer.expiring import Ending, EndingOf, expiring, window_rule
 from mingzheng.issuer.expiring_cli import to_do
 from mingzheng.issuer.lifecycle import find_registration, find_serial, perform
 from mingzheng.issuer.noticework import give, propose
 from mingzheng.issuer.spreadsheet import BOM, csv_line, safe_cell
-from mingzheng.issuer.standing import Scope, end_on, standing_extensions, window_end
+from mingzheng.issuer.standing import Scope, end_on, standing_extensions
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.acts import ActType
 from mingzheng.log.noticebody import Moves, NoticeBody
@@ -135,16 +136,16 @@ def test_a_window_is_moved_by_what_moves_windows_alone_and_never_past_day_180(fr
             first_end=short, last_end=short, new_end=DAY + 140, moves=Moves(moves), revives=revives, effective_day=DAY
         )
         rules = standing_extensions([body], DAY)
-        assert window_end(rules, cut, profile, on=DAY) == until
+        assert copy_end(rules, cut, profile, on=DAY) == until
         far = standing_extensions([replace(body, new_end=DAY + 900)], DAY)
-        assert window_end(far, cut, profile, on=DAY) == (short if until == short else WINDOW)
+        assert copy_end(far, cut, profile, on=DAY) == (short if until == short else WINDOW)
         gone = replace(cut, copy_issued_on=DAY + 901)  # nothing is left of it by the rules
-        assert window_end(far, gone, profile, on=DAY) == short
-        assert window_end(rules, cut, None, on=DAY) == short
+        assert copy_end(far, gone, profile, on=DAY) == short
+        assert copy_end(rules, cut, None, on=DAY) == short
         late = standing_extensions([replace(body, effective_day=short + 1)], short + 1)  # it had run out by then
-        assert window_end(late, cut, profile, on=short + 1) == (DAY + 140 if revives else short)
+        assert copy_end(late, cut, profile, on=short + 1) == (DAY + 140 if revives else short)
     paper = replace(cut, copy=Copy.APPROVAL, usage_until=None, purpose=None, registered_until=short)
-    assert window_end(standing_extensions([body], DAY), paper, profile, on=DAY) == DAY + 140
+    assert copy_end(standing_extensions([body], DAY), paper, profile, on=DAY) == DAY + 140
 
 
 def test_without_a_profile_the_notice_still_counts() -> None:

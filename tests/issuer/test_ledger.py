@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mingzheng.formats.civil import day_start
-from mingzheng.issuer.ledger import SALT_BYTES, Ledger, SystemRandomness
+from mingzheng.issuer.ledger import Ledger
+from mingzheng.issuer.randomness import SALT_BYTES, SystemRandomness
 from mingzheng.issuer.refusals import (
     ClockBehindError,
     LedgerCorruptError,

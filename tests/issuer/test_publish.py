@@ -13,9 +13,9 @@ from mingzheng.formats.civil import day_start
 from mingzheng.formats.claims import Copy, encode_claims
 from mingzheng.formats.credential import open_credential, parse_credential
 from mingzheng.issuer.issue import Request, prepare
-from mingzheng.issuer.ledger import SystemRandomness
 from mingzheng.issuer.plan import Allotment, plan_copy
 from mingzheng.issuer.publish import VOID_REASON, check_agreement, entry_of, settle, sign_act, token_of
+from mingzheng.issuer.randomness import SystemRandomness
 from mingzheng.issuer.refusals import LedgerBehindLogError
 from mingzheng.issuer.rows import NewAct, Order
 from mingzheng.issuer.schema import CopyState, CopyStatus

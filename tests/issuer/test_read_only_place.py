@@ -18,7 +18,7 @@ from operatoroffice import asked, operator_office
 
 from mingzheng.cli import cli
 from mingzheng.issuer.refusals import LedgerUnreadableError, WorkspaceBusyError
-from mingzheng.issuer.workspace import lock_workspace
+from mingzheng.issuer.workspacelock import lock_workspace
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs the permissions of POSIX")
 NOBODY = 65534
