@@ -50,6 +50,7 @@ from mingzheng.formats.strict_toml import (
     ProfileSyntaxError,
     ProfileValueError,
     Table,
+    naming,
     read_document,
 )
 from mingzheng.formats.window import (
@@ -120,32 +121,40 @@ def parse_profile(data: bytes, *, base: bytes | None = None) -> Profile:
     return _profile(Table(_overlay(read_document(base), document), ""))
 
 
-def parse_profiles(files: Iterable[bytes]) -> ProfileSet:
-    """Read a set of profile files, overlays among them, in any order.
+def parse_profiles(files: Iterable[bytes] | Mapping[str, bytes]) -> ProfileSet:
+    """Read a set of profile files, overlays among them, in any order; errors say the name of a file that has one.
 
     A file that the index knows by its digest was read whole when the index was made: it is read again when somebody
     asks for that profile. All others are read here and now. Raises ProfileError.
     """
-    given = [(data, known_file(data)) for data in files]
+    named = files.items() if isinstance(files, Mapping) else ((None, data) for data in files)
+    given = [(name, data, known_file(data)) for name, data in named]
     if len(given) > MAX_PROFILES:
         raise ProfileConflictError(f"{len(given)} profiles, at most {MAX_PROFILES} are read")
-    parsed = {data: read_document(data) for data, known in given if known is None}
     bases: list[tuple[ProfileHead, bytes]] = []
-    for data, known in given:
-        if known is None and "base" not in parsed[data]:
-            bases.append((head_of(_profile(Table(parsed[data], ""))), data))
-        elif known is not None and known.base is None:
-            bases.append((_head(known, partial(parse_profile, data)), data))
+    overlays: list[tuple[str | None, Callable[[], ProfileHead]]] = []
+    for name, data, known in given:
+        with naming(name):
+            document = None if known is not None else read_document(data)
+            if known is not None and known.base is not None:
+                overlays.append((name, partial(_known_overlay, data, known, bases)))
+            elif known is not None:
+                bases.append((_head(known, partial(parse_profile, data)), data))
+            elif document is not None and "base" in document:
+                overlays.append((name, partial(_overlay_head, document, bases)))
+            elif document is not None:
+                bases.append((head_of(_profile(Table(document, ""))), data))
     heads = [head for head, _ in bases]
-    for data, known in given:
-        if known is not None and known.base is not None:
-            heads.append(_known_overlay(data, known, bases))
-        elif known is None and "base" in parsed[data]:
-            document = parsed[data]
-            first_day = read_day(Table(document, "").table("effective"), "from")
-            base = _base_of(document["base"], first_day, bases)
-            heads.append(head_of(_profile(Table(_overlay(read_document(base), document), ""))))
+    for name, make in overlays:
+        with naming(name):
+            heads.append(make())
     return ProfileSet(heads)
+
+
+def _overlay_head(document: dict[str, object], bases: Sequence[tuple[ProfileHead, bytes]]) -> ProfileHead:
+    first_day = read_day(Table(document, "").table("effective"), "from")
+    base = _base_of(document["base"], first_day, bases)
+    return head_of(_profile(Table(_overlay(read_document(base), document), "")))
 
 
 def _known_overlay(data: bytes, known: KnownFile, bases: Sequence[tuple[ProfileHead, bytes]]) -> ProfileHead:

@@ -5,21 +5,38 @@ strings, every key must be asked for. Left out: everything our profiles do not n
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import ClassVar, Final
 
 from mingzheng.formats.errors import FormatError
 
-__all__ = ["ProfileError", "ProfileSyntaxError", "ProfileValueError", "Table", "read_document"]
+__all__ = ["ProfileError", "ProfileSyntaxError", "ProfileValueError", "Table", "naming", "read_document"]
 
 MAX_DOCUMENT_BYTES: Final = 65_536
 MAX_TEXT_CHARS: Final = 1_000
 
 
 class ProfileError(FormatError):
-    """Base of every fault of a profile file or of its use."""
+    """Base of every fault of a profile file or of its use; `file` names it where it has a name."""
 
     code: ClassVar[str] = "profile.error"
+    file: str | None = None
+
+    def __str__(self) -> str:
+        """What is wrong, after the name of the file."""
+        text = super().__str__()
+        return text if self.file is None else f"{self.file}: {text}"
+
+
+@contextmanager
+def naming(file: str | None) -> Iterator[None]:
+    """Errors of the profile file that is read meanwhile say its name; the first that is named keeps it."""
+    try:
+        yield
+    except ProfileError as error:
+        error.file = error.file or file
+        raise
 
 
 class ProfileSyntaxError(ProfileError):

@@ -441,7 +441,7 @@ class Workspace:
     def profiles(self) -> ProfileSet:
         """The rules in force here."""
         if self._profiles is None:
-            self._profiles = parse_profiles(self.profile_files().values())
+            self._profiles = parse_profiles(self.profile_files())
         return self._profiles
 
     def fallback_font(self) -> Path | None:

@@ -305,7 +305,7 @@ def _signed_landmark(trust: TrustData, origin: OriginRecord, listed: bytes) -> L
 
 def _profiles(trust: TrustData) -> ProfileSet:
     try:
-        return parse_profiles(data for name, data in trust.blobs.items() if name.startswith(PROFILE_BLOBS))
+        return parse_profiles({name: data for name, data in trust.blobs.items() if name.startswith(PROFILE_BLOBS)})
     except FormatError as error:
         raise TrustUnusableError(f"rules in the trust data cannot be read: {error}") from error
 

@@ -389,6 +389,20 @@ def test_an_overlay_alone_or_on_another_base_is_refused() -> None:
         parse_profiles([OVERLAY])
 
 
+def test_errors_name_the_file_that_is_at_fault() -> None:
+    own = {"base.toml": BASE, "own.toml": changed(OVERLAY, put("surplus", 1))}
+    with pytest.raises(ProfileValueError, match=r"^own\.toml: surplus"):
+        parse_profiles(own)
+    with pytest.raises(ProfileValueError, match=r"^own\.toml: "):
+        parse_profiles({"base.toml": BASE, "own.toml": changed(FULL, put("surplus", 1))})
+    with pytest.raises(ProfileSyntaxError, match=r"^own\.toml: "):
+        parse_profiles({"base.toml": BASE, "own.toml": b"\xff"})
+    with pytest.raises(ProfileValueError, match=r"^alone\.toml: base"):
+        parse_profiles({"alone.toml": OVERLAY})
+    with pytest.raises(ProfileSyntaxError, match=r"^profile is not"):
+        parse_profiles([b"\xff"])
+
+
 # Sets
 
 
