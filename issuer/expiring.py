@@ -7,6 +7,7 @@ them. Of a copy the rule that set its window is named, of an end the rule of its
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Final
 
 from mingzheng.formats.claims import Claims, parse_claims
@@ -71,11 +72,11 @@ def expiring(workspace: Workspace, *, within: int, kind: int | None, today: int)
         if current is None or not current[1]:
             continue
         record, extensions = parse_kept(current[1]).record, moving.get(registration.issuer, ())
-        found += ends_of_record(registration, record, profiles, extensions, today=today)
-        found += _windows(workspace, registration, record.name, extensions, today)
-    near = (item for item in found if 0 <= item.days_left <= within)
+        ends = ends_of_record(registration, record, profiles, extensions, today=today)
+        windows = _windows(workspace, registration, record.name, extensions, today)
+        found += (item for item in chain(ends, windows) if 0 <= item.days_left <= within)
     return tuple(
-        sorted(near, key=lambda item: (item.end, item.registration.registration_no, item.what, item.serial or 0))
+        sorted(found, key=lambda item: (item.end, item.registration.registration_no, item.what, item.serial or 0))
     )
 
 

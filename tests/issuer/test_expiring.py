@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import files
@@ -79,6 +80,20 @@ def test_windows_registrations_and_specialties_the_nearest_first(office: Office)
     assert "三（二）" in found[0].rule[0].text_zh() or found[0].rule
     assert found[0].threshold is None
     assert found_on(office, DAY, within=179) == []
+
+
+def test_what_is_far_away_is_not_held_in_memory(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    with office.open() as workspace:
+        some = tuple(workspace.ledger.open_registrations())
+        monkeypatch.setattr(workspace.ledger, "open_registrations", lambda: iter(some * 200))
+        peaks = []
+        for within in (30, 30, 9_999):  # once to read the rules
+            tracemalloc.start()
+            found = expiring(workspace, within=within, kind=None, today=DAY)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            assert len(found) == (0 if within == 30 else 1_200)
+    assert peaks[1] < peaks[2] / 2
 
 
 def test_another_kind_is_left_out(office: Office) -> None:
