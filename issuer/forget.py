@@ -205,7 +205,7 @@ class Forgotten:
 
     copies: tuple[CopyRow, ...]  # as the ledger has them now
     images: int
-    shared_reasons: int  # acts that name other registrations' copies too keep their reason
+    shared_reasons: int  # acts that name other registrations' copies, too, keep their reason until these are forgotten
 
 
 def plan_forget(workspace: Workspace, registration: Registration, *, today: int) -> ForgetPlan:
@@ -359,13 +359,17 @@ def _erase(database: sqlite3.Connection, plan: ForgetPlan, name: str) -> int:
 
 
 def _erase_reasons(database: sqlite3.Connection, issuer: int, serials: set[int]) -> tuple[set[int], int]:
-    """The numbers of the acts that lost theirs, and how many keep it."""
+    """The numbers of the acts that lost theirs, and how many keep it: those that name a copy not forgotten yet."""
+    forgotten = database.execute("SELECT serial FROM copy WHERE issuer = ? AND claims = x''", (issuer,))
+    gone = serials | {row[0] for row in forgotten}
     shared, own = 0, []
     for number, packed in database.execute("SELECT number, serials FROM act WHERE issuer = ?", (issuer,)).fetchall():
         named = {int.from_bytes(packed[at : at + 8], "big") for at in range(0, len(packed), 8)}
-        if named and named <= serials:
+        if not named & serials:
+            continue
+        if named <= gone:
             own.append((issuer, number))
-        elif named & serials:
+        else:
             shared += 1
     database.executemany("UPDATE act SET reason = '' WHERE issuer = ? AND number = ?", own)
     return {number for _issuer, number in own}, shared

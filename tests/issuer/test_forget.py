@@ -29,9 +29,9 @@ from mingzheng.issuer.refusals import (
     RegistrationUnknownError,
     SweepBusyError,
 )
-from mingzheng.issuer.rows import Registration
+from mingzheng.issuer.rows import NewAct, Registration
 from mingzheng.issuer.schema import MIGRATIONS, CopyState, CopyStatus
-from mingzheng.issuer.workspace import log_vkey
+from mingzheng.issuer.workspace import Workspace, log_vkey
 from mingzheng.keys.vkey import parse_vkey
 from mingzheng.log.acts import ActType
 from mingzheng.log.client import DirectoryFetcher, LogReader
@@ -323,6 +323,35 @@ def test_a_reason_shared_with_others_stays_and_is_counted(tmp_path: Path) -> Non
     made.issue([person(1, **moved), person(2, **moved)], now=NOW + 60)  # one act supersedes both
     done = forget_it(made, now=NOW + 86_400 * 1_000)
     assert (len(done.copies), done.shared_reasons) == (2, 1)
+
+
+def test_a_shared_reason_goes_with_the_last_registration_that_it_may_tell_of(tmp_path: Path) -> None:
+    made = Office(tmp_path).build()
+    made.issue([person(1), person(2), person(3)])
+    late, others = NOW + 86_400 * 1_000, [Registration(issuer=1, kind=1, registration_no=no) for no in _numbers(2, 3)]
+    with made.open() as workspace:
+        two = tuple(sorted(row.serial for row in workspace.ledger.all_copies() if row.registration != others[1]))
+        for serials, reason in ((two, "王乙明与王丙明互换"), (two[:1], "先前之事")):
+            act = NewAct(
+                issuer=1, act=ActType.SUPERSEDE, serials=serials, day=DAY, reason=reason, status=CopyStatus.SUPERSEDED
+            )
+            workspace.ledger.store_acts([act], sign=lambda _act, _number: b"entry")
+    assert forget_it(made, now=late).shared_reasons == 1
+    with made.open() as workspace:
+        assert forget(workspace, others[1], reason="", now=late).shared_reasons == 0  # it names none of that one's
+        assert "王乙明与王丙明互换" in _reasons(workspace)
+        assert forget(workspace, others[0], reason="", now=late).shared_reasons == 0
+        assert _reasons(workspace) == set()
+
+
+def _numbers(*people: int) -> list[str]:
+    return [person(number)["registration_no"] for number in people]
+
+
+def _reasons(workspace: Workspace) -> set[str]:
+    with workspace.ledger.step() as database:
+        query = "SELECT reason FROM act UNION SELECT reason FROM journal_reason"
+        return {row[0] for row in database.execute(query)} - {""}
 
 
 def test_while_another_program_reads_the_sweep_is_not_called_done(
