@@ -24,7 +24,7 @@ from mingzheng.issuer.config import WorkspaceConfig, parse_config
 from mingzheng.issuer.deskbook import note_in
 from mingzheng.issuer.ledgerfile import ledger_version
 from mingzheng.issuer.logplace import is_moved
-from mingzheng.issuer.manifest import MANIFEST, LogEntry, Manifest, format_manifest
+from mingzheng.issuer.manifest import MANIFEST, LogEntry, Manifest, format_manifest, is_safe_path
 from mingzheng.issuer.refusals import (
     BackupChangedError,
     BackupExistsError,
@@ -45,6 +45,8 @@ README: Final = "README.txt"
 _WAIT_SECONDS: Final = 2.0  # for a round to end; a writer waits for the ledger up to ten
 _BUSY_SECONDS: Final = 10.0
 _STEP_SECONDS: Final = 0.005
+_PARTIAL: Final = ".partial"
+_PACKED: Final = ".tar"
 _APPLICATIONS_SINCE: Final = 4  # the ledger's schema that has them
 _MADE_AGAIN: Final = "cosigned"
 _MAY_LAG: Final = ("landmark", "followed")  # may speak of less than the log, never of more: copied before it
@@ -68,11 +70,16 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackedUp:
-    """A backup that was made. `left_out`: links and the like, which no backup takes."""
+    """A backup that was made.
+
+    `left_out`: links and the like, and names that no backup takes. `unfinished`: what earlier ones, cut short, left
+    beside it.
+    """
 
     path: Path
     manifest: Manifest
     left_out: tuple[str, ...]
+    unfinished: tuple[str, ...]
 
 
 def back_up(root: Path, target: Path, *, with_keys: bool, now: int) -> BackedUp:
@@ -87,19 +94,20 @@ def back_up(root: Path, target: Path, *, with_keys: bool, now: int) -> BackedUp:
     root, target = root.resolve(), target.absolute()
     if os.path.lexists(target) or target.resolve().is_relative_to(root):
         raise BackupExistsError(target.name)
-    partial = target.parent / f".{target.name}.partial"
-    if partial.exists():
-        raise BackupUnfinishedError(partial.name)
+    partial = target.parent / f".{target.name}{_PARTIAL}"
+    packed = partial.with_name(f"{partial.name}{_PACKED}")
+    for left in (partial, packed):
+        if left.exists():
+            raise BackupUnfinishedError(left.name)
     partial.mkdir(mode=0o700)
-    packed = partial.with_name(f"{partial.name}.tar")
     try:
         manifest, left_out = _Copy(root, partial).run(with_keys=with_keys, now=now)
         if is_archive(target):
             pack(partial, packed)
         note_in(root / LEDGER, "backup", time=now, count=manifest.copies)
         if is_archive(target):
+            shutil.rmtree(partial)  # first: once the backup has its name, nobody would look for this
             os.rename(packed, target)
-            shutil.rmtree(partial)
         else:
             os.rename(partial, target)
     except BaseException:
@@ -108,7 +116,10 @@ def back_up(root: Path, target: Path, *, with_keys: bool, now: int) -> BackedUp:
         raise
     fsync_dir(target.parent)
     _logger.info("backed up files=%d copies=%d", len(manifest.files), manifest.copies)
-    return BackedUp(path=target, manifest=manifest, left_out=left_out)
+    unfinished = tuple(
+        sorted(path.name for path in target.parent.glob(".*") if path.name.endswith((_PARTIAL, f"{_PARTIAL}{_PACKED}")))
+    )
+    return BackedUp(path=target, manifest=manifest, left_out=left_out, unfinished=unfinished)
 
 
 def log_directories(config: WorkspaceConfig) -> tuple[str, ...]:
@@ -144,19 +155,20 @@ class _Copy:
         skipped = {CONFIG, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", LOCK, *lagging, *([] if with_keys else [KEYS])}
         self._files(lambda name: name not in skipped | names and not name.startswith(_MADE_AGAIN))
         copies = self._check_named(schema)
-        self._put(README, _README_TEXT.format(keys_zh=_KEYS_ZH[with_keys], keys_en=_KEYS_EN[with_keys]).encode())
+        has_keys = any((self._target / KEYS).glob("*"))  # there may be none, or a link that is left out
+        self._put(README, _README_TEXT.format(keys_zh=_KEYS_ZH[has_keys], keys_en=_KEYS_EN[has_keys]).encode())
         manifest = Manifest(
             made_at=now,
             schema=schema,
             copies=copies,
-            has_keys=with_keys,
+            has_keys=has_keys,
             elsewhere=moment.elsewhere,
             logs=logs,
             files=describe(self._target),
         )
         self._put(MANIFEST, format_manifest(manifest))
         fsync_dir(self._target)
-        return manifest, tuple(self._left_out)
+        return manifest, tuple(name if name.isprintable() else repr(name)[1:-1] for name in self._left_out)
 
     def _log(self, name: str, log: LogMoment) -> LogEntry:
         copied = log.copy_to(self._target / name)
@@ -180,11 +192,16 @@ class _Copy:
 
     def _file(self, path: Path) -> None:
         name = path.relative_to(self._root).as_posix()
-        if path.is_symlink() or not (path.is_file() or path.is_dir() or not path.exists()):
+        is_plain = not path.is_symlink() and (path.is_file() or path.is_dir() or not path.exists())
+        if any(name.startswith(f"{gone}/") for gone in self._left_out):
+            return
+        if is_plain and _is_temporary(path.name) and not path.is_dir():
+            return
+        if not is_plain or not is_safe_path(name) or name in (README, MANIFEST):  # `restore` would refuse, or take away
             self._left_out.append(name)
         elif path.is_dir():
             private_dir(self._target / name)
-        elif not _is_temporary(path.name):
+        else:
             with (
                 contextlib.suppress(FileNotFoundError),
                 path.open("rb") as stream,

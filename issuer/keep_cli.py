@@ -102,8 +102,12 @@ def restore_command(
     done = restore(backup, workspace, anchor=note, now=int(time.time()))
     keys, writes = done.manifest.has_keys, False
     if note is not None and keys and not done.manifest.elsewhere:
-        with open_workspace(workspace, options) as opened:
-            opened.log.resume_from_anchor(note)
+        try:
+            with open_workspace(workspace, options) as opened:
+                opened.log.resume_from_anchor(note)
+        except BaseException:  # no passphrase, or a wrong one: the workspace is there all the same
+            click.echo(_restored_text(done.manifest.copies, keys, writes, lang), err=True)
+            raise
         writes = True
     value: show.Json = {"copies": done.manifest.copies, "keys": keys, "read_only": not writes}
     print_lines([value], [_restored_text(done.manifest.copies, keys, writes, lang)], as_json)
@@ -245,6 +249,7 @@ def _say_backup(made: BackedUp, as_json: bool, lang: show.Lang) -> None:
         "logs": [{"name": log.name, "size": log.size} for log in manifest.logs],
         "log_elsewhere": manifest.elsewhere,
         "left_out": list(made.left_out),
+        "unfinished": list(made.unfinished),
     }
     heads = ", ".join(f"{log.name} {log.size}" for log in manifest.logs)
     zh = (
@@ -260,7 +265,10 @@ def _say_backup(made: BackedUp, as_json: bool, lang: show.Lang) -> None:
         click.echo("日志在数据库服务器中，未备份：请用服务器自己的工具，先备份日志、后备份台账。", err=True)
         click.echo("The log is in a database server and not in here: back it up there, the log before this.", err=True)
     for name in made.left_out:
-        click.echo(f"未备份（不是普通文件） left out, no plain file: {name}", err=True)
+        click.echo(f"未备份（不是普通文件，或名称不能用） left out, no plain file or no name for one: {name}", err=True)
+    for name in made.unfinished:
+        click.echo(f"先前中断的备份（含个人数据），没有在运行就删除：{name}", err=True)
+        click.echo(f"left by a backup that was cut short; personal data: if none is running, delete {name}", err=True)
 
 
 def _restored_text(copies: int, keys: bool, writes: bool, lang: show.Lang) -> str:

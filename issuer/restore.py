@@ -7,13 +7,13 @@ is read-only: the copy of the log has no file `instance`, so nothing is signed u
 """
 
 import os
+import re
 import shutil
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mingzheng.issuer.approval import REQUESTS
 from mingzheng.issuer.archive import unpack
 from mingzheng.issuer.backup import README, log_directories
 from mingzheng.issuer.config import WorkspaceConfig, parse_config
@@ -45,7 +45,8 @@ _PUBLIC_FILE: Final = 0o644
 _PRIVATE_DIR: Final = 0o700
 _PRIVATE_FILE: Final = 0o600
 _PRIVATE: Final = (KEYS, IMAGES, APPLICATIONS)
-_OWNERS: Final = (*_PRIVATE, REQUESTS)
+# What is known to hold nothing personal and nothing secret; all else is its owner's alone.
+_OPEN: Final = re.compile(r"(mingzheng\.toml|witnesses\.policy|seals|profiles|fonts|(log|landmark|followed)(-[0-9]+)?)")
 _SHARD_SINCE: Final = 3  # the ledger's schema that tells indexes of several logs apart
 
 
@@ -188,9 +189,8 @@ def _finish(build: Path) -> None:
         stray.unlink()
     for directory, _names, files in os.walk(build):
         parts = Path(directory).relative_to(build).parts
-        private = bool(parts) and parts[0] in _OWNERS
-        os.chmod(directory, _PRIVATE_DIR if private else _PUBLIC_DIR)
+        os.chmod(directory, _PRIVATE_DIR if parts and not _OPEN.fullmatch(parts[0]) else _PUBLIC_DIR)
         for name in files:
-            secret = private or (not parts and name == LEDGER)
-            os.chmod(Path(directory, name), _PRIVATE_FILE if secret else _PUBLIC_FILE)
+            is_open = _OPEN.fullmatch((*parts, name)[0])
+            os.chmod(Path(directory, name), _PUBLIC_FILE if is_open else _PRIVATE_FILE)
         fsync_dir(Path(directory))

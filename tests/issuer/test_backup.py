@@ -367,6 +367,70 @@ def test_links_are_left_out_and_named_temporary_files_too(office: Office, tmp_pa
     assert "images/a.tmp" not in names
 
 
+def test_what_a_restore_would_refuse_is_left_out_and_named(office: Office, tmp_path: Path) -> None:
+    """Else such a backup is called made, and can never be restored."""
+    shutil.copytree(office.root, tmp_path / "W")
+    (tmp_path / "W" / "seals" / ".git").mkdir(parents=True)
+    (tmp_path / "W" / "seals" / ".git" / "config").write_bytes(b"mine")
+    (tmp_path / "W" / "seals" / "说明\u3000一.txt").write_bytes(b"mine")
+    (tmp_path / "W" / "seals" / "a:b").write_bytes(b"mine")
+    (tmp_path / "W" / "mine.txt").write_bytes(b"mine")
+    for name in (README, MANIFEST):  # a backup's own: a restored workspace has none
+        (tmp_path / "W" / name).write_bytes(b"mine")
+    made = back_up(tmp_path / "W", tmp_path / "b", with_keys=True, now=NOW)
+    assert set(made.left_out) == {README, MANIFEST, "seals/.git", "seals/a:b", "seals/说明\\u3000一.txt"}
+    there = restored(office, made.path, tmp_path / "there")
+    assert (there.root / "mine.txt").read_bytes() == b"mine"
+    assert not (there.root / "seals").exists()
+
+
+def test_keys_behind_a_link_are_not_said_to_be_in_it(office: Office, tmp_path: Path) -> None:
+    shutil.copytree(office.root, tmp_path / "W")
+    (tmp_path / "W" / "keys").rename(tmp_path / "elsewhere")
+    (tmp_path / "W" / "keys").symlink_to(tmp_path / "elsewhere")
+    made = back_up(tmp_path / "W", tmp_path / "b", with_keys=True, now=NOW)
+    assert (made.left_out, made.manifest.has_keys) == (("keys",), False)
+    assert "不含密钥文件" in (made.path / README).read_text()
+
+
+def test_what_is_not_known_to_be_public_stays_its_owners_in_a_restored_workspace(
+    office: Office, tmp_path: Path
+) -> None:
+    shutil.copytree(office.root, tmp_path / "W")
+    (tmp_path / "W" / "faults.csv").write_bytes(b"mine")
+    (tmp_path / "W" / "certificates").mkdir()
+    (tmp_path / "W" / "certificates" / "a.pdf").write_bytes(b"mine")
+    (tmp_path / "W" / "followed").mkdir()
+    (tmp_path / "W" / "followed" / "1.state").write_bytes(b"head")
+    made = back_up(tmp_path / "W", tmp_path / "b", with_keys=True, now=NOW)
+    there = modes(restored(office, made.path, tmp_path / "there").root)
+    assert (there["faults.csv"], there["certificates"], there["certificates/a.pdf"]) == (0o600, 0o700, 0o600)
+    assert (there["."], there["followed"], there["followed/1.state"]) == (0o755, 0o755, 0o644)
+
+
+def test_a_killed_archive_is_there_whole_or_named_by_the_next(office: Office, tmp_path: Path) -> None:
+    def save(base: Path) -> None:
+        back_up(office.root, base / "b.tar", with_keys=True, now=NOW)
+
+    (tmp_path / "count").mkdir()
+    points = len(run(lambda _report: save(tmp_path / "count")).points)
+    for fatal in [*range(0, points - 30, 17), *range(points - 30, points)]:
+        place = tmp_path / str(fatal)
+        place.mkdir()
+        assert run(lambda _report, place=place: save(place), kill_at=fatal).killed
+        left = {path.name for path in place.iterdir()}
+        assert left == {"b.tar"} or left <= {".b.tar.partial", ".b.tar.partial.tar"}
+        other = back_up(office.root, place / "c", with_keys=True, now=NOW)
+        assert set(other.unfinished) == left - {"b.tar"}
+        for name in sorted(other.unfinished):
+            with pytest.raises(BackupUnfinishedError, match=name):
+                save(place)
+            shutil.rmtree(place / name) if (place / name).is_dir() else (place / name).unlink()
+        if "b.tar" not in left:
+            save(place)
+        shutil.rmtree(place)
+
+
 def test_no_backup_between_two_logs(tmp_path: Path) -> None:
     made = Office(tmp_path).build()
     with made.open() as workspace:

@@ -92,6 +92,33 @@ def test_with_its_anchor_a_restored_workspace_writes(office: Office, monkeypatch
         office.issue([person(2)], now=NOW + 120)
 
 
+def test_a_restored_workspace_that_the_passphrase_does_not_open_is_said_to_be_there(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for again, `restore` would only say that something is there and that another place be taken."""
+
+    def shut(*_arguments: object) -> None:
+        raise _ShutError
+
+    anchor = office.root / "log" / "public" / "checkpoint"
+    run(commands.backup_command, "--to", "b.tar")
+    monkeypatch.setattr(commands, "open_workspace", shut)
+    arguments = ("b.tar", "--anchor", str(anchor))
+    result = CliRunner().invoke(commands.restore_command, arguments, env={"MINGZHENG_WORKSPACE": "V"})
+    assert isinstance(result.exception, _ShutError)
+    assert "已恢复" in result.stderr
+    assert "mingzheng log resume --anchor" in result.stderr
+
+
+def test_a_backup_names_what_an_earlier_one_left(office: Office) -> None:
+    (office.base / ".W-1.tar.partial.tar").write_bytes(b"half")
+    said = run(commands.backup_command, "--to", "b.tar").stderr
+    assert said.count(".W-1.tar.partial.tar") == 2
+    assert json.loads(run(commands.backup_command, "--to", "c", "--json").stdout)["unfinished"] == [
+        ".W-1.tar.partial.tar"
+    ]
+
+
 def test_migrate_shows_its_steps_backs_up_and_asks(office: Office) -> None:
     assert "无需升级" in run(commands.migrate_command, "--dry-run").stdout
     assert "up to date" in run(commands.migrate_command, "--lang", "en").stdout
