@@ -134,10 +134,11 @@ def story_of(workspace: Workspace, registration: Registration, *, today: int) ->
     kept, rows = parse_kept(current[1]), ledger.copies_of(registration)
     extensions = extensions_in_force(workspace, registration.issuer, today)
     copies = tuple(_copy(workspace, row, extensions, today) for row in rows)
+    notices = tuple(_notices(workspace, registration, [copy.claims for copy in copies]))
     events = [
         *_acts(workspace, registration, {row.serial for row in rows}),
         *_decisions(workspace, registration),
-        *_notices(workspace, registration, [copy.claims for copy in copies]),
+        *notices,
         *_locks(workspace, registration),
     ]
     return Story(
@@ -150,7 +151,7 @@ def story_of(workspace: Workspace, registration: Registration, *, today: int) ->
         data=tuple(_data(workspace, rows, current[0])),
         copies=copies,
         events=tuple(sorted(events, key=lambda event: (event.day, event.order))),
-        pending=tuple(_pending(workspace, registration, copies, today)),
+        pending=tuple(_pending(workspace, registration, (copies, {item.number for item in notices}), today)),
         applications=ledger.applications.of(registration),
         ends=()
         if state is RegistrationState.REVOKED
@@ -273,13 +274,14 @@ def _locks(workspace: Workspace, registration: Registration) -> Iterator[Event]:
 
 
 def _pending(
-    workspace: Workspace, registration: Registration, copies: tuple[CopyStory, ...], today: int
+    workspace: Workspace, registration: Registration, ours: tuple[tuple[CopyStory, ...], set[int | None]], today: int
 ) -> Iterator[Pending]:
+    """What waits about it, its copies, or the notices (by number) that concern these."""
     for row in workspace.ledger.desk.open_requests():
         form = parse_form(row.body)
         if row.issuer != registration.issuer or today - form.day > REQUEST_DAYS:
             continue
-        if not _asks_about(row, registration, copies):
+        if not _asks_about(row, registration, *ours):
             continue
         yield Pending(
             id=row.id,
@@ -292,7 +294,9 @@ def _pending(
         )
 
 
-def _asks_about(row: RequestRow, registration: Registration, copies: tuple[CopyStory, ...]) -> bool:
+def _asks_about(
+    row: RequestRow, registration: Registration, copies: tuple[CopyStory, ...], notices: set[int | None]
+) -> bool:
     form = parse_form(row.body)
     if isinstance(form.code, ActType):
         try:
@@ -300,4 +304,6 @@ def _asks_about(row: RequestRow, registration: Registration, copies: tuple[CopyS
         except RequestForgedError:  # altered in the ledger, or emptied: `requests` and `approve` say so
             return False
     bodies = [parse_body(form.code, about) for about in form.abouts if isinstance(about, bytes)]
+    if any(isinstance(body, RetractionBody) and body.retracted in notices for body in bodies):
+        return True
     return any(concerned(body, copy.claims) is not None for body in bodies for copy in copies)

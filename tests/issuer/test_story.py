@@ -17,13 +17,13 @@ from mingzheng.cli import cli
 from mingzheng.formats.civil import format_day, parse_day
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.rules_renewal import RenewalAnswer
-from mingzheng.issuer.approval import ask
+from mingzheng.issuer.approval import approve, ask, withdraw
 from mingzheng.issuer.forget import forget
 from mingzheng.issuer.issue import plan_jobs
 from mingzheng.issuer.journal import parse_deed
 from mingzheng.issuer.lifecycle import find_registration, find_serial, perform, plan_reissue, propose
 from mingzheng.issuer.locking import change_lock
-from mingzheng.issuer.noticework import asking, give
+from mingzheng.issuer.noticework import asking, effect_of_notice, give
 from mingzheng.issuer.noticework import propose as propose_notice
 from mingzheng.issuer.publish import sign_act
 from mingzheng.issuer.refusals import RegistrationUnknownError
@@ -199,6 +199,20 @@ def test_both_persons_and_what_waits(tmp_path: Path) -> None:
         workspace.ledger._db.execute("DROP TRIGGER request_kept")  # somebody wrote into the file
         workspace.ledger._db.execute("UPDATE request SET target = x''")
         assert [item.what for item in told(workspace, 2).pending] == ["seal_change"]
+
+
+def test_a_retraction_that_waits_shows_where_its_notice_does(tmp_path: Path) -> None:
+    made = operator_office(tmp_path)
+    with made.open() as workspace:
+        for body in (seals(1), replace(seals(2), kinds=(2,))):  # the second concerns no copy here
+            given = propose_notice(workspace, 1, lambda _number, body=body: body)
+            row = ask(workspace, asking(given, reason=""), present(workspace, NAMES[0]), now=NOW)
+            approve(workspace, row.id, present(workspace, NAMES[1]), effects=effect_of_notice, now=NOW)
+        for ended, waiting in ((2, []), (1, ["retraction"])):
+            back = propose_notice(workspace, 1, lambda number, ended=ended: retraction(number, ended, DAY + 9))
+            row = ask(workspace, asking(back, reason="误发"), present(workspace, NAMES[0]), now=NOW)
+            assert [item.what for item in told(workspace).pending] == waiting
+            withdraw(workspace, row.id, present(workspace, NAMES[1]), reason="", now=NOW)
 
 
 def test_what_is_not_there_or_forgotten(office: Office) -> None:
