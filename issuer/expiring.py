@@ -4,7 +4,7 @@ Source: docs/workspace.md (Expiring). Ends stand where the issuer's notices and 
 them. Of a copy the rule that set its window is named, of an end the rule of its renewal, and what can be done.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
@@ -13,7 +13,14 @@ from typing import Final
 from mingzheng.formats.claims import Claims, parse_claims
 from mingzheng.formats.profile import Profile, ProfileError, ProfileSet, WindowFacts, usage_window
 from mingzheng.formats.rules_copy import copy_end
-from mingzheng.formats.rules_extension import BlanketExtension, ExtensionAnswer
+from mingzheng.formats.rules_extension import (
+    BlanketExtension,
+    ExtensionAnswer,
+    ExtensionFacts,
+    ExtensionState,
+    for_copies,
+    moved_end,
+)
 from mingzheng.formats.rules_renewal import Application, ApplicationFacts, renewal_application
 from mingzheng.formats.rules_source import Citation
 from mingzheng.issuer.kept import parse_kept
@@ -25,7 +32,7 @@ from mingzheng.issuer.schema import CopyStatus
 from mingzheng.issuer.standing import Scope, end_on
 from mingzheng.issuer.workspace import Workspace
 
-__all__ = ["THRESHOLDS", "Ending", "EndingOf", "ends_of_record", "expiring", "window_rule"]
+__all__ = ["THRESHOLDS", "Ending", "EndingOf", "ends_of_record", "expiring", "window_movers", "window_rule"]
 
 THRESHOLDS: Final = (1, 7, 30)
 
@@ -132,6 +139,17 @@ def window_rule(claims: Claims, profile: Profile | None) -> tuple[Citation, ...]
     return tuple(step.citation for step in window.trace if step.binding)
 
 
+def window_movers(extensions: Sequence[BlanketExtension], claims: Claims, *, on: int) -> tuple[Citation, ...]:
+    """The clauses that move a usage window, on the way to where it stands that day."""
+    if claims.usage_until is None:
+        return ()
+    facts = ExtensionFacts(
+        kind=claims.kind, jurisdiction=claims.jurisdiction, end=claims.usage_until, usage_until=None, on=on
+    )
+    moved = moved_end(filter(None, map(for_copies, extensions)), facts)
+    return tuple(use.extension.citation for use in moved.history if use.state is ExtensionState.APPLIED)
+
+
 def _windows(
     workspace: Workspace,
     registration: Registration,
@@ -145,7 +163,6 @@ def _windows(
             continue
         profile = workspace.profiles().select(claims.kind, claims.jurisdiction, claims.copy_issued_on)
         end = copy_end(extensions, claims, profile, on=today)
-        moving = [rule.citation for rule in extensions if rule.concerns(claims.kind, claims.jurisdiction)]
         yield Ending(
             registration=registration,
             name=name,
@@ -156,6 +173,6 @@ def _windows(
             end=end,
             days_left=end - today,
             rule=window_rule(claims, profile),
-            moved_by=tuple(moving) if end != claims.usage_until else (),
+            moved_by=window_movers(extensions, claims, on=today) if end != claims.usage_until else (),
             renewal=None,
         )

@@ -22,7 +22,7 @@ from mingzheng.formats.civil import format_day, parse_day
 from mingzheng.formats.claims import Copy, parse_claims
 from mingzheng.formats.rules_copy import copy_end
 from mingzheng.formats.rules_renewal import RenewalAnswer
-from mingzheng.issuer.expiring import Ending, EndingOf, expiring, window_rule
+from mingzheng.issuer.expiring import Ending, EndingOf, expiring, window_movers, window_rule
 from mingzheng.issuer.expiring_cli import to_do
 from mingzheng.issuer.lifecycle import find_registration, find_serial, perform
 from mingzheng.issuer.noticework import give, propose
@@ -161,6 +161,20 @@ def test_a_window_is_moved_by_what_moves_windows_alone_and_never_past_day_180(fr
         assert copy_end(late, cut, profile, on=short + 1) == (DAY + 140 if revives else short)
     paper = replace(cut, copy=Copy.APPROVAL, usage_until=None, purpose=None, registered_until=short)
     assert copy_end(standing_extensions([body], DAY), paper, profile, on=DAY) == DAY + 140
+
+
+def test_a_moved_window_names_the_clauses_that_moved_it_alone(fresh: Office) -> None:
+    end = DAY + 180
+    with fresh.open() as workspace:
+        claims = parse_claims(workspace.ledger.copy(1, 0).claims)
+    moving = extension(first_end=end, last_end=end, new_end=end + 40, moves=Moves(2))
+    for number, changes in enumerate(
+        ({"first_end": end + 1, "last_end": end + 9}, {"moves": Moves.REGISTRATION}, {"effective_day": end}), 2
+    ):  # of other ends, of no window, not yet
+        other = replace(moving, number=number, citation="别的通知第二条", **changes)
+        rules = standing_extensions([moving, other], DAY)
+        assert [one.text_zh() for one in window_movers(rules, claims, on=DAY)] == ["《延期通知第一条》"]
+    assert window_movers(rules, replace(claims, copy=Copy.APPROVAL, usage_until=None, purpose=None), on=DAY) == ()
 
 
 def test_without_a_profile_the_notice_still_counts() -> None:
