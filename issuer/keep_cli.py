@@ -158,6 +158,8 @@ def migrate_command(
     text = "已升级，备份在 {}。" if lang == "zh" else "done; the backup is {}."
     value: show.Json = {"schema": SCHEMA_VERSION, "steps": steps, "done": True}
     print_lines([value], [text.format("-" if made is None else made.path.name)], as_json)
+    if made is not None:
+        _say_missing(made)
 
 
 @click.group("ledger")
@@ -261,7 +263,12 @@ def _say_backup(made: BackedUp, as_json: bool, lang: show.Lang) -> None:
         f"files, {size} bytes; {'with' if manifest.has_keys else 'without'} keys. It holds personal data: keep it so."
     )
     print_lines([value], [zh if lang == "zh" else en], as_json)
-    if manifest.elsewhere:
+    _say_missing(made)
+
+
+def _say_missing(made: BackedUp) -> None:
+    """What the backup does not hold, and what lies beside it."""
+    if made.manifest.elsewhere:
         click.echo("日志在数据库服务器中，未备份：请用服务器自己的工具，先备份日志、后备份台账。", err=True)
         click.echo("The log is in a database server and not in here: back it up there, the log before this.", err=True)
     for name in made.left_out:

@@ -132,7 +132,9 @@ def test_migrate_shows_its_steps_backs_up_and_asks(office: Office) -> None:
     assert run(commands.migrate_command).exit_code == 2  # no place for the backup
     assert run(commands.migrate_command, "--to", "b", input="n\n").exit_code == 1
     assert not Path("b").exists()
+    (office.root / "mine").symlink_to("/etc")
     done = run(commands.migrate_command, "--to", "b", "--lang", "en", input="y\n")
+    assert "left out, no plain file or no name for one: mine" in done.stderr
     assert f"{SCHEMA_VERSION - 1} → {SCHEMA_VERSION}" in done.stderr
     assert "the backup is b" in done.stdout
     assert Path("b/manifest.json").is_file()
