@@ -11,6 +11,7 @@ from mingzheng.formats.civil import day_of_time
 from mingzheng.issuer.backup import BackedUp, back_up
 from mingzheng.issuer.forget import ForgetPlan, Forgotten, forget, plan_forget
 from mingzheng.issuer.lifecycle import find_registration
+from mingzheng.issuer.manifest import Manifest
 from mingzheng.issuer.operators import Operator, check_operator, unlock
 from mingzheng.issuer.options import (
     AS_OF,
@@ -106,11 +107,11 @@ def restore_command(
             with open_workspace(workspace, options) as opened:
                 opened.log.resume_from_anchor(note)
         except BaseException:  # no passphrase, or a wrong one: the workspace is there all the same
-            click.echo(_restored_text(done.manifest.copies, keys, writes, lang), err=True)
+            click.echo(_restored_text(done.manifest, writes, lang), err=True)
             raise
         writes = True
     value: show.Json = {"copies": done.manifest.copies, "keys": keys, "read_only": not writes}
-    print_lines([value], [_restored_text(done.manifest.copies, keys, writes, lang)], as_json)
+    print_lines([value], [_restored_text(done.manifest, writes, lang)], as_json)
 
 
 @click.command("migrate")
@@ -278,11 +279,16 @@ def _say_missing(made: BackedUp) -> None:
         click.echo(f"left by a backup that was cut short; personal data: if none is running, delete {name}", err=True)
 
 
-def _restored_text(copies: int, keys: bool, writes: bool, lang: show.Lang) -> str:
+def _restored_text(manifest: Manifest, writes: bool, lang: show.Lang) -> str:
+    copies, keys = manifest.copies, manifest.has_keys
     if lang == "zh":
         state = "可以继续签发。" if writes else "只读：用 mingzheng log resume --anchor 出示外部最新检查点后才能签发。"
+        if manifest.elsewhere:
+            state = "日志不在备份里，须在数据库服务器中：设好 MINGZHENG_LOG_DATABASE 等环境变量后在那里继续。"
         return f"已恢复，台账有 {copies} 份副本。{'' if keys else '备份不含密钥：请把 keys/ 放回。'}{state}"
     state = "it writes." if writes else "read-only until `mingzheng log resume --anchor` shows the newest checkpoint."
+    if manifest.elsewhere:
+        state = "the log is not in it: it goes on in its database server, by MINGZHENG_LOG_DATABASE and the others."
     return f"restored, the ledger has {copies} copies; {'' if keys else 'put keys/ back, it was left out; '}{state}"
 
 

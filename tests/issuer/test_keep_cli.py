@@ -207,3 +207,7 @@ def test_a_log_elsewhere_is_said(office: Office, capsys: pytest.CaptureFixture[s
     done = run(commands.backup_command, "--to", "b")
     assert "database server" in done.stderr
     assert json.loads(run(commands.restore_command, "b", "--json", workspace="V").stdout)["read_only"] is True
+    for lang in ("zh", "en"):  # an anchor would open nothing: `log resume` refuses a log that was moved
+        said = run(commands.restore_command, "b", "--lang", lang, workspace=f"V-{lang}").stdout
+        assert "log resume" not in said
+        assert "MINGZHENG_LOG_DATABASE" in said
