@@ -43,7 +43,7 @@ __all__ = ["BackedUp", "back_up", "log_directories"]
 
 README: Final = "README.txt"
 _WAIT_SECONDS: Final = 2.0  # for a round to end; a writer waits for the ledger up to ten
-_BUSY_SECONDS: Final = 10.0
+_BUSY_SECONDS: Final = 300.0  # planning 100,000 copies is one transaction of half a minute and more
 _STEP_SECONDS: Final = 0.005
 _PARTIAL: Final = ".partial"
 _PACKED: Final = ".tar"

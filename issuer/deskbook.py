@@ -24,7 +24,7 @@ from mingzheng.issuer.schema import RegistrationState, RequestState
 
 __all__ = ["DeskBook", "note_in", "packed"]
 
-_BUSY_SECONDS: Final = 10.0
+_BUSY_SECONDS: Final = 300.0  # of a backup that is made: as long as it waited for its moment
 _JOURNAL_SINCE: Final = 4  # the ledger's schema that has one
 _SALT_BYTES: Final = 16
 _REQUEST: Final = "SELECT id, issuer, body, target, reason, operator, seal, state FROM request"

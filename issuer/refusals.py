@@ -579,9 +579,9 @@ class BackupChangedError(RefusalError):
 
     def __init__(self, count: int) -> None:
         super().__init__(
-            f"台账引用的 {count} 个图片文件不在；如果备份期间有遗忘操作，请再次备份，否则图片已丢失",
-            f"{count} image files that the ledger names are not there: if something was forgotten meanwhile, back up "
-            "again; else they are lost",
+            f"台账引用的 {count} 个图片或申请文件不在，或在链接之后（请改为目录）；期间有过遗忘的请再备份，否则已丢失",
+            f"{count} images or applications that the ledger names are not there, or lie behind a link (make it a "
+            "directory): if something was forgotten meanwhile, back up again; else they are lost",
         )
 
 

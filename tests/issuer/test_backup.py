@@ -498,6 +498,20 @@ def test_ledger_and_log_are_of_one_moment(office: Office, tmp_path: Path, monkey
     log.close()
 
 
+def test_a_backup_outwaits_a_long_transaction(office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planning 100,000 copies holds the ledger for half a minute; the row of a finished backup waits as long."""
+    waits, connect = [], sqlite3.connect
+
+    def spy(path: object, **options: float) -> sqlite3.Connection:
+        if path == office.root / "ledger.sqlite":
+            waits.append(options["timeout"])
+        return connect(path, **options)  # type: ignore[call-overload,no-any-return]
+
+    monkeypatch.setattr(sqlite3, "connect", spy)
+    back_up(office.root, tmp_path / "b", with_keys=True, now=NOW)
+    assert (len(waits), min(waits) >= 300) == (3, True)  # who holds it, who reads it, the row of the journal
+
+
 ISSUING = """
 import sys
 from pathlib import Path
