@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -66,13 +66,13 @@ _MASKED = frozenset(
 
 
 @cache
-def _parsed(files: tuple[bytes, ...]) -> ProfileSet:
-    return parse_profiles(files)
+def _parsed(files: tuple[tuple[str, bytes], ...]) -> ProfileSet:
+    return parse_profiles(dict(files))
 
 
-def parse_once(files: Iterable[bytes]) -> ProfileSet:
+def parse_once(files: Mapping[str, bytes]) -> ProfileSet:
     """As the workspace reads its rules, but once for all children: it takes longer than most acts."""
-    return _parsed(tuple(files))
+    return _parsed(tuple(files.items()))
 
 
 def by(name: str, base: Path) -> Words:
@@ -101,7 +101,7 @@ class Desk:
     def __init__(self, base: Path) -> None:
         self.base, self.typed = base, 0
         load_shipped_profiles()
-        parse_once(read_shipped_profiles().values())
+        parse_once(read_shipped_profiles())
         for module, _line in COMMANDS.values():  # once, not in every child
             importlib.import_module(module.partition(":")[0])
         self.office: OperatorOffice = operator_office(base)
