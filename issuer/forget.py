@@ -17,6 +17,7 @@ import logging
 import re
 import secrets
 import sqlite3
+import unicodedata
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -28,6 +29,12 @@ from mingzheng.formats.claims import parse_claims
 from mingzheng.formats.rules_copy import copy_end
 from mingzheng.issuer.approval import end_late, tidy_requests
 from mingzheng.issuer.approvalerrors import OperatorNeededError, OtherIssuerError, RequestForgedError
+from mingzheng.issuer.forgeterrors import (
+    ForgetReasonError,
+    ForgetRequestOpenError,
+    ForgetTooEarlyError,
+    ForgetUnknownError,
+)
 from mingzheng.issuer.journal import parse_deed
 from mingzheng.issuer.kept import parse_kept
 from mingzheng.issuer.lifecycle import decode_target
@@ -36,9 +43,6 @@ from mingzheng.issuer.operators import Operator
 from mingzheng.issuer.plan import profile_of
 from mingzheng.issuer.record import ApplicationRecord
 from mingzheng.issuer.refusals import (
-    ForgetRequestOpenError,
-    ForgetTooEarlyError,
-    ForgetUnknownError,
     RegistrationLockedError,
 )
 from mingzheng.issuer.requestform import parse_form
@@ -234,12 +238,32 @@ def plan_forget(workspace: Workspace, registration: Registration, *, today: int)
     return ForgetPlan(registration=registration, copies=copies, requests=_requests(workspace, registration, today))
 
 
+def check_reason(workspace: Workspace, plan: ForgetPlan, reason: str) -> None:
+    """A reason stays: raises ForgetReasonError if it tells who is forgotten, by name or by a number."""
+    digests = {row.record for row in plan.copies}
+    records = [parse_kept(workspace.ledger.record_body(digest)).record for digest in digests]
+    current = workspace.ledger.current_record(plan.registration)
+    if current is not None and current[1]:
+        records.append(parse_kept(current[1]).record)
+    telling = {plan.registration.registration_no}
+    for record in records:
+        telling |= {text for text in (record.name, record.id_number) if text is not None}
+    plain = _plain(reason)
+    if any(_plain(text) in plain for text in telling):
+        raise ForgetReasonError
+
+
+def _plain(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).split()).casefold()
+
+
 def forget(
     workspace: Workspace, registration: Registration, *, reason: str, now: int, operator: Operator | None = None
 ) -> Forgotten:
     """Erase a registration and sweep; killed anywhere and run again, it is done once. There is no way back.
 
-    Raises as `plan_forget`, OperatorNeededError, OtherIssuerError, ClockBehindError, SweepBusyError, LedgerWriteError.
+    Raises as `plan_forget` and `check_reason`, OperatorNeededError, OtherIssuerError, ClockBehindError, SweepBusyError,
+    LedgerWriteError.
     An earlier call that was cut short is swept first; if the registration is gone then, that was it.
     """
     workspace.ledger.check_clock(now)
@@ -251,6 +275,7 @@ def forget(
         if swept is None:
             raise
         return Forgotten(copies=(), images=swept, shared_reasons=0)
+    check_reason(workspace, plan, reason)
     by = _by(workspace, registration.issuer, operator, day_of_time(now))
     name = f"forgotten-{secrets.token_hex(16)}"
     with workspace.ledger.step() as database:

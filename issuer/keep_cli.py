@@ -9,7 +9,7 @@ import click
 import mingzheng.issuer.show as show
 from mingzheng.formats.civil import day_of_time
 from mingzheng.issuer.backup import BackedUp, back_up
-from mingzheng.issuer.forget import ForgetPlan, Forgotten, forget, plan_forget
+from mingzheng.issuer.forget import ForgetPlan, Forgotten, check_reason, forget, plan_forget
 from mingzheng.issuer.lifecycle import find_registration
 from mingzheng.issuer.manifest import Manifest
 from mingzheng.issuer.operators import Operator, check_operator, unlock
@@ -210,6 +210,7 @@ def ledger_forget(
         named = _named(opened, registration, kind, issuer)
         if dry_run:
             plan = plan_forget(opened, named, today=day_of_time(now))
+            check_reason(opened, plan, reason)
             print_lines([_plan_json(plan)], [_plan_text(len(plan.copies), lang)], as_json)
             return
         click.echo(STAYS_ZH if lang == "zh" else STAYS_EN, err=True)

@@ -6,7 +6,6 @@ act. `exit_code`: 1 for a request that cannot be met, 2 for a wrong use, 4 for w
 
 from typing import ClassVar
 
-from mingzheng.formats.civil import format_day
 from mingzheng.issuer.errors import BilingualError
 from mingzheng.issuer.faults import Fault
 
@@ -367,44 +366,6 @@ class RegistrationLockedError(RefusalError):
         super().__init__(
             f"机构 {issuer} 序号 {serial} 尚未写入日志，登记被锁定；重试即可继续",
             f"serial {serial} of issuer {issuer} is not logged yet, its registration is locked: try again",
-        )
-
-
-class ForgetUnknownError(RefusalError):
-    """Nothing to forget under that number: never issued here, or forgotten already. The ledger cannot tell which."""
-
-    code: ClassVar[str] = "forget.unknown"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "台账里没有该种类的这个注册编号：从未签发，或已被遗忘；请核对编号",
-            "the ledger has no registration of that kind and number: never issued, or forgotten already; check it",
-        )
-
-
-class ForgetTooEarlyError(RefusalError):
-    """Something of the registration still counts: `last_day` is the last day on which it does."""
-
-    code: ClassVar[str] = "forget.too_early"
-
-    def __init__(self, copies: int, last_day: int) -> None:
-        day = format_day(last_day)
-        super().__init__(
-            f"该注册到 {day} 仍有效（{copies} 份副本在用），不能遗忘；先撤销 (revoke)，或等到期之后",
-            f"the registration counts until {day} ({copies} copies in use): revoke it first, or wait until then",
-        )
-        self.copies, self.last_day = copies, last_day
-
-
-class ForgetRequestOpenError(RefusalError):
-    """An operator's request about the registration waits for a second person, who must see what it is about."""
-
-    code: ClassVar[str] = "forget.request_open"
-
-    def __init__(self, request: str) -> None:
-        super().__init__(
-            f"关于该注册的申请 {request} 还在等待批准，不能遗忘；先批准 (approve) 或撤回 (withdraw)",
-            f"request {request} about the registration waits for approval: `approve` or `withdraw` it first",
         )
 
 

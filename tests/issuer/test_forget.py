@@ -17,13 +17,12 @@ import mingzheng.issuer.showdesk as showdesk
 from mingzheng.formats.civil import parse_day
 from mingzheng.formats.claims import parse_claims
 from mingzheng.issuer.exporting import export_trust
-from mingzheng.issuer.forget import EMPTIED, WHAT_STAYS, Forgotten, forget, plan_forget
+from mingzheng.issuer.forget import EMPTIED, WHAT_STAYS, Forgotten, check_reason, forget, plan_forget
+from mingzheng.issuer.forgeterrors import ForgetReasonError, ForgetTooEarlyError, ForgetUnknownError
 from mingzheng.issuer.kept import parse_kept
 from mingzheng.issuer.lifecycle import find_registration, find_serial, perform, plan_act, plan_reissue
 from mingzheng.issuer.noticework import give, preview, propose
 from mingzheng.issuer.refusals import (
-    ForgetTooEarlyError,
-    ForgetUnknownError,
     RegistrationClosedError,
     RegistrationLockedError,
     RegistrationUnknownError,
@@ -108,9 +107,9 @@ def _other(workspace: object) -> int:
     return next(row.serial for row in rows if row.registration_no != NO)
 
 
-def forget_it(made: Office, *, now: int = CAME) -> Forgotten:
+def forget_it(made: Office, *, now: int = CAME, reason: str = "持证人申请") -> Forgotten:
     with made.open() as workspace:
-        return forget(workspace, HERE, reason="持证人申请", now=now)
+        return forget(workspace, HERE, reason=reason, now=now)
 
 
 def leaks(made: Office, secrets: list[bytes]) -> list[str]:
@@ -293,6 +292,27 @@ def test_a_copy_on_its_way_holds_it_up(made: Office) -> None:
         issuer = workspace.ledger.copy(1, 0).registration
         with pytest.raises(RegistrationLockedError):
             plan_forget(workspace, issuer, today=DAY + 4_000)
+
+
+@pytest.mark.parametrize("reason", ["{name}本人申请", "{first} {rest}申请", "编号{wide}到期", "注册 {no} 到期"])
+def test_a_reason_that_tells_who_it_is_about_is_refused(made: Office, reason: str) -> None:
+    name = person(1)["name"]
+    wide = NO[0] + "".join(chr(ord(digit) + 0xFEE0) for digit in NO[1:])
+    before = (made.root / "ledger.sqlite").read_bytes()
+    with pytest.raises(ForgetReasonError):
+        forget_it(made, reason=reason.format(name=name, first=name[0], rest=name[1:], wide=wide, no=NO))
+    assert (made.root / "ledger.sqlite").read_bytes() == before
+    forget_it(made)
+
+
+def test_nor_may_it_tell_the_identity_number(tmp_path: Path) -> None:
+    made, number = Office(tmp_path).build(), "110105198503030017"
+    made.issue([person(1, id_number=number)])
+    with made.open() as workspace:
+        plan = plan_forget(workspace, HERE, today=parse_day("2028-06-02"))
+        check_reason(workspace, plan, "持证人申请")
+        with pytest.raises(ForgetReasonError):
+            check_reason(workspace, plan, f"证件 {number[:6]} {number[6:].lower()}")
 
 
 def test_the_same_again_is_unknown_and_changes_nothing(made: Office) -> None:

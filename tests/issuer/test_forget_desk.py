@@ -20,11 +20,11 @@ from mingzheng.issuer.approval import ask, open_requests, request_path, withdraw
 from mingzheng.issuer.approvalerrors import OperatorNeededError, OtherIssuerError
 from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.forget import forget, plan_forget
+from mingzheng.issuer.forgeterrors import ForgetRequestOpenError
 from mingzheng.issuer.journal import faults_of, parse_deed, reason_digest
 from mingzheng.issuer.journal_cli import journal
 from mingzheng.issuer.lifecycle import find_serial, perform, propose
 from mingzheng.issuer.operators import add_operator, unlock
-from mingzheng.issuer.refusals import ForgetRequestOpenError
 from mingzheng.issuer.requestform import seal_message
 from mingzheng.issuer.rows import JournalRow, Registration, RequestRow
 from mingzheng.issuer.schema import RequestState

@@ -14,8 +14,8 @@ from office import NOW, Office, person
 import mingzheng.issuer.keep_cli as commands
 import mingzheng.issuer.options as shared
 from mingzheng.issuer.act_cli import revoke
+from mingzheng.issuer.forgeterrors import ForgetTooEarlyError, ForgetUnknownError
 from mingzheng.issuer.lifecycle import find_registration, perform
-from mingzheng.issuer.refusals import ForgetTooEarlyError, ForgetUnknownError
 from mingzheng.issuer.schema import SCHEMA_VERSION
 from mingzheng.log.acts import ActType
 from mingzheng.log.refusal import AnchorRefusedError, BehindMemoryError
