@@ -15,7 +15,7 @@ from mingzheng.formats.credential import parse_credential
 from mingzheng.issuer.config import KeySpec, WorkspaceConfig, issuer_roles
 from mingzheng.issuer.exporting import refresh_status
 from mingzheng.issuer.noticebook import Given, list_notices
-from mingzheng.issuer.publish import settle, sign_key_event
+from mingzheng.issuer.publish import finish, settle, sign_key_event
 from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
 from mingzheng.issuer.rows import NewAct
 from mingzheng.issuer.schema import CopyStatus
@@ -105,6 +105,7 @@ def retire_key(workspace: Workspace, kid: Kid, *, now: int) -> KeySpec:
         return workspace.config.keys[_place(workspace.config, kid)]
     said = _event(key, KeyEventType.RETIRED, today, by=key)
     if key.good_size is not None or (last != today and _is_said(workspace, said)):
+        finish(workspace, now=now)  # said on an earlier day, and the log may not have it
         raise KeyStateError(kid.hex())
     _put_out(workspace, key, replace(key, retired_on=last), KeyEventType.RETIRED, now=now)
     return workspace.config.keys[_place(workspace.config, kid)]
