@@ -224,7 +224,7 @@ def test_a_closed_registration_is_named_beside_whatever_else_is_wrong(office: Of
     with office.open() as workspace:
         target = find_registration(workspace, kind=1, registration_no=person(1)["registration_no"], issuer=None)
         if what == "locked":
-            workspace.ledger.locks.store(target.registration, locked=True, day=DAY, reason="", by=DESK)
+            workspace.ledger.locks.store(target.registration, locked=True, now=NOW, reason="", by=DESK)
         else:
             act = ActType.REVOKE if what == "revoked" else ActType.SUSPEND
             perform(workspace, act, target, reason="", now=NOW + 1)
