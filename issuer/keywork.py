@@ -5,6 +5,7 @@ mingzheng.toml, so into the trust data of the next export, and as a key event un
 Each of these can be killed anywhere and run again.
 """
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Final
 
 from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.formats.credential import parse_credential
+from mingzheng.issuer.approvalerrors import PersonNeededError
 from mingzheng.issuer.config import KeySpec, WorkspaceConfig, issuer_roles
 from mingzheng.issuer.exporting import refresh_status
 from mingzheng.issuer.noticebook import Given, list_notices
@@ -160,7 +162,8 @@ def _put_out(workspace: Workspace, key: KeySpec, changed: KeySpec, event: KeyEve
     if authority is None:
         raise KeyMissingError(str(Role.AUTHORITY), key.issuer, format_day(today))
     if not key.is_out:
-        settle(workspace, now=now)  # what it signed rightly goes into the log before the log refuses it
+        with contextlib.suppress(PersonNeededError):  # once the key of whoever is gone is out, another stands in
+            settle(workspace, now=now)  # what it signed rightly goes into the log before the log refuses it
     workspace.store_config(_with(workspace.config, changed))  # settling may have written it
     record = config.record(changed.kid)
     assert record is not None  # it is one of ours

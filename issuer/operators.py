@@ -5,6 +5,7 @@ on its acts are signed by persons, and revocations, voids and notices by two. Wh
 says.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from mingzheng.issuer.approvalerrors import (
     OperatorNeededError,
     OperatorOutError,
     OperatorUnknownError,
+    PersonNeededError,
 )
 from mingzheng.issuer.config import MAX_OPERATOR, KeySpec, WorkspaceConfig
 from mingzheng.issuer.keywork import is_told_added, is_told_retired, retire_key, tell_added
@@ -167,7 +169,8 @@ def add_operator(
     authority = workspace.config.key_for(Role.AUTHORITY, issuer, today)
     if authority is None:
         raise KeyMissingError(str(Role.AUTHORITY), issuer, format_day(today))
-    settle(workspace, now=now)
+    with contextlib.suppress(PersonNeededError):  # the new one may be who stands in
+        settle(workspace, now=now)
     theirs = [key for key in workspace.config.keys if (key.issuer, key.operator) == (issuer, person.name)]
     for key in theirs:
         if not key.is_out and key.valid_until >= today:
