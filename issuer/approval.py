@@ -121,9 +121,11 @@ class Approved:
 def ask(workspace: Workspace, proposal: Proposal, operator: Operator, *, now: int) -> RequestRow:
     """Store a request of that operator and its file; nothing else. Asked again while it is open, it is the same one.
 
-    An open request about the same target that no longer fits is withdrawn. Raises OtherIssuerError,
-    AlreadyAskedError for the same of another operator, RequestTooLargeError.
+    An open request about the same target that no longer fits, or that nobody could approve any more, is withdrawn.
+    Raises OtherIssuerError, AlreadyAskedError for the same of another operator, RequestTooLargeError,
+    ClockBehindError.
     """
+    workspace.ledger.check_clock(now)
     if operator.key.issuer != proposal.issuer:
         raise OtherIssuerError(proposal.issuer)
     if len(proposal.abouts) > MAX_PARTS:
@@ -134,14 +136,15 @@ def ask(workspace: Workspace, proposal: Proposal, operator: Operator, *, now: in
         form = parse_form(row.body)
         if not _same(form.code, proposal.code) or (form.issuer, row.target) != (proposal.issuer, proposal.target):
             continue
-        if form.abouts == proposal.abouts and row.operator != operator.name:
+        alike = form.abouts == proposal.abouts and _may_be_approved(workspace, form)
+        if alike and row.operator != operator.name:
             raise AlreadyAskedError(row.id.hex(), row.operator)
-        if (form.abouts, form.kid, row.reason) == (proposal.abouts, operator.key.kid, proposal.reason):
+        if alike and (form.kid, row.reason) == (operator.key.kid, proposal.reason):
             _keep_file(workspace, row)
             return row
-        workspace.ledger.desk.close_request(row, RequestState.WITHDRAWN, by=by)
+        workspace.ledger.desk.close_request(row, RequestState.WITHDRAWN, by=by, now=now)
     row = _request(workspace, proposal, operator, day_of_time(now))
-    workspace.ledger.desk.store_request(row, parse_form(row.body).serials)
+    workspace.ledger.desk.store_request(row, parse_form(row.body).serials, now=now)
     _keep_file(workspace, row)
     tidy_requests(workspace)
     return row
@@ -181,7 +184,7 @@ def end_late(workspace: Workspace, *, now: int) -> None:
     waiting = {row.id for row in open_requests(workspace, now=now)}
     for row in workspace.ledger.desk.open_requests():
         if row.id not in waiting:
-            workspace.ledger.desk.close_request(row, RequestState.EXPIRED, by=DESK)
+            workspace.ledger.desk.close_request(row, RequestState.EXPIRED, by=DESK, now=now)
 
 
 def review(workspace: Workspace, identity: bytes, *, effects: Effects, now: int) -> Review:
@@ -264,6 +267,7 @@ def approve(workspace: Workspace, identity: bytes, operator: Operator, *, effect
 
 def withdraw(workspace: Workspace, identity: bytes, operator: Operator, *, reason: str, now: int) -> RequestRow:
     """End an open request, by any operator of its issuer. Raises as `review` for one that is not open."""
+    workspace.ledger.check_clock(now)
     end_late(workspace, now=now)
     row = _find(workspace, identity)
     if row.state is not RequestState.OPEN:
@@ -272,7 +276,7 @@ def withdraw(workspace: Workspace, identity: bytes, operator: Operator, *, reaso
     if operator.key.issuer != row.issuer:
         raise OtherIssuerError(row.issuer)
     by = By(operators=(operator.name,), request=row.id)
-    workspace.ledger.desk.close_request(row, RequestState.WITHDRAWN, by=by, reason=reason)
+    workspace.ledger.desk.close_request(row, RequestState.WITHDRAWN, by=by, now=now, reason=reason)
     tidy_requests(workspace)
     return row
 
@@ -297,6 +301,13 @@ def tidy_requests(workspace: Workspace) -> None:
 def _same(one: ActType | NoticeType, other: ActType | NoticeType) -> bool:
     """Acts and notices are numbered alike, and equal numbers of the two are equal."""
     return type(one) is type(other) and one == other
+
+
+def _may_be_approved(workspace: Workspace, form: RequestForm) -> bool:
+    """Whether it is for the log that is written to, and its key has not gone out since."""
+    keys = workspace.config.keys
+    is_ours = form.origin == workspace.config.origin.number
+    return is_ours and any(key.kid == form.kid and key.may_sign(form.day) for key in keys)
 
 
 def _request(workspace: Workspace, proposal: Proposal, operator: Operator, today: int) -> RequestRow:
@@ -354,7 +365,7 @@ def _check_first(workspace: Workspace, row: RequestRow, form: RequestForm, today
         raise RequestForgedError(row.id.hex())
     message = seal_message(row.body, target=row.target, reason=row.reason, operator=row.operator)
     check_form(form, record.public_key, workspace.config.origin.name, seal=(row.seal, message))
-    if not any(key.kid == form.kid and key.may_sign(form.day) for key in workspace.config.keys):
+    if not _may_be_approved(workspace, form):
         raise AskedKeyOutError(row.id.hex())
 
 

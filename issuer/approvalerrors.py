@@ -121,19 +121,20 @@ class TwoPersonsError(OperatorError):
 
 
 class PersonNeededError(RefusalError):
-    """An act that never reached the log must be signed again, and the person whose key it takes is not here."""
+    """An act that never reached the log must be signed again, and a person whose key it takes is not here."""
 
     code: ClassVar[str] = "act.person_needed"
     exit_code: ClassVar[int] = EXIT_STORED
 
-    def __init__(self, issuer: int, number: int, name: str) -> None:
+    def __init__(self, issuer: int, number: int, *names: str) -> None:
+        typed = " ".join(f"--operator {name}" for name in names)
         super().__init__(
-            f"机构 {issuer} 的行为 {number} 多日未写入日志，须由经办人 {name} 重新签名：运行 "
-            f"mingzheng operator sign-again --operator {name}；此前不办理其他事项",
+            f"机构 {issuer} 的行为 {number} 多日未写入日志，须由经办人 {'、'.join(names)} 重新签名：运行 "
+            f"mingzheng operator sign-again {typed}；此前不办理其他事项",
             f"act {number} of issuer {issuer} did not reach the log for days and must be signed again by operator "
-            f"{name}: run `mingzheng operator sign-again --operator {name}`; nothing else is done before",
+            f"{', '.join(names)}: run `mingzheng operator sign-again {typed}`; nothing else is done before",
         )
-        self.name = name
+        self.names = names
 
 
 # --- requests and approvals

@@ -75,6 +75,7 @@ class KeySpec:
     origin: int = 0  # a key of the log: its origin's number; 0: the workspace's first
     good_origin: int = 0  # the log that was written to when the key was stolen; 0: the workspace's first
     operator: str = ""  # an operator key: the person who holds it; said nowhere else
+    added: bool = False  # an operator key that was not made with the issuer: the log is told of it
 
     @property
     def kid(self) -> Kid:
@@ -387,6 +388,7 @@ def _key(item: Reader) -> KeySpec:
             origin=item.integer("origin", 1, MAX_NUMBER) if item.has("origin") else 0,
             good_origin=item.integer("good_origin", 1, MAX_NUMBER) if item.has("good_origin") else 0,
             operator=item.text("operator") if item.has("operator") else "",
+            added=item.flag("added") if item.has("added") else False,
         )
     except (ValueError, KeysError) as error:
         raise ConfigError(item.place("spki"), f"no {role} key of algorithm {number}") from error
@@ -412,6 +414,8 @@ def _check(config: WorkspaceConfig) -> None:
             raise ConfigError("keys.issuer", f"{key.issuer} does not fit role {key.role}")
         if bool(key.operator) != (key.role is Role.OPERATOR) or len(key.operator) > MAX_OPERATOR:
             raise ConfigError("keys.operator", f"an operator key names its person in at most {MAX_OPERATOR} characters")
+        if key.added and not key.operator:
+            raise ConfigError("keys.added", "of an operator key only")
     if len({key.kid for key in config.keys}) != len(config.keys):
         raise ConfigError("keys", "one key twice")
     _check_sealing(config)
@@ -475,4 +479,5 @@ def _key_lines(key: KeySpec) -> list[str]:
         *([] if key.good_size is None else [f"good_size = {key.good_size}"]),
         *([f"good_origin = {key.good_origin}"] if key.good_origin else []),
         *([f"operator = {quote(key.operator)}"] if key.operator else []),
+        *(["added = true"] if key.added else []),
     ]

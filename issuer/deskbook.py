@@ -39,13 +39,23 @@ class DeskBook:
     # within a transaction of the ledger's
 
     def enter(
-        self, what: str, issuer: int, serials: Sequence[int], *, by: By, reason: str, act: int | None, decision: int = 0
+        self,
+        what: str,
+        issuer: int,
+        serials: Sequence[int],
+        *,
+        by: By,
+        reason: str,
+        act: int | None,
+        decision: int = 0,
+        time: int = 0,
     ) -> int:
-        """Add a row; its number. `act`: the act's number, None if it is none."""
+        """Add a row; its number. `act`: the act's number, None if it is none. `time`: of what leaves the ledger's clock
+        as it is; else the clock has it."""
         salt = secrets.token_bytes(_SALT_BYTES)
         deed = Deed(
             number=0,
-            time=self._clock(),
+            time=max(time, self._clock()),
             what=what,
             issuer=issuer,
             count=len(serials),
@@ -86,20 +96,20 @@ class DeskBook:
 
     # requests
 
-    def store_request(self, row: RequestRow, serials: Sequence[int]) -> None:
+    def store_request(self, row: RequestRow, serials: Sequence[int], *, now: int) -> None:
         """Keep a new request, and enter it."""
         values = (row.id, row.issuer, row.body, row.target, row.reason, row.operator, row.seal, str(row.state))
         by = By(operators=(row.operator,), request=row.id)
         with self._transaction():
             self._db.execute("INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
-            self.enter("request", row.issuer, serials, by=by, reason=row.reason, act=None)
+            self.enter("request", row.issuer, serials, by=by, reason=row.reason, act=None, time=now)
 
-    def close_request(self, row: RequestRow, state: RequestState, *, by: By, reason: str = "") -> None:
+    def close_request(self, row: RequestRow, state: RequestState, *, by: By, now: int, reason: str = "") -> None:
         """An open request is withdrawn or has expired; nothing for one that is not open."""
         with self._transaction():
             statement = "UPDATE request SET state = ? WHERE id = ? AND state = 'open'"
             if self._db.execute(statement, (str(state), row.id)).rowcount:
-                self.enter(f"request-{state}", row.issuer, (), by=by, reason=reason, act=None)
+                self.enter(f"request-{state}", row.issuer, (), by=by, reason=reason, act=None, time=now)
 
     def request(self, request: bytes) -> RequestRow | None:
         """The request of that id."""

@@ -409,6 +409,8 @@ def _check(
         )
         for sound in found.records:
             records.append(sound)
+        if found.faults and kind is not None:  # what the ledger says of the sound ones comes later (`_job`)
+            faults += _shut(workspace, _registration(spec.number, kind, record), record.row)
         faults += found.faults
     return ParsedRecords(records=records, faults=tuple(faults))
 
@@ -420,14 +422,15 @@ def _job(
     workspace: Workspace, record: ApplicationRecord, pictures: Pictures, checks: _Checks
 ) -> tuple[Job | None, list[Fault]]:
     """The job of one record, or its faults: images, ledger, rules, and whether the page can be printed."""
-    if pictures.faults:
-        return None, list(pictures.faults)
-    kept = KeptRecord(record=record, photo=pictures.photo_digest, signature_image=pictures.signature_digest, reissued=0)
     kind = checks.profiles.code_of(record.kind)
     assert kind is not None  # check_records
     issuer = checks.named[workspace.issuer_for(kind, record.jurisdiction, checks.number).number]
-    registration = Registration(issuer=issuer.number, kind=kind, registration_no=record.registration_no)
+    registration = _registration(issuer.number, kind, record)
     seen = workspace.ledger.registration_state(registration) is not None
+    closed = _shut(workspace, registration, record.row) if seen else []
+    if closed or pictures.faults:
+        return None, [*closed, *pictures.faults]
+    kept = KeptRecord(record=record, photo=pictures.photo_digest, signature_image=pictures.signature_digest, reissued=0)
     kept, fault = _against_ledger(workspace, registration, kept) if seen else (kept, None)
     if fault is not None:
         return None, [fault]
@@ -454,18 +457,26 @@ _REMEDY_SEAL: Final = ("检查印章与用印规则：mingzheng seal list", "loo
 _REMEDY_ROW: Final = ("更正该行的数据，或去掉该行", "correct the data of this row, or take the row out")
 
 
-def _against_ledger(
-    workspace: Workspace, registration: Registration, kept: KeptRecord
-) -> tuple[KeptRecord, Fault | None]:
-    """Refuse a closed or locked registration and data older than the ledger's; take over its count of re-issues."""
-    row = kept.record.row
+def _registration(issuer: int, kind: int, record: ApplicationRecord) -> Registration:
+    return Registration(issuer=issuer, kind=kind, registration_no=record.registration_no)
+
+
+def _shut(workspace: Workspace, registration: Registration, row: int) -> list[Fault]:
+    """That the registration is suspended, revoked or locked: named beside every other fault of the row."""
     state = workspace.ledger.registration_state(registration)
     if state in _CLOSED:
         zh, en, remedy_zh, remedy_en = _CLOSED[state]
         code = f"record.registration_{state}"
-        return kept, _fault(row, "registration_no", code, (zh, en), (remedy_zh, remedy_en))
+        return [_fault(row, "registration_no", code, (zh, en), (remedy_zh, remedy_en))]
     if workspace.ledger.locks.is_locked(registration):
-        return kept, _fault(row, "registration_no", "record.registration_locked", *_LOCKED)
+        return [_fault(row, "registration_no", "record.registration_locked", *_LOCKED)]
+    return []
+
+
+def _against_ledger(
+    workspace: Workspace, registration: Registration, kept: KeptRecord
+) -> tuple[KeptRecord, Fault | None]:
+    """Refuse data older than the ledger's; take over its count of re-issues."""
     found = workspace.ledger.current_record(registration)
     if found is None:
         return kept, None
@@ -474,7 +485,7 @@ def _against_ledger(
         return replace(kept, reissued=current.reissued), None
     used = {copy.record for copy in workspace.ledger.copies_of(registration) if copy.status is not CopyStatus.VOID}
     if kept.record.certificate_issued_on < current.record.certificate_issued_on or kept.digest in used:
-        return kept, _outdated(row)
+        return kept, _outdated(kept.record.row)
     return kept, None
 
 

@@ -5,6 +5,7 @@ mingzheng.toml, so into the trust data of the next export, and as a key event un
 Each of these can be killed anywhere and run again.
 """
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,10 +13,11 @@ from typing import Final
 
 from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.formats.credential import parse_credential
+from mingzheng.issuer.approvalerrors import PersonNeededError
 from mingzheng.issuer.config import KeySpec, WorkspaceConfig, issuer_roles
 from mingzheng.issuer.exporting import refresh_status
 from mingzheng.issuer.noticebook import Given, list_notices
-from mingzheng.issuer.publish import settle, sign_key_event
+from mingzheng.issuer.publish import finish, settle, sign_key_event
 from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
 from mingzheng.issuer.rows import NewAct
 from mingzheng.issuer.schema import CopyStatus
@@ -105,6 +107,7 @@ def retire_key(workspace: Workspace, kid: Kid, *, now: int) -> KeySpec:
         return workspace.config.keys[_place(workspace.config, kid)]
     said = _event(key, KeyEventType.RETIRED, today, by=key)
     if key.good_size is not None or (last != today and _is_said(workspace, said)):
+        finish(workspace, now=now)  # said on an earlier day, and the log may not have it
         raise KeyStateError(kid.hex())
     _put_out(workspace, key, replace(key, retired_on=last), KeyEventType.RETIRED, now=now)
     return workspace.config.keys[_place(workspace.config, kid)]
@@ -159,7 +162,8 @@ def _put_out(workspace: Workspace, key: KeySpec, changed: KeySpec, event: KeyEve
     if authority is None:
         raise KeyMissingError(str(Role.AUTHORITY), key.issuer, format_day(today))
     if not key.is_out:
-        settle(workspace, now=now)  # what it signed rightly goes into the log before the log refuses it
+        with contextlib.suppress(PersonNeededError):  # once the key of whoever is gone is out, another stands in
+            settle(workspace, now=now)  # what it signed rightly goes into the log before the log refuses it
     workspace.store_config(_with(workspace.config, changed))  # settling may have written it
     record = config.record(changed.kid)
     assert record is not None  # it is one of ours

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final
 
+from mingzheng.formats.civil import day_of_time
 from mingzheng.issuer.deskbook import DeskBook
 from mingzheng.issuer.rows import By, LockRow, Registration
 
@@ -40,17 +41,17 @@ class LockBook:
         changes = self.changes(registration)
         return bool(changes) and changes[-1].locked
 
-    def store(self, registration: Registration, *, locked: bool, day: int, reason: str, by: By) -> bool:
+    def store(self, registration: Registration, *, locked: bool, now: int, reason: str, by: By) -> bool:
         """Lock or unlock, and enter it; False if it is so already, and nothing is stored."""
         with self._transaction():
             if self.is_locked(registration) is locked:
                 return False
             what = "lock" if locked else "unlock"
-            number = self._desk.enter(what, registration.issuer, (), by=by, reason=reason, act=None)
+            number = self._desk.enter(what, registration.issuer, (), by=by, reason=reason, act=None, time=now)
             self._db.execute(
                 "INSERT INTO lock_change (issuer, kind, registration_no, locked, day, reason, journal) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*_place(registration), int(locked), day, reason, number),
+                (*_place(registration), int(locked), day_of_time(now), reason, number),
             )
         return True
 

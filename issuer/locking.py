@@ -66,7 +66,7 @@ def change_lock(
     if operator is not None and operator.key.issuer != issuer:
         raise OtherIssuerError(issuer)
     plan = plan_lock(workspace, registration, locked=locked, today=today)
-    workspace.ledger.advance_clock(now)
+    workspace.ledger.check_clock(now)  # and no more: a clock far ahead would stop every command after this one
     by = DESK if operator is None else By(operators=(operator.name,))
-    workspace.ledger.locks.store(registration, locked=locked, day=today, reason=reason, by=by)
+    workspace.ledger.locks.store(registration, locked=locked, now=now, reason=reason, by=by)
     return plan

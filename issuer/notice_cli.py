@@ -349,17 +349,22 @@ def _about(kinds: Sequence[int], places: Sequence[int], lang: show.Lang) -> str:
 def _effect(body: ExtensionBody | RetiredFormBody | SealChangeBody, lang: show.Lang) -> str:
     zh = lang == "zh"
     if isinstance(body, ExtensionBody):
-        first, last, new = (format_day(day) for day in (body.first_end, body.last_end, body.new_end))
-        text = f"{first} 至 {last} 届满的延至 {new}" if zh else f"ends of {first} to {last} become {new}"
+        days = (body.first_end, body.last_end, body.new_end, body.effective_day)
+        first, last, new, start = (format_day(day) for day in days)
+        text = f"自 {start} 起，{first} 至 {last} 届满的延至 {new}"
+        if not zh:
+            text = f"from {start} on ends of {first} to {last} become {new}"
         if body.moves is Moves.USAGE:
             text += "；使用时限同延，不超过 180 天" if zh else "; usage windows too, never past day 180"
         if body.revives:
             return text + ("；已过期的证书恢复使用" if zh else "; copies that have run out hold again")
         return text + ("；已过期的证书须重新下载" if zh else "; copies that have run out must be fetched anew")
     if isinstance(body, RetiredFormBody):
+        paper = ("" if not body.paper else "（含纸质）") if zh else ("" if not body.paper else ", paper too")
         if body.equal_until is None:
-            return f"式样 {body.template} 即日停用" if zh else f"form {body.template} is void at once"
+            return (f"式样 {body.template} 即日停用" if zh else f"form {body.template} is void at once") + paper
         day = format_day(body.equal_until)
-        return f"式样 {body.template} 至 {day} 同等有效" if zh else f"form {body.template} is equal through {day}"
+        text = f"式样 {body.template} 至 {day} 同等有效" if zh else f"form {body.template} is equal through {day}"
+        return text + paper
     day, bodies = format_day(body.from_day), " ".join(map(str, body.bodies))
     return f"自 {day} 起依次由机关 {bodies} 用印" if zh else f"from {day} on sealed by bodies {bodies}, in order"

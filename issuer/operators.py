@@ -15,11 +15,12 @@ from mingzheng.issuer.approvalerrors import (
     OperatorNeededError,
     OperatorOutError,
     OperatorUnknownError,
+    PersonNeededError,
 )
 from mingzheng.issuer.config import MAX_OPERATOR, KeySpec, WorkspaceConfig
 from mingzheng.issuer.keywork import is_told_added, is_told_retired, retire_key, tell_added
-from mingzheng.issuer.publish import ends_copies, settle
-from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
+from mingzheng.issuer.publish import ends_copies, finish, settle
+from mingzheng.issuer.refusals import KeyMissingError, OptionError
 from mingzheng.issuer.rows import DESK, NOTICE_ACT, ActRow, By
 from mingzheng.issuer.workspace import NewOperator, Workspace
 from mingzheng.keys.signer import Signer
@@ -168,11 +169,12 @@ def add_operator(
     authority = workspace.config.key_for(Role.AUTHORITY, issuer, today)
     if authority is None:
         raise KeyMissingError(str(Role.AUTHORITY), issuer, format_day(today))
-    settle(workspace, now=now)
+    with contextlib.suppress(PersonNeededError):  # the new one may be who stands in
+        settle(workspace, now=now)
     theirs = [key for key in workspace.config.keys if (key.issuer, key.operator) == (issuer, person.name)]
     for key in theirs:
         if not key.is_out and key.valid_until >= today:
-            if not _is_founding(workspace, key) and not is_told_added(workspace, key):
+            if key.added and not is_told_added(workspace, key):
                 tell_added(workspace, key, by=authority, now=now)
             raise OperatorExistsError(person.name)
     least = first_day(workspace, issuer, now=now)
@@ -187,30 +189,23 @@ def add_operator(
     return made
 
 
-def _is_founding(workspace: Workspace, key: KeySpec) -> bool:
-    """Made with the issuer, of the same days as its first keys: of those the log is not told."""
-    first = next(other for other in workspace.config.keys if other.issuer == key.issuer)
-    return (first.valid_from, first.valid_until) == (key.valid_from, key.valid_until)
-
-
 def retire_operator(workspace: Workspace, issuer: int, name: str, *, now: int) -> KeySpec:
-    """Let that person's key sign nothing more. Raises as `find_key` and `retire_key`.
+    """Let every key of that person sign nothing more, one that has not begun, too; the last of them.
 
-    Asked for again, it finishes what an earlier call that was cut short did not tell the log.
+    Asked for again, it finishes what an earlier call that was cut short did not tell the log. Raises
+    OperatorUnknownError, OperatorOutError where nothing is left to do, and as `retire_key`.
     """
-    try:
-        key = find_key(workspace.config, issuer, name, day_of_time(now))
-    except OperatorOutError:
-        theirs = [key for key in workspace.config.keys if (key.issuer, key.operator) == (issuer, name)]
-        if theirs[-1].retired_on is None:
-            raise
-        told = is_told_retired(workspace, theirs[-1])
-        with contextlib.suppress(KeyStateError):  # said on an earlier day
-            done = retire_key(workspace, theirs[-1].kid, now=now)
-            if not told:
-                return done
-        raise
-    return retire_key(workspace, key.kid, now=now)
+    theirs = [key for key in workspace.config.keys if (key.issuer, key.operator) == (issuer, name)]
+    if not theirs:
+        raise OperatorUnknownError(name, issuer)
+    today = day_of_time(now)
+    untold = [key for key in theirs if key.retired_on is not None and key.good_size is None]
+    untold = [key for key in untold if not is_told_retired(workspace, key)]
+    usable = [key for key in theirs if not key.is_out and key.valid_until >= today]
+    if not untold and not usable:
+        finish(workspace, now=now)  # it may be told, and the log not have it
+        raise OperatorOutError(name)
+    return [retire_key(workspace, key.kid, now=now) for key in (*untold, *usable)][-1]
 
 
 def sign_again(workspace: Workspace, *, now: int) -> int:

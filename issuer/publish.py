@@ -302,9 +302,29 @@ def _sign_again(workspace: Workspace, act: ActRow, day: int) -> bytes:
         return sign_key_event(workspace, replace(entry, day=day))
     assert isinstance(entry, ActEntry | NoticeEntry)  # `sign_act` or `sign_approved` made it
     if not workspace.config.operator_of(entry.kid):
+        if workspace.config.needs_two(entry.issuer, day) and _takes_two(workspace, entry):
+            return _by_two(workspace, entry, day)
         signer = workspace.signer(Role.ACT, entry.issuer, day)
         return _signed(workspace, replace(entry, day=day), signer)
     return _by_persons(workspace, entry, day)
+
+
+def _takes_two(workspace: Workspace, entry: ActEntry | NoticeEntry) -> bool:
+    return isinstance(entry, NoticeEntry) or ends_copies(workspace, entry.issuer, entry.act, entry.serials)
+
+
+def _by_two(workspace: Workspace, entry: ActEntry | NoticeEntry, day: int) -> bytes:
+    """Sign again what one person did before the issuer's first operator began: two who are here answer for it now."""
+    operators = workspace.config.operators(entry.issuer, day)
+    here = {key.operator: workspace.persons[key.kid] for key in operators if key.kid in workspace.persons}
+    if len(here) < 2:
+        missing = dict.fromkeys(key.operator for key in operators if key.operator not in here)
+        raise PersonNeededError(entry.issuer, entry.act_number, *[*here, *missing][:2])
+    first, second = [*here.values()][:2]
+    kid = first.public_key.kid
+    message = request_message(asked_of(entry), workspace.config.origin.name, kid=kid, day=day)
+    request = Request(kid=kid, day=day, signature=first.sign(message))
+    return _signed(workspace, replace(entry, day=day, request=request), second)
 
 
 def _by_persons(workspace: Workspace, entry: ActEntry | NoticeEntry, day: int) -> bytes:

@@ -398,7 +398,8 @@ class Workspace:
     def add_operator(self, issuer: int, person: NewOperator, *, days: tuple[int, int]) -> KeySpec:
         """Make that person's key for those days, and name it in mingzheng.toml."""
         place = KeyPlace(directory=self.root / KEYS, vault=self._access.vault, passphrase=b"", days=days)
-        (key,) = _operator_keys(place, issuer, [person])
+        (made,) = _operator_keys(place, issuer, [person])
+        key = replace(made, added=True)
         self.store_config(replace(self.config, keys=(*self.config.keys, key)))
         return key
 

@@ -458,7 +458,7 @@ def test_an_act_that_waited_for_days_is_signed_again_by_the_same_person_or_not_a
     with office.open() as workspace:
         with pytest.raises(PersonNeededError) as caught:
             settle(workspace, now=later)
-        assert caught.value.name == NAMES[1]
+        assert caught.value.names == (NAMES[1],)
         present(workspace, NAMES[0], later)  # another one is not enough
         with pytest.raises(PersonNeededError):
             settle(workspace, now=later)
@@ -479,7 +479,7 @@ def test_a_request_that_is_too_old_by_then_takes_both_again(
         present(workspace, NAMES[1], later)
         with pytest.raises(PersonNeededError) as caught:
             settle(workspace, now=later)
-        assert caught.value.name == NAMES[0]
+        assert caught.value.names == (NAMES[0],)
         present(workspace, NAMES[0], later)
         settle(workspace, now=later)
         entry = last_act(workspace)

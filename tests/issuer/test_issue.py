@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from office import ARCHITECTS, CONSTRUCTORS, DAY, NOW, Office, Reversing, architect, person, picture
 
-from mingzheng.formats.civil import day_start
+from mingzheng.formats.civil import day_start, format_day
 from mingzheng.formats.claims import Copy, image_digest, parse_claims
 from mingzheng.issuer.issue import issue, prepare
 from mingzheng.issuer.kept import KeptRecord, format_kept, image_digest_of, parse_kept
@@ -20,6 +20,7 @@ from mingzheng.issuer.refusals import (
     KeyMissingError,
     LedgerCorruptError,
 )
+from mingzheng.issuer.rows import DESK
 from mingzheng.issuer.schema import CopyState, CopyStatus
 from mingzheng.log.acts import ActType
 from mingzheng.log.refusal import ClockJumpError
@@ -214,6 +215,28 @@ def test_a_suspended_or_revoked_registration_gets_no_copy(office: Office) -> Non
     with office.open() as workspace:
         perform(workspace, ActType.REVOKE, target, reason="", now=NOW + 3)
     assert faults(office, [person(1)]) == [(2, "registration_no", "record.registration_revoked")]
+
+
+@pytest.mark.parametrize("what", ["revoked", "suspended", "locked"])
+def test_a_closed_registration_is_named_beside_whatever_else_is_wrong(office: Office, what: str) -> None:
+    """A clerk who mends the one fault would only be told the other."""
+    office.issue([person(1)])
+    with office.open() as workspace:
+        target = find_registration(workspace, kind=1, registration_no=person(1)["registration_no"], issuer=None)
+        if what == "locked":
+            workspace.ledger.locks.store(target.registration, locked=True, now=NOW, reason="", by=DESK)
+        else:
+            act = ActType.REVOKE if what == "revoked" else ActType.SUSPEND
+            perform(workspace, act, target, reason="", now=NOW + 1)
+    closed = (2, "registration_no", f"record.registration_{what}")
+    ended = {"registered_until": format_day(DAY - 1), "specialties": f"建筑工程:2024-01-01:{format_day(DAY - 1)}"}
+    first, *others = faults(office, [person(1, **ended)])
+    assert first == closed
+    assert others
+    first, *others = faults(office, [person(1, photo="none.png")])
+    assert first == closed
+    assert others
+    assert closed not in faults(office, [person(2, **ended)])
 
 
 def test_todays_copy_that_was_revoked_alone_is_not_made_again(office: Office) -> None:

@@ -27,6 +27,7 @@ from mingzheng.issuer.lifecycle import Target, find_registration, perform, plan_
 from mingzheng.issuer.lockerrors import LockWithoutRuleError, NewCopiesLockedError
 from mingzheng.issuer.locking import change_lock, plan_lock
 from mingzheng.issuer.plan import profile_of
+from mingzheng.issuer.publish import settle
 from mingzheng.issuer.refusals import ClockBehindError, FaultyRecordsError, RegistrationUnknownError
 from mingzheng.issuer.rows import Registration
 from mingzheng.issuer.schema import CopyStatus
@@ -183,6 +184,15 @@ def test_a_clock_set_back_locks_nothing(office: Office) -> None:
         lock(workspace, now=NOW - 86_400)
     with office.open() as workspace:
         assert not workspace.ledger.locks.changes(of(workspace))
+
+
+def test_a_clock_far_ahead_does_not_stop_the_desk_for_good(office: Office) -> None:
+    """A lock goes into no log, which would refuse such a clock: so the ledger does not remember it."""
+    far = NOW + 86_400 * 900
+    with office.open() as workspace:
+        lock(workspace, now=far)
+        settle(workspace, now=NOW + 1)
+        assert parse_deed(list(workspace.ledger.desk.journal())[-1].body).time == far
 
 
 def test_forgetting_takes_the_reason_and_the_number_of_a_lock(office: Office) -> None:

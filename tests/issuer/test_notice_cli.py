@@ -78,7 +78,15 @@ def test_many_registrations_are_counted(office: Office, monkeypatch: pytest.Monk
 def test_a_form_that_is_void_at_once(office: Office) -> None:
     more = ("--template", "1", "--paper", "--as-of", "2026-06-02", "--dry-run")
     assert "即日停用" in run("add", "form", *ABOUT, *more)
-    assert "void at once" in run("add", "form", *ABOUT, *more, lang="en")
+    assert "void at once, paper too" in run("add", "form", *ABOUT, *more, lang="en")
+    assert "（含纸质）" in run("add", "form", *ABOUT, *more)
+
+
+def test_a_preview_says_from_which_day_on_an_extension_counts(office: Office) -> None:
+    """It is what the second person sees before they approve."""
+    more = (*COMMANDS["extension"], "--effective", "2026-08-01", "--as-of", "2026-06-02", "--dry-run")
+    assert "自 2026-08-01 起，" in run("add", "extension", *ABOUT, *more)
+    assert "from 2026-08-01 on" in run("add", "extension", *ABOUT, *more, lang="en")
 
 
 @pytest.mark.parametrize(("name", "rules"), [("seal", [(0,)]), ("extension", [])])

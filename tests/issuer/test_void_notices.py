@@ -198,7 +198,7 @@ def rules_of(office: Office) -> list[tuple[tuple[int, ...], int, int, tuple[int,
 def test_the_rule_that_a_false_seal_change_left_is_replaced_by_seal_rule(
     office: Office, typed: Callable[..., Result], how: str
 ) -> None:
-    typed(*KIND[:-1], format_day(DAY - 9))
+    typed(*KIND[:-1], format_day(DAY - 9), "--jurisdiction", "cn")
     with office.open() as workspace:
         good = size(workspace)
         gives(workspace, replace(seals(), from_day=DAY + 5, bodies=(1,)))
@@ -208,16 +208,16 @@ def test_the_rule_that_a_false_seal_change_left_is_replaced_by_seal_rule(
             gives(workspace, retraction(0, 1, DAY), now=NOW + 2)
     left = rules_of(office)
     assert left == [((1,), DAY - 9, DAY + 4, (0,)), ((1,), DAY + 5, MAX_DAY, (1,))]
-    refused = typed(*KIND)
+    refused = typed(*KIND, "--jurisdiction", "cn")
     assert isinstance(refused.exception, SealOptionError)
     assert "--replace" in str(refused.exception)
-    asked = typed(*KIND, "--replace", answer="n\n")
+    asked = typed(*KIND, "--jurisdiction", "cn", "--replace", answer="n\n")
     assert asked.exit_code != 0
     assert format_day(DAY + 5) in asked.output  # what goes
     assert rules_of(office) == left
-    assert typed(*KIND, "--replace", answer="y\n").exit_code == 0
+    assert typed(*KIND, "--jurisdiction", "cn", "--replace", answer="y\n").exit_code == 0
     assert rules_of(office) == [((1,), DAY - 9, DAY - 1, (0,)), ((1,), DAY, MAX_DAY, (0,))]
-    again = typed(*KIND, "--replace")  # nothing goes, nobody is asked
+    again = typed(*KIND, "--jurisdiction", "cn", "--replace")  # nothing goes, nobody is asked
     assert again.exit_code == 0
     with office.open() as workspace:
         assert keep_seal_rules(workspace) == 0  # nor does it come back
