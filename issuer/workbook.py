@@ -42,6 +42,7 @@ from mingzheng.issuer.tables import MAX_ROWS, SPACE_ROWS, CellKind, Row, Table
 
 __all__ = ["can_write", "read_workbook", "write_workbook"]
 
+_MAX_TEXT: Final = 32 * 1024 * 1024  # characters of all cells: as many as a text file may have; a text may stand in many
 _DIGITS: Final = 15  # that a spreadsheet keeps of a number
 _PADDED: Final = re.compile(r"0{2,}")  # a number format that shows leading zeros
 _UNSAFE: Final = (OfdPathError, OfdNameError, OfdAliasError, OfdDuplicateError)
@@ -211,10 +212,15 @@ def _rows(container: io.BytesIO, scan: SheetScan) -> Iterator[Row]:
             book: Any = load_workbook(container, read_only=True, data_only=True, keep_links=False)
             sheet: Any = book["records"]
             found = sheet.iter_rows(min_row=1, max_row=scan.last_row, max_col=scan.last_column)
+            left = _MAX_TEXT
             for number, cells in enumerate(found, start=1):
                 row = _row(number, cells, scan)
-                if row is not None:
-                    yield row
+                if row is None:
+                    continue
+                left -= sum(map(len, row.cells))
+                if left < 0:
+                    raise SheetError("record.xlsx_too_large", what=f"> {_MAX_TEXT} characters")
+                yield row
         except _FAILURES as error:
             raise SheetError("record.xlsx_damaged") from error
 

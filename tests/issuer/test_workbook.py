@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mingzheng.formats.limits import OFD_LIMITS
 from mingzheng.formats.ofd.errors import OfdHeaderError
 from mingzheng.formats.ofd.package import read_package
-from mingzheng.issuer import sheetscan
+from mingzheng.issuer import sheetscan, workbook
 from mingzheng.issuer.cells import CellError, read_date
 from mingzheng.issuer.sheetscan import WORKBOOK_LIMITS, SheetError, plain_styles, read_book, scan_sheet, scan_strings
 from mingzheng.issuer.tables import CellKind, Table
@@ -284,6 +284,33 @@ def test_scan_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SheetError) as caught:
         scan_strings(f'<sst xmlns="{MAIN}"><si/><si/></sst>'.encode())
     assert caught.value.code == "record.xlsx_too_large"
+
+
+def test_what_holds_no_value_has_limits_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheetscan, "MAX_MARKS", 3)
+    monkeypatch.setattr(sheetscan, "MAX_COLUMN", 2)
+    monkeypatch.setattr(sheetscan, "MAX_INSIDE", 2)
+    monkeypatch.setattr(sheetscan, "MAX_OUTSIDE", 4)
+    pair = "<row><c/><c/></row>"
+    assert fault_of(sheet("<row><c/><c/><c/></row>")) == "record.xlsx_unsafe"
+    assert scan_sheet(sheet(pair + "<row><c/></row>")).cells == 0
+    assert fault_of(sheet(pair * 2)) == "record.xlsx_too_large"
+    assert scan_sheet(sheet("<row><c><a/><a/></c></row>" * 3)).cells == 0
+    assert fault_of(sheet("<row><c><a/><a/><a/></c></row>")) == "record.xlsx_too_large"
+    assert scan_sheet(sheet('<row r="9"/>', before="<a/>", after="<a/>")).cells == 0  # and worksheet, sheetData
+    assert fault_of(sheet('<row r="9"/>', before="<a/>", after="<a/><a/>")) == "record.xlsx_too_large"
+    scan_strings(f'<sst xmlns="{MAIN}"><si><t/><t/></si><si><t/><t/></si></sst>'.encode())
+    with pytest.raises(SheetError) as caught:
+        scan_strings(f'<sst xmlns="{MAIN}"><si><t/><t/><t/></si></sst>'.encode())
+    assert caught.value.code == "record.xlsx_too_large"
+
+
+def test_one_long_text_in_many_cells_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = write_workbook([["kind", "name"], ["abcd ", "abcd "]])
+    monkeypatch.setattr(workbook, "_MAX_TEXT", 16)
+    assert read_workbook(data).faults == ()
+    monkeypatch.setattr(workbook, "_MAX_TEXT", 15)
+    assert [fault.code for fault in read_workbook(data).faults] == ["record.xlsx_too_large"]
 
 
 @pytest.mark.parametrize("data", [b"", b"<a>", b"<a>\xff</a>", b"\xff\xfe<"])
