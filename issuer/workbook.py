@@ -42,7 +42,9 @@ from mingzheng.issuer.tables import MAX_ROWS, SPACE_ROWS, CellKind, Row, Table
 
 __all__ = ["can_write", "read_workbook", "write_workbook"]
 
-_MAX_TEXT: Final = 32 * 1024 * 1024  # characters of all cells: as many as a text file may have; a text may stand in many
+_MAX_TEXT: Final = (
+    32 * 1024 * 1024
+)  # characters of all cells: as many as a text file may have; a text may stand in many
 _DIGITS: Final = 15  # that a spreadsheet keeps of a number
 _PADDED: Final = re.compile(r"0{2,}")  # a number format that shows leading zeros
 _UNSAFE: Final = (OfdPathError, OfdNameError, OfdAliasError, OfdDuplicateError)
