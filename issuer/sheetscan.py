@@ -58,6 +58,9 @@ _STRICT: Final = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 _RELATION: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _REF: Final = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 _RANGE: Final = re.compile(r"[A-Z]{1,3}([1-9][0-9]{0,6})(?::[A-Z]{1,3}([1-9][0-9]{0,6}))?")
+# Forms of days and times without a text of their own in the file (§18.8.30, zh-cn and its kin): 14 says "a day", too.
+_OWN_DAYS: Final = frozenset({*range(27, 37), *range(50, 59)})
+_DAY: Final = 14
 _WORKBOOK: Final = "xl/workbook.xml"
 _ROW: Final = f"{_MAIN} row"
 
@@ -168,7 +171,11 @@ def plain_styles(data: bytes) -> str:
         f'<numFmt numFmtId="{_number(item.get("numFmtId"), 0)}" formatCode={quoteattr(item.get("formatCode") or "")}/>'
         for item in own
     ]
-    marks = [f'<xf numFmtId="{_number(item.get("numFmtId"), 0)}" applyNumberFormat="1"/>' for item in used]
+    said = {_number(item.get("numFmtId"), 0) for item in own}
+    numbers = [_number(item.get("numFmtId"), 0) for item in used]
+    marks = [
+        f'<xf numFmtId="{_DAY if number in _OWN_DAYS - said else number}" applyNumberFormat="1"/>' for number in numbers
+    ]
     return (
         f'<styleSheet xmlns="{_MAIN}">{"<numFmts>" + "".join(lines) + "</numFmts>" if lines else ""}'
         "<fonts><font/></fonts><fills><fill><patternFill/></fill></fills><borders><border/></borders>"

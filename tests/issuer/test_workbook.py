@@ -343,6 +343,18 @@ def test_styles_keep_number_formats_only() -> None:
     assert "<cellXfs><xf/></cellXfs>" in plain_styles(f'<styleSheet xmlns="{MAIN}"/>'.encode())
 
 
+@pytest.mark.parametrize("form", [*range(27, 37), *range(50, 59)])
+def test_days_in_the_forms_that_chinese_spreadsheets_have_built_in(form: int) -> None:
+    styles = f'<styleSheet xmlns="{MAIN}"><cellXfs><xf/><xf numFmtId="{form}"/></cellXfs></styleSheet>'
+    body = sheet('<row><c t="str"><v>birth_date</v></c></row><row><c s="1"><v>44739</v></c></row>')
+    data = repacked(made(a="x"), {STYLES: styles.encode(), "xl/worksheets/sheet1.xml": body})
+    (row,) = read_workbook(data).rows[1:]
+    assert (row.cells, row.kinds) == (("2022-06-27",), {0: CellKind.DATE})
+    own = f'<numFmts><numFmt numFmtId="{form}" formatCode="0"/></numFmts>'
+    styles = f'<styleSheet xmlns="{MAIN}">{own}<cellXfs><xf numFmtId="{form}"/></cellXfs></styleSheet>'
+    assert f'<xf numFmtId="{form}"' in plain_styles(styles.encode())
+
+
 def test_read_book_takes_worksheets_only() -> None:
     data = made(a="x")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
