@@ -238,7 +238,7 @@ def test_a_cell_means_the_same_when_it_comes_in_again(cell: str, meant: str) -> 
 def test_a_rounded_number_is_refused_again() -> None:
     row = Row(number=2, cells=("110101198503030000", "12", "-1"), kinds=dict.fromkeys(range(3), CellKind.ROUNDED))
     assert [faultfile._shown(row, place) for place in range(3)] == ["1.10101198503030E+17", "12", "-1"]
-    file, data = faulty_of(table([person(1, id_number=faultfile._shown(row, 0))]), 2)
+    _, data = faulty_of(table([person(1, id_number=faultfile._shown(row, 0))]), 2)
     assert data is not None
     assert [fault.code for fault in read_records(data).parsed.faults] == ["record.scientific"]
 
