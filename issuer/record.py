@@ -136,7 +136,7 @@ def parse_table(table: Table) -> ParsedRecords:
     rows = list(islice(_filled(table), _HEADER_WITHIN))
     if (below := _header_below(rows)) is not None:
         return _none(make_fault(rows[0].number, "", "record.rows_above_header", place=below))
-    header = rows[0].cells
+    header = _named_cells(rows[0].cells, table)
     faults = [*rows[0].faults, *header_faults(rows[0].number, header)]
     if faults:
         return ParsedRecords(records=(), faults=tuple(faults), notes=table.notes)
@@ -244,6 +244,21 @@ def _header_below(rows: Sequence[Row]) -> int | None:
     if count_known(rows[0].cells) > 1:
         return None
     return next((row.number for row in rows[1:_HEADER_WITHIN] if count_known(row.cells) > 2), None)
+
+
+def _named_cells(header: tuple[str, ...], table: Table) -> tuple[str, ...]:
+    """The header without empty cells at its end below which nothing stands: spreadsheets write them."""
+    named = len(header)
+    while named and not header[named - 1]:
+        named -= 1
+    if named < len(header):
+        named = max(named, *(_end(row.cells[: len(header)]) for row in table.rows))
+    return header[:named]
+
+
+def _end(cells: Sequence[str]) -> int:
+    """How many cells there are up to the last that is filled."""
+    return next((place for place in range(len(cells), 0, -1) if cells[place - 1]), 0)
 
 
 def _fitted(cells: tuple[str, ...], columns: Sequence[str]) -> tuple[str, ...] | None:

@@ -33,7 +33,8 @@ __all__ = [
 
 MAX_FILE_BYTES: Final = 32 * 1024 * 1024
 MAX_ROWS: Final = 50_000
-SPACE_ROWS: Final = 1_000  # notes, titles and empty rows beside the records
+SPACE_ROWS: Final = 1_000  # notes and titles beside the records
+_LAST_ROW: Final = 1_048_576  # of any sheet: a file of empty rows, too, ends somewhere
 MAX_COLUMNS: Final = 256
 SEPARATORS: Final = ",;\t"
 _TOLD_BY: Final = 50  # lines among which the separator is looked for
@@ -195,7 +196,7 @@ def read_csv(data: bytes) -> Table:
     number = 0
     try:
         for number, cells in _csv_rows(text):
-            if number > MAX_ROWS + SPACE_ROWS:
+            if number > _LAST_ROW or (any(cells) and len(rows) == MAX_ROWS + SPACE_ROWS):
                 return _refused("record.too_many_rows", limit=MAX_ROWS)
             if any(cells[MAX_COLUMNS:]):
                 return _too_wide(number)

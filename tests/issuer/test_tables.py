@@ -124,6 +124,14 @@ def test_rows_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [fault.code for fault in read_csv(b"a\nb\nc\nd").faults] == ["record.too_many_rows"]
 
 
+def test_empty_rows_are_no_records_and_end_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = read_csv(b"a,b\n1,2\n" + b",\n" * 60_000 + b"3,4\n,\n")
+    assert [(row.number, row.cells) for row in table.rows] == [(1, ("a", "b")), (2, ("1", "2")), (60_003, ("3", "4"))]
+    monkeypatch.setattr(tables, "_LAST_ROW", 3)
+    assert read_csv(b"a\n\n").faults == ()
+    assert [fault.code for fault in read_csv(b"a\n\n\n").faults] == ["record.too_many_rows"]
+
+
 def test_columns_have_a_limit() -> None:
     assert read_csv(b"," * 255 + b"a").rows[0].cells[255] == "a"
     for data in (b"," * 256 + b"a", b"x\n" + b"," * 256 + b"a"):
