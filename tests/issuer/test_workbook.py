@@ -4,12 +4,14 @@ import datetime
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ofdforge import Zipped, deflated, zipped
 
 from mingzheng.formats.limits import OFD_LIMITS
 from mingzheng.formats.ofd.errors import OfdHeaderError
@@ -182,6 +184,26 @@ def test_a_growth_hint_is_taken_from_workbooks_only() -> None:
         archive.writestr(info, b"x")
     with pytest.raises(OfdHeaderError):
         read_package(longer.getvalue(), limits=WORKBOOK_LIMITS, padded=True)
+
+
+def streamed(name: str, body: bytes, *, said: bool, size: int | None = None) -> Zipped:
+    """An entry as Java writers of workbooks stream it: sizes of 64 bits behind the data."""
+    tail = struct.pack("<L2Q", zlib.crc32(body), len(deflated(body)), len(body) if size is None else size)
+    field = struct.pack("<2H", 1, 28) + bytes(28)
+    sizes = {"packed": 0xFFFFFFFF, "size": 0xFFFFFFFF, "extra": field} if said else {"packed": 0, "size": 0}
+    return Zipped(name=name.encode(), body=body, flags=0x0008, local={"crc": 0, **sizes}, descriptor=b"PK\7\x08" + tail)
+
+
+@pytest.mark.parametrize("said", [False, True])
+def test_a_streamed_workbook_is_read_and_its_sizes_must_be_true(said: bool) -> None:
+    with zipfile.ZipFile(io.BytesIO(made(kind="x"))) as old:
+        parts = {info.filename: old.read(info) for info in old.infolist()}
+    data = zipped([streamed(name, body, said=said) for name, body in parts.items()])
+    assert cells_of(read_workbook(data)) == [("kind",), ("x",)]
+    with pytest.raises(OfdHeaderError):
+        read_package(data, limits=OFD_LIMITS)
+    false = [streamed(name, body, said=said, size=len(body) + 1) for name, body in parts.items()]
+    assert refusal(zipped(false)) == "record.xlsx_damaged"
 
 
 # The scan
