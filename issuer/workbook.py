@@ -46,6 +46,7 @@ _MAX_TEXT: Final = (
     32 * 1024 * 1024
 )  # characters of all cells: as many as a text file may have; a text may stand in many
 _DIGITS: Final = 15  # that a spreadsheet keeps of a number
+_ESCAPED: Final = re.compile(r"_x00([01][0-9A-Fa-f])_")  # §22.9.2.19
 _PADDED: Final = re.compile(r"0{2,}")  # a number format that shows leading zeros
 _UNSAFE: Final = (OfdPathError, OfdNameError, OfdAliasError, OfdDuplicateError)
 _TOO_LARGE: Final = (OfdSizeError, OfdEntriesError, OfdRatioError)
@@ -263,7 +264,13 @@ def _cell(cell: Any) -> tuple[str, CellKind | None]:
         return (day.isoformat() if clock == datetime.time() else f"{day} {clock}"), CellKind.DATE
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
         return str(value), CellKind.DATE
-    return str(value).replace("_x000D_", "").strip(" \t\u3000\n"), None
+    return _ESCAPED.sub(_control, str(value).replace("_x000D_\n", "\n")).strip(" \t\u3000\n"), None
+
+
+def _control(escaped: re.Match[str]) -> str:
+    """A control character, which XML cannot hold: what it is, is judged with the cell. A return ends a line."""
+    code = int(escaped[1], 16)
+    return "\n" if code == 0x0D else chr(code or 1)  # a zero byte would make a text file of it unreadable
 
 
 def _number_text(value: float, form: str) -> tuple[str, CellKind]:
