@@ -165,8 +165,13 @@ def decode_text(data: bytes, *, cut: bool = False) -> tuple[str | None, str, boo
     for name in ("utf-8", "gb18030"):
         text = _decoded(data, name, cut)
         if text is not None:
-            return text, name, name == "utf-8"
+            return text, name, name == "utf-8" and not _may_be_chinese(data, text)
     return None, "", False
+
+
+def _may_be_chinese(data: bytes, text: str) -> bool:
+    """Whether what reads as UTF-8 without one Chinese character reads as GB18030, too: 鲁迅 is ³Ѹ then."""
+    return not text.isascii() and max(text) < "\u0800" and _decoded(data, "gb18030", cut=True) is not None
 
 
 def _decoded(data: bytes, encoding: str, cut: bool) -> str | None:

@@ -76,6 +76,13 @@ def test_what_could_be_two_encodings_is_neither(data: bytes) -> None:
     assert [fault.code for fault in read_csv(data).faults] == ["record.encoding"]
 
 
+@pytest.mark.parametrize(("text", "sure"), [("name\n鲁迅", False), ("name\n王小明,³Ѹ", True)])
+def test_chinese_that_reads_as_other_letters_is_said(text: str, sure: bool) -> None:
+    data = text.encode() if sure else text.encode("gb18030")
+    assert decode_text(data)[1:] == ("utf-8", sure)
+    assert [note.code for note in read_csv(data).notes] == ([] if sure else ["record.encoding_guessed"])
+
+
 def test_a_cut_character_is_an_error_only_at_the_end_of_the_file() -> None:
     data = "姓名".encode()[:-1]
     assert decode_text(data)[0] != "姓名"
