@@ -60,6 +60,7 @@ __all__ = [
     "parse_json",
     "parse_stored",
     "parse_table",
+    "rows_named_twice",
     "unpack_record",
 ]
 
@@ -555,6 +556,11 @@ def _short_numbers(records: Sequence[ApplicationRecord]) -> Iterable[Fault]:
         missing = usual.get(record.kind, 0) - len(record.registration_no)
         if missing > 0 and record.registration_no.isdecimal():
             yield make_fault(record.row, "registration_no", "record.short_number", count=missing)
+
+
+def rows_named_twice(records: Sequence[ApplicationRecord]) -> frozenset[int]:
+    """The rows that may speak of a registration of which another speaks, too."""
+    return frozenset(record.row for record in _named_twice(records))
 
 
 def _body(cell: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from office import DAY, NOW, Office, person, table
+from PIL import Image
 
 from mingzheng.formats.civil import format_day
 from mingzheng.issuer import faultfile
@@ -19,6 +20,7 @@ from mingzheng.issuer.columns import ADDED, COLUMNS
 from mingzheng.issuer.faultfile import format_faulty, write_faulty
 from mingzheng.issuer.faults import make_fault
 from mingzheng.issuer.issue import issue_file, prepare
+from mingzheng.issuer.precheck import check_file
 from mingzheng.issuer.recordfile import RecordsFile, read_records
 from mingzheng.issuer.refusals import FaultyRecordsError
 from mingzheng.issuer.tables import CellKind, Row
@@ -258,3 +260,26 @@ def test_half_a_character_in_json_is_a_fault_that_can_be_written() -> None:
     assert data is not None
     assert json.loads(data.decode("utf-8"))[0]["name"] == "\ud800"
     assert [fault.code for fault in read_records(data).parsed.faults] == ["record.invisible"]
+
+
+def test_rows_of_one_registration_with_other_images_contradict_each_other(office: Office) -> None:
+    Image.new("RGB", (300, 420), (9, 99, 200)).save(office.base / "other.png")
+    (office.base / "same.png").write_bytes((office.base / "photo.png").read_bytes())
+    rows = [
+        person(1, purpose="甲"),
+        person(1, purpose="乙", photo="other.png"),
+        person(2, purpose="甲"),
+        person(2, purpose="乙", photo="same.png"),
+    ]
+    request = replace(office.request(rows), faulty_beside=office.base)
+    with office.open() as workspace:
+        done = issue_file(workspace, request, out=office.out, now=NOW)
+        checked = check_file(
+            read_records(table(rows)), workspace.profiles(), day=DAY, images=office.base, done=lambda *_: None
+        )
+    assert [item.job.row for item in done.issued] == [4, 5]
+    codes = [(2, "O2", "record.conflicting_images"), (3, "O3", "record.conflicting_images")]
+    assert [(fault.row, fault.cell, fault.code) for fault in done.prepared.faults] == codes
+    assert [(fault.row, fault.cell, fault.code) for fault in checked.faults] == codes
+    assert checked.good == 2
+    assert "3" in done.prepared.faults[0].message_en
