@@ -69,6 +69,7 @@ MAX_UNKNOWN_KEYS: Final = 32  # of a JSON file, different ones
 _HEADER_WITHIN: Final = 10  # rows in which column names are looked for, to say where they stand
 _SAME_LENGTH: Final = 0.8  # share of the numbers of a kind that makes their length the usual one
 _MOST_KEYS: Final = len(COLUMNS) + len(ADDED) + MAX_UNKNOWN_KEYS  # of one object
+_MOST_INSIDE: Final = MAX_ROWS * 20  # lists and objects of a file: a record with all its specialties has 18
 _BLANKS: Final = " \t\u3000"
 _JSON_SPACE: Final = re.compile(r"[ \t\n\r]*")
 _NO_OBJECTS: Final = re.compile(r"[ \t\n\r]*\[[ \t\n\r]*\][ \t\n\r]*")
@@ -167,6 +168,8 @@ def _parse_json(data: bytes, *, stored: bool) -> ParsedRecords:
     text, _, _ = decode_text(data)
     if text is None:
         return _none(make_fault(0, "", "record.encoding"))
+    if text.count("[") + text.count("{") > _MOST_INSIDE:  # a list of empty lists takes thirty times its bytes
+        return _none(make_fault(0, "", "record.json_syntax"))
     faults: list[Fault] = []
     try:
         return _records(_json_rows(text, faults), faults, [], stored=stored)

@@ -142,6 +142,16 @@ def test_all_faults_of_a_file_at_once_and_the_good_rows_kept() -> None:
 # The file as a whole
 
 
+def test_lists_within_lists_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = json.dumps(
+        [GOOD | {"specialties": [{"name": "建筑工程", "from": "2023-01-01", "to": "2026-01-01"}]}]
+    ).encode()
+    monkeypatch.setattr(module, "_MOST_INSIDE", 4)
+    assert len(parse_json(data).records) == 1
+    monkeypatch.setattr(module, "_MOST_INSIDE", 3)
+    assert [fault.code for fault in parse_json(data).faults] == ["record.json_syntax"]
+
+
 def test_empty_columns_at_the_end_are_none() -> None:
     columns = (*COLUMNS, "", "")
     assert parse_csv(to_csv(GOOD, columns=columns)).records == parse_csv(to_csv(GOOD)).records
