@@ -69,7 +69,8 @@ MAX_UNKNOWN_KEYS: Final = 32  # of a JSON file, different ones
 _HEADER_WITHIN: Final = 10  # rows in which column names are looked for, to say where they stand
 _SAME_LENGTH: Final = 0.8  # share of the numbers of a kind that makes their length the usual one
 _MOST_KEYS: Final = len(COLUMNS) + len(ADDED) + MAX_UNKNOWN_KEYS  # of one object
-_MOST_INSIDE: Final = MAX_ROWS * 20  # lists and objects of a file: a record with all its specialties has 18
+_MOST_LISTS: Final = MAX_ROWS * 20  # brackets of a file: a record has one list
+_MOST_INSIDE: Final = 100  # objects within one: as many as specialties
 _BLANKS: Final = " \t\u3000"
 _JSON_SPACE: Final = re.compile(r"[ \t\n\r]*")
 _NO_OBJECTS: Final = re.compile(r"[ \t\n\r]*\[[ \t\n\r]*\][ \t\n\r]*")
@@ -168,7 +169,7 @@ def _parse_json(data: bytes, *, stored: bool) -> ParsedRecords:
     text, _, _ = decode_text(data)
     if text is None:
         return _none(make_fault(0, "", "record.encoding"))
-    if text.count("[") + text.count("{") > _MOST_INSIDE:  # a list of empty lists takes thirty times its bytes
+    if text.count("[") > _MOST_LISTS:  # a list of empty lists takes thirty times its bytes
         return _none(make_fault(0, "", "record.json_syntax"))
     faults: list[Fault] = []
     try:
@@ -256,13 +257,9 @@ def _named_cells(header: tuple[str, ...], table: Table) -> tuple[str, ...]:
     while named and not header[named - 1]:
         named -= 1
     if named < len(header):
-        named = max(named, *(_end(row.cells[: len(header)]) for row in table.rows))
+        below = (place for row in table.rows for place, cell in enumerate(row.cells[: len(header)], start=1) if cell)
+        named = max(named, max(below, default=0))
     return header[:named]
-
-
-def _end(cells: Sequence[str]) -> int:
-    """How many cells there are up to the last that is filled."""
-    return next((place for place in range(len(cells), 0, -1) if cells[place - 1]), 0)
 
 
 def _fitted(cells: tuple[str, ...], columns: Sequence[str]) -> tuple[str, ...] | None:
@@ -330,10 +327,21 @@ def _objects(text: str) -> Iterator[dict[str, object]]:
     """The objects of an array, each read when the one before is done with. Raises _WholeFileError."""
     if _NO_OBJECTS.fullmatch(text):
         return
+    inside = 0
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal inside
+        inside += 1
+        if inside > _MOST_INSIDE:
+            raise _WholeFileError("record.json_syntax")
+        return _unique(pairs)
+
+    decoder = json.JSONDecoder(object_pairs_hook=unique, parse_float=_refuse, parse_constant=_refuse)
     mark, at = _token(text, 0, "[")
     while mark != "]":
+        inside = 0
         try:
-            item, at = _JSON.raw_decode(text, _space(text, at))
+            item, at = decoder.raw_decode(text, _space(text, at))
         except (ValueError, RecursionError):  # also integers of thousands of digits
             raise _WholeFileError("record.json_syntax") from None
         if not isinstance(item, dict):
@@ -370,9 +378,6 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse(_literal: str) -> object:
     raise ValueError("not used in records")
-
-
-_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse)
 
 
 def _json_cells(row: int, item: Mapping[str, object]) -> tuple[list[Fault], dict[str, str]]:

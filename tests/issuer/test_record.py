@@ -146,10 +146,13 @@ def test_lists_within_lists_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> Non
     data = json.dumps(
         [GOOD | {"specialties": [{"name": "建筑工程", "from": "2023-01-01", "to": "2026-01-01"}]}]
     ).encode()
-    monkeypatch.setattr(module, "_MOST_INSIDE", 4)
-    assert len(parse_json(data).records) == 1
-    monkeypatch.setattr(module, "_MOST_INSIDE", 3)
-    assert [fault.code for fault in parse_json(data).faults] == ["record.json_syntax"]
+    for name, most in (("_MOST_LISTS", 2), ("_MOST_INSIDE", 2)):
+        monkeypatch.setattr(module, name, most)
+        assert len(parse_json(data).records) == 1
+    for name in ("_MOST_LISTS", "_MOST_INSIDE"):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, 1)
+            assert [fault.code for fault in parse_json(data).faults] == ["record.json_syntax"]
 
 
 def test_empty_columns_at_the_end_are_none() -> None:
