@@ -253,9 +253,7 @@ def _header_below(rows: Sequence[Row]) -> int | None:
 
 def _named_cells(header: tuple[str, ...], table: Table) -> tuple[str, ...]:
     """The header without empty cells at its end below which nothing stands: spreadsheets write them."""
-    named = len(header)
-    while named and not header[named - 1]:
-        named -= 1
+    named = max((place for place, cell in enumerate(header, start=1) if cell), default=0)
     if named < len(header):
         below = (place for row in table.rows for place, cell in enumerate(row.cells[: len(header)], start=1) if cell)
         named = max(named, max(below, default=0))
