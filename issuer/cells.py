@@ -74,7 +74,10 @@ class RecordSpecialty:
 
 def read_text(cell: str, *, max_chars: int = TEXT_CHARS_MAX) -> str:
     """Read a text under the text rule of the credential; interpuncts become U+00B7."""
-    text = cell.translate(INTERPUNCTS)
+    return _checked(cell.translate(INTERPUNCTS), max_chars)
+
+
+def _checked(text: str, max_chars: int) -> str:
     try:
         check_text(text, min_chars=1, max_chars=max_chars)
     except TextLengthError as error:
@@ -118,7 +121,7 @@ def read_jurisdiction(cell: str) -> int:
 
 def read_path(cell: str) -> str:
     """Read a relative path with `/` that stays below its directory; no drive, no `..`, no backslash."""
-    text = read_text(cell, max_chars=200)
+    text = _checked(cell, 200)  # a file is found by its own name alone: its dots stay as they are
     parts = text.split("/")
     if any(part in ("", ".", "..") for part in parts) or "\\" in text or ":" in text:
         raise CellError("record.bad_path")

@@ -18,13 +18,16 @@ from typing import Final
 from mingzheng.issuer.columns import ADDED, resolve
 from mingzheng.issuer.faults import Fault
 from mingzheng.issuer.recordfile import RecordsFile
-from mingzheng.issuer.tables import FileKind
+from mingzheng.issuer.tables import CellKind, FileKind, Row, decode_text
+from mingzheng.issuer.tidy import unwrapped
 from mingzheng.log.durable import fsync_dir
 
 __all__ = ["format_faulty", "write_faulty"]
 
 _MODE: Final = 0o600
-_CHANGED: Final = re.compile(r"[=+\-@＝＋－＠\t\r'].*|0[0-9]+|[0-9]{12,}|[0-9.]+[eE]\+?[0-9]+", re.DOTALL)
+_LONG: Final = re.compile(r"[0-9]{16,100}")
+_HALF_A_PAIR: Final = re.compile("[\ud800-\udfff]")
+_CHANGED: Final = re.compile(r"[=+\-@＝＋－＠\t\r].*|0[0-9]+|[0-9]{12,}|[0-9.]+[eE]\+?[0-9]+", re.DOTALL)
 
 
 def write_faulty(file: RecordsFile, faults: Sequence[Fault], *, beside: Path) -> Path | None:
@@ -99,14 +102,24 @@ def format_faulty(file: RecordsFile, faults: Iterable[Fault]) -> bytes | None:
     for row in rows:
         found = by_row[row.number]
         extra = row.cells[len(header.cells) :]
-        cells = [row.cells[place] for place in own if place < len(row.cells)]
+        cells = [_shown(row, place) for place in own if place < len(row.cells)]
         added = (str(row.number), _joined(fault.code for fault in found), _joined(map(_remedy, found)))
         writer.writerow([*added, *map(_kept, (*cells, *extra))])
     return b"\xef\xbb\xbf" + out.getvalue().encode()
 
 
+def _shown(row: Row, place: int) -> str:
+    """A cell. A number that was rounded stays one that is refused: as digits nothing would tell it from a true one."""
+    cell = row.cells[place]
+    if row.kinds.get(place) is CellKind.ROUNDED and _LONG.fullmatch(cell):
+        return f"{cell[0]}.{cell[1:15]}E+{len(cell) - 1}"
+    return cell
+
+
 def _kept(cell: str) -> str:
-    return "'" + cell if _CHANGED.fullmatch(cell) else cell
+    """A cell that reads as the one it was made of: what has an apostrophe keeps it, ="…" becomes what is inside."""
+    text = unwrapped(cell)
+    return "'" + text if _CHANGED.fullmatch(text) else text
 
 
 def _remedy(fault: Fault) -> str:
@@ -119,9 +132,10 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 def _as_json(data: bytes, by_row: Mapping[int, Sequence[Fault]]) -> bytes | None:
+    text, _, _ = decode_text(data)
     try:
-        items = json.loads(data.decode("utf-8-sig"))
-    except ValueError:
+        items = json.loads(text or "")
+    except (ValueError, RecursionError):
         return None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         return None
@@ -131,4 +145,7 @@ def _as_json(data: bytes, by_row: Mapping[int, Sequence[Fault]]) -> bytes | None
         for row, found in sorted(by_row.items())
         if 0 < row <= len(items)
     ]
-    return None if not kept else json.dumps(kept, ensure_ascii=False, indent=1).encode() + b"\n"
+    if not kept:
+        return None
+    said = json.dumps(kept, ensure_ascii=False, indent=1)
+    return _HALF_A_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", said).encode() + b"\n"

@@ -239,6 +239,12 @@ _ROWS: Final[Mapping[str, FaultText]] = {
         "核对后更正其中一行",
         "find out which is right and correct the other",
     ),
+    "record.conflicting_images": FaultText(
+        "与第 {other} 行注册编号相同而图片不同",
+        "row {other} has the same registration number and another image",
+        "核对后两行用同一张图片",
+        "find out which is right and give both rows the same image",
+    ),
     # against the profile and the issuer
     "record.no_profile": FaultText(
         "没有适用于该种类、地区和日期的规则文件",

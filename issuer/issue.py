@@ -24,7 +24,7 @@ from mingzheng.issuer.jobs import Job, JobPress, plan_job, plan_kept
 from mingzheng.issuer.kept import KeptRecord, batch_key, copy_key, format_kept, parse_kept, request_key
 from mingzheng.issuer.noticework import extensions_in_force
 from mingzheng.issuer.operators import acting
-from mingzheng.issuer.pictures import Pictures, PictureWork
+from mingzheng.issuer.pictures import Pictures, PictureWork, SameImages
 from mingzheng.issuer.plan import CopyOrder, check_records, profile_of
 from mingzheng.issuer.press import Press
 from mingzheng.issuer.publish import settle
@@ -173,8 +173,10 @@ def prepare(
         forms=workspace.config.sealing.forms if request.forms is None else request.forms,
         batch=batch_key(request.data, copy=int(request.copy), purpose=request.purpose, issuer=request.issuer),
     )
-    jobs = JobPress(workspace.ledger, profiles, checks.named, orders, batch=checks.batch).empty()
+    small = JobPress(workspace.ledger, profiles, checks.named, orders, batch=checks.batch)
+    jobs = small.packed()
     faults, notes = list(checked.faults), list(file.parsed.notes)
+    same = SameImages(checked.records)
     work = PictureWork(request.images, workspace.root / IMAGES if store_images else None)
     with closing(work.of(checked.records)) as rows:  # whatever ends the loop ends the reading processes
         for done, (record, pictures) in enumerate(rows, start=1):
@@ -182,12 +184,15 @@ def prepare(
             faults += found
             if job is not None:
                 jobs.append(job)
+                same.add(record, pictures)
                 notes += _ledger_notes(workspace, job)
             progress("check", done, len(checked.records))
+    differing = {fault.row: fault for fault in same.faults()}
+    kept = jobs if not differing else small.packed(job for job in jobs if job.row not in differing)
     return Prepared(
         file=file,
-        jobs=jobs,
-        faults=_in_order(faults, file.parsed.columns),
+        jobs=kept,
+        faults=_in_order([*faults, *differing.values()], file.parsed.columns),
         notes=_in_order(notes, file.parsed.columns),
     )
 

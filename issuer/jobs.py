@@ -4,7 +4,7 @@ Source: docs/life-of-a-certificate.md. Effectful: what is kept of a copy that is
 has the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,9 +85,9 @@ class JobPress:
     ) -> None:
         self._ledger, self._profiles, self._named, self._orders, self._batch = ledger, profiles, named, orders, batch
 
-    def empty(self) -> Packed[Job]:
-        """No jobs yet."""
-        return Packed(self._pack, self._unpack)
+    def packed(self, jobs: Iterable[Job] = ()) -> Packed[Job]:
+        """These jobs; more may follow."""
+        return Packed(self._pack, self._unpack, jobs)
 
     def _pack(self, job: Job) -> bytes:
         order, kept, existing = job.order, job.kept, job.existing

@@ -20,12 +20,12 @@ from mingzheng.formats.confine import PoolLimits, processors
 from mingzheng.formats.limits import LIMITS_DEFAULT
 from mingzheng.formats.pool import Done, Loss, Pool, Start, Task, Work
 from mingzheng.issuer.errors import ImageError, ImageFormatError
-from mingzheng.issuer.faults import Fault
+from mingzheng.issuer.faults import Fault, make_fault
 from mingzheng.issuer.intake import normalise_photo, normalise_signature
-from mingzheng.issuer.record import ApplicationRecord
+from mingzheng.issuer.record import ApplicationRecord, rows_named_twice
 from mingzheng.log.durable import fsync_dir, replace, unlink, write_file
 
-__all__ = ["PictureWork", "Pictures", "keep_image", "read_image", "set_up"]
+__all__ = ["PictureWork", "Pictures", "SameImages", "keep_image", "read_image", "set_up"]
 
 _FEW: Final = 64  # records that are not worth a process
 _TOGETHER: Final = 8  # records in one task: readers do not wait for the checks of one row
@@ -59,6 +59,31 @@ class Pictures:
     def signature_digest(self) -> bytes | None:
         """SHA-256 of the signature image."""
         return None if self.signature_image is None else hashlib.sha256(self.signature_image).digest()
+
+
+class SameImages:
+    """Rows of one registration have the same images, whatever their paths: images are data."""
+
+    def __init__(self, records: Sequence[ApplicationRecord]) -> None:
+        self._twice = rows_named_twice(records)
+        self._found: dict[tuple[str, str], list[tuple[int, bytes | None, bytes | None]]] = {}
+
+    def add(self, record: ApplicationRecord, pictures: Pictures) -> None:
+        """The images of a row without a fault."""
+        if record.row in self._twice:
+            rows = self._found.setdefault((record.kind, record.registration_no), [])
+            rows.append((record.row, pictures.photo_digest, pictures.signature_digest))
+
+    def faults(self) -> list[Fault]:
+        """A fault of every row that another one contradicts."""
+        found = []
+        for rows in self._found.values():
+            for row, photo, signature in rows:
+                other = next((one for one in rows if one[1:] != (photo, signature)), None)
+                if other is not None:
+                    column = "photo" if other[1] != photo else "signature_image"
+                    found.append(make_fault(row, column, "record.conflicting_images", other=other[0]))
+        return found
 
 
 class PictureWork:

@@ -11,7 +11,7 @@ from typing import Final
 from mingzheng.formats.claims import Copy
 from mingzheng.formats.profile import ProfileSet
 from mingzheng.issuer.faults import Fault, name_cells
-from mingzheng.issuer.pictures import PictureWork
+from mingzheng.issuer.pictures import PictureWork, SameImages
 from mingzheng.issuer.plan import CopyOrder, check_records
 from mingzheng.issuer.record import ApplicationRecord, ParsedRecords
 from mingzheng.issuer.recordfile import RecordsFile
@@ -49,9 +49,15 @@ def check_file(
         sound += found.records
     good = len(sound)
     if images is not None:
-        for count, (_, pictures) in enumerate(PictureWork(images, None).of(sound), start=1):
+        same = SameImages(sound)
+        for count, (record, pictures) in enumerate(PictureWork(images, None).of(sound), start=1):
             faults += pictures.faults
             good -= bool(pictures.faults)
+            if not pictures.faults:
+                same.add(record, pictures)
             done(count, len(sound))
+        differing = same.faults()
+        good -= len(differing)
+        faults += differing
     ordered = sorted(faults, key=lambda fault: fault.row)
     return Checked(good=good, faults=name_cells(ordered, file.parsed.columns), notes=file.parsed.notes)

@@ -60,6 +60,7 @@ __all__ = [
     "parse_json",
     "parse_stored",
     "parse_table",
+    "rows_named_twice",
     "unpack_record",
 ]
 
@@ -68,6 +69,8 @@ MAX_UNKNOWN_KEYS: Final = 32  # of a JSON file, different ones
 _HEADER_WITHIN: Final = 10  # rows in which column names are looked for, to say where they stand
 _SAME_LENGTH: Final = 0.8  # share of the numbers of a kind that makes their length the usual one
 _MOST_KEYS: Final = len(COLUMNS) + len(ADDED) + MAX_UNKNOWN_KEYS  # of one object
+_MOST_LISTS: Final = MAX_ROWS * 20  # brackets of a file: a record has one list
+_MOST_INSIDE: Final = 100  # objects within one: as many as specialties
 _BLANKS: Final = " \t\u3000"
 _JSON_SPACE: Final = re.compile(r"[ \t\n\r]*")
 _NO_OBJECTS: Final = re.compile(r"[ \t\n\r]*\[[ \t\n\r]*\][ \t\n\r]*")
@@ -136,7 +139,7 @@ def parse_table(table: Table) -> ParsedRecords:
     rows = list(islice(_filled(table), _HEADER_WITHIN))
     if (below := _header_below(rows)) is not None:
         return _none(make_fault(rows[0].number, "", "record.rows_above_header", place=below))
-    header = rows[0].cells
+    header = _named_cells(rows[0].cells, table)
     faults = [*rows[0].faults, *header_faults(rows[0].number, header)]
     if faults:
         return ParsedRecords(records=(), faults=tuple(faults), notes=table.notes)
@@ -166,6 +169,8 @@ def _parse_json(data: bytes, *, stored: bool) -> ParsedRecords:
     text, _, _ = decode_text(data)
     if text is None:
         return _none(make_fault(0, "", "record.encoding"))
+    if text.count("[") > _MOST_LISTS:  # a list of empty lists takes thirty times its bytes
+        return _none(make_fault(0, "", "record.json_syntax"))
     faults: list[Fault] = []
     try:
         return _records(_json_rows(text, faults), faults, [], stored=stored)
@@ -246,6 +251,15 @@ def _header_below(rows: Sequence[Row]) -> int | None:
     return next((row.number for row in rows[1:_HEADER_WITHIN] if count_known(row.cells) > 2), None)
 
 
+def _named_cells(header: tuple[str, ...], table: Table) -> tuple[str, ...]:
+    """The header without empty cells at its end below which nothing stands: spreadsheets write them."""
+    named = max((place for place, cell in enumerate(header, start=1) if cell), default=0)
+    if named < len(header):
+        below = (place for row in table.rows for place, cell in enumerate(row.cells[: len(header)], start=1) if cell)
+        named = max(named, max(below, default=0))
+    return header[:named]
+
+
 def _fitted(cells: tuple[str, ...], columns: Sequence[str]) -> tuple[str, ...] | None:
     """As many cells as columns: spreadsheets leave out or add empty ones at the end. None: others are missing."""
     if any(cells[len(columns) :]) or any(column in REQUIRED for column in columns[len(cells) :]):
@@ -311,10 +325,21 @@ def _objects(text: str) -> Iterator[dict[str, object]]:
     """The objects of an array, each read when the one before is done with. Raises _WholeFileError."""
     if _NO_OBJECTS.fullmatch(text):
         return
+    inside = 0
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal inside
+        inside += 1
+        if inside > _MOST_INSIDE:
+            raise _WholeFileError("record.json_syntax")
+        return _unique(pairs)
+
+    decoder = json.JSONDecoder(object_pairs_hook=unique, parse_float=_refuse, parse_constant=_refuse)
     mark, at = _token(text, 0, "[")
     while mark != "]":
+        inside = 0
         try:
-            item, at = _JSON.raw_decode(text, _space(text, at))
+            item, at = decoder.raw_decode(text, _space(text, at))
         except (ValueError, RecursionError):  # also integers of thousands of digits
             raise _WholeFileError("record.json_syntax") from None
         if not isinstance(item, dict):
@@ -351,9 +376,6 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse(_literal: str) -> object:
     raise ValueError("not used in records")
-
-
-_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_refuse, parse_constant=_refuse)
 
 
 def _json_cells(row: int, item: Mapping[str, object]) -> tuple[list[Fault], dict[str, str]]:
@@ -540,6 +562,11 @@ def _short_numbers(records: Sequence[ApplicationRecord]) -> Iterable[Fault]:
         missing = usual.get(record.kind, 0) - len(record.registration_no)
         if missing > 0 and record.registration_no.isdecimal():
             yield make_fault(record.row, "registration_no", "record.short_number", count=missing)
+
+
+def rows_named_twice(records: Sequence[ApplicationRecord]) -> frozenset[int]:
+    """The rows that may speak of a registration of which another speaks, too."""
+    return frozenset(record.row for record in _named_twice(records))
 
 
 def _body(cell: str) -> str:

@@ -43,6 +43,10 @@ WORKBOOK_LIMITS: Final[OfdLimits] = replace(
     xml_nodes=100_000,
 )
 MAX_CELLS: Final = 2_000_000  # of all sheets
+MAX_MARKS: Final = 4_000_000  # cells of one sheet, those counted that hold nothing but a form
+MAX_COLUMN: Final = 16_384  # that any sheet has
+MAX_INSIDE: Final = 10_000  # elements of one cell or of one shared text
+MAX_OUTSIDE: Final = 100_000  # elements of one sheet that belong to no row
 MAX_UNCALCULATED: Final = 100_000  # of one sheet
 MAX_STRINGS: Final = 1_000_000
 MAX_MERGES: Final = 10_000
@@ -54,7 +58,11 @@ _STRICT: Final = "http://purl.oclc.org/ooxml/spreadsheetml/main"
 _RELATION: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _REF: Final = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 _RANGE: Final = re.compile(r"[A-Z]{1,3}([1-9][0-9]{0,6})(?::[A-Z]{1,3}([1-9][0-9]{0,6}))?")
+# Forms of days and times without a text of their own in the file (§18.8.30, zh-cn and its kin): 14 says "a day", too.
+_OWN_DAYS: Final = frozenset({*range(27, 37), *range(50, 59)})
+_DAY: Final = 14
 _WORKBOOK: Final = "xl/workbook.xml"
+_ROW: Final = f"{_MAIN} row"
 
 
 class SheetError(Exception):
@@ -163,7 +171,11 @@ def plain_styles(data: bytes) -> str:
         f'<numFmt numFmtId="{_number(item.get("numFmtId"), 0)}" formatCode={quoteattr(item.get("formatCode") or "")}/>'
         for item in own
     ]
-    marks = [f'<xf numFmtId="{_number(item.get("numFmtId"), 0)}" applyNumberFormat="1"/>' for item in used]
+    said = {_number(item.get("numFmtId"), 0) for item in own}
+    numbers = [_number(item.get("numFmtId"), 0) for item in used]
+    marks = [
+        f'<xf numFmtId="{_DAY if number in _OWN_DAYS - said else number}" applyNumberFormat="1"/>' for number in numbers
+    ]
     return (
         f'<styleSheet xmlns="{_MAIN}">{"<numFmts>" + "".join(lines) + "</numFmts>" if lines else ""}'
         "<fonts><font/></fonts><fills><fill><patternFill/></fill></fills><borders><border/></borders>"
@@ -173,13 +185,17 @@ def plain_styles(data: bytes) -> str:
 
 def scan_strings(data: bytes) -> None:
     """Count the shared texts. Raises SheetError for too many, for document types and for damage."""
-    count = 0
+    count = inside = 0
 
     def start(name: str, _: object) -> None:
-        nonlocal count
-        count += name == f"{_MAIN} si"
+        nonlocal count, inside
+        inside += 1
+        if name == f"{_MAIN} si":
+            count, inside = count + 1, 0
         if count > MAX_STRINGS:
             raise SheetError("record.xlsx_too_large", what=f"> {MAX_STRINGS} texts")
+        if inside > MAX_INSIDE:
+            raise SheetError("record.xlsx_too_large", what=f"> {MAX_INSIDE} parts of a text")
 
     _stream(data, start)
 
@@ -187,7 +203,7 @@ def scan_strings(data: bytes) -> None:
 def scan_sheet(data: bytes, *, cells_before: int = 0) -> SheetScan:
     """Everything `SheetScan` says of a sheet. `cells_before`: of the sheets before it. Raises SheetError."""
     scanner = _Scanner(MAX_CELLS - cells_before)
-    _stream(data, scanner.start)
+    _stream(data, scanner.start, scanner.end)
     scanner.scan.merges = _united(scanner.scan.merges)
     return scanner.scan
 
@@ -205,6 +221,7 @@ def scan_leap_days(data: bytes) -> frozenset[tuple[int, int]]:
         parts.clear()
 
     def end(name: str) -> None:
+        scanner.end(name)
         if name == f"{_MAIN} v" and _is_sixty("".join(parts)):
             found.add(scanner.place)
 
@@ -277,8 +294,9 @@ class _Scanner:
 
     def __init__(self, most: int) -> None:
         self.scan, self._most, self._row, self._column, self._hidden = SheetScan(), most, 0, 0, False
+        self._in_row, self._marks, self._inside, self._outside = False, 0, 0, 0
         self._handlers: Mapping[str, Callable[[Mapping[str, str]], None]] = {
-            f"{_MAIN} row": self._start_row,
+            _ROW: self._start_row,
             f"{_MAIN} c": self._start_cell,
             f"{_MAIN} f": self._formula,
             f"{_MAIN} v": self._value,
@@ -294,15 +312,34 @@ class _Scanner:
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """One element."""
+        self._count()
         handler = self._handlers.get(name)
         if handler is not None:
             handler(attributes)
+
+    def end(self, name: str) -> None:
+        """The end of one."""
+        if name == _ROW:
+            self._in_row = False
+
+    def _count(self) -> None:
+        """What is no cell is kept by the library behind us, too: in a cell until its row ends, elsewhere for good."""
+        if self._in_row:
+            self._inside += 1
+        else:
+            self._outside += 1
+        if self._inside > MAX_INSIDE:
+            raise SheetError("record.xlsx_too_large", what=f"> {MAX_INSIDE} parts of a cell")
+        if self._outside > MAX_OUTSIDE:
+            raise SheetError("record.xlsx_too_large", what=f"> {MAX_OUTSIDE} parts beside the rows")
 
     def _start_row(self, attributes: Mapping[str, str]) -> None:
         number = _number(attributes.get("r"), self._row + 1)
         if not self._row < number <= _LAST_ROW:
             raise SheetError("record.xlsx_unsafe", what="rows")
         self._row, self._column = number, 0
+        self._outside -= not self._in_row  # it was counted there
+        self._in_row, self._inside = True, 0
         self._hidden = attributes.get("hidden") in ("1", "true")
 
     def _start_cell(self, attributes: Mapping[str, str]) -> None:
@@ -312,9 +349,12 @@ class _Scanner:
             if match is None or int(match[2]) != self._row:
                 raise SheetError("record.xlsx_unsafe", what="cells")
             column = _column_of(match[1])
-        if column <= self._column:
+        if not self._column < column <= MAX_COLUMN:
             raise SheetError("record.xlsx_unsafe", what="cells")
-        self._column = column
+        self._column, self._inside = column, 0
+        self._marks += 1
+        if self._marks > MAX_MARKS:
+            raise SheetError("record.xlsx_too_large", what=f"> {MAX_MARKS} cells")
 
     def _formula(self, _: Mapping[str, str]) -> None:
         if len(self.scan.uncalculated) >= MAX_UNCALCULATED:

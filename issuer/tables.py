@@ -33,7 +33,8 @@ __all__ = [
 
 MAX_FILE_BYTES: Final = 32 * 1024 * 1024
 MAX_ROWS: Final = 50_000
-SPACE_ROWS: Final = 1_000  # notes, titles and empty rows beside the records
+SPACE_ROWS: Final = 1_000  # notes and titles beside the records
+_LAST_ROW: Final = 1_048_576  # of any sheet: a file of empty rows, too, ends somewhere
 MAX_COLUMNS: Final = 256
 SEPARATORS: Final = ",;\t"
 _TOLD_BY: Final = 50  # lines among which the separator is looked for
@@ -164,8 +165,13 @@ def decode_text(data: bytes, *, cut: bool = False) -> tuple[str | None, str, boo
     for name in ("utf-8", "gb18030"):
         text = _decoded(data, name, cut)
         if text is not None:
-            return text, name, name == "utf-8"
+            return text, name, name == "utf-8" and not _may_be_chinese(data, text)
     return None, "", False
+
+
+def _may_be_chinese(data: bytes, text: str) -> bool:
+    """Whether what reads as UTF-8 without one Chinese character reads as GB18030, too: 鲁迅 is ³Ѹ then."""
+    return not text.isascii() and max(text) < "\u0800" and _decoded(data, "gb18030", cut=True) is not None
 
 
 def _decoded(data: bytes, encoding: str, cut: bool) -> str | None:
@@ -195,7 +201,7 @@ def read_csv(data: bytes) -> Table:
     number = 0
     try:
         for number, cells in _csv_rows(text):
-            if number > MAX_ROWS + SPACE_ROWS:
+            if number > _LAST_ROW or (any(cells) and len(rows) == MAX_ROWS + SPACE_ROWS):
                 return _refused("record.too_many_rows", limit=MAX_ROWS)
             if any(cells[MAX_COLUMNS:]):
                 return _too_wide(number)

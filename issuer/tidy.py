@@ -14,7 +14,7 @@ from mingzheng.issuer.cells import INTERPUNCTS, CellError
 from mingzheng.issuer.columns import Holds
 from mingzheng.issuer.tables import CellKind
 
-__all__ = ["Note", "check_characters", "tidy", "tidy_name"]
+__all__ = ["Note", "check_characters", "tidy", "tidy_name", "unwrapped"]
 
 Note = tuple[str, Mapping[str, int | str]]  # code and arguments
 
@@ -72,11 +72,16 @@ def tidy(cell: str, what: Holds, kind: CellKind | None) -> tuple[str, list[Note]
     return text, notes
 
 
+def unwrapped(cell: str) -> str:
+    """What is inside of ="…"; any other cell as it is."""
+    match = _AS_TEXT.fullmatch(cell)
+    return cell if match is None else match[1]
+
+
 def _tidy_form(cell: str, what: Holds, notes: list[Note]) -> str:
     """Apostrophe, ="…", odd spaces and full-width digits and letters: what any column may have."""
-    text = cell
-    if (match := _AS_TEXT.fullmatch(text)) is not None:
-        text = match[1]
+    text = unwrapped(cell)
+    if text != cell:
         notes.append(("record.formula_text", {}))
     if text[:1] in ("'", "＇") and len(text) > 1:
         text = text[1:]

@@ -42,7 +42,11 @@ from mingzheng.issuer.tables import MAX_ROWS, SPACE_ROWS, CellKind, Row, Table
 
 __all__ = ["can_write", "read_workbook", "write_workbook"]
 
+_MAX_TEXT: Final = (
+    32 * 1024 * 1024
+)  # characters of all cells: as many as a text file may have; a text may stand in many
 _DIGITS: Final = 15  # that a spreadsheet keeps of a number
+_ESCAPED: Final = re.compile(r"_x00([01][0-9A-Fa-f])_")  # §22.9.2.19
 _PADDED: Final = re.compile(r"0{2,}")  # a number format that shows leading zeros
 _UNSAFE: Final = (OfdPathError, OfdNameError, OfdAliasError, OfdDuplicateError)
 _TOO_LARGE: Final = (OfdSizeError, OfdEntriesError, OfdRatioError)
@@ -211,10 +215,15 @@ def _rows(container: io.BytesIO, scan: SheetScan) -> Iterator[Row]:
             book: Any = load_workbook(container, read_only=True, data_only=True, keep_links=False)
             sheet: Any = book["records"]
             found = sheet.iter_rows(min_row=1, max_row=scan.last_row, max_col=scan.last_column)
+            left = _MAX_TEXT
             for number, cells in enumerate(found, start=1):
                 row = _row(number, cells, scan)
-                if row is not None:
-                    yield row
+                if row is None:
+                    continue
+                left -= sum(map(len, row.cells))
+                if left < 0:
+                    raise SheetError("record.xlsx_too_large", what=f"> {_MAX_TEXT} characters")
+                yield row
         except _FAILURES as error:
             raise SheetError("record.xlsx_damaged") from error
 
@@ -255,7 +264,13 @@ def _cell(cell: Any) -> tuple[str, CellKind | None]:
         return (day.isoformat() if clock == datetime.time() else f"{day} {clock}"), CellKind.DATE
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta):
         return str(value), CellKind.DATE
-    return str(value).replace("_x000D_", "").strip(" \t\u3000\n"), None
+    return _ESCAPED.sub(_control, str(value).replace("_x000D_\n", "\n")).strip(" \t\u3000\n"), None
+
+
+def _control(escaped: re.Match[str]) -> str:
+    """A control character, which XML cannot hold: what it is, is judged with the cell. A return ends a line."""
+    code = int(escaped[1], 16)
+    return "\n" if code == 0x0D else chr(code or 1)  # a zero byte would make a text file of it unreadable
 
 
 def _number_text(value: float, form: str) -> tuple[str, CellKind]:

@@ -45,6 +45,8 @@ _END: Final = struct.Struct("<4s4H2LH")  # §4.3.16
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")  # §4.3.12
 _LOCAL: Final = struct.Struct("<4s5H3L2H")  # §4.3.7
 _SIZES: Final = struct.Struct("<3L")
+_WIDE_SIZES: Final = struct.Struct("<L2Q")  # as writers of Office packages give them that cannot know how large it gets
+_UNSAID: Final = bytes(28)  # their ZIP64 field before the data
 _LOCAL_MAGIC: Final = b"PK\x03\x04"
 _CENTRAL_MAGIC: Final = b"PK\x01\x02"
 _END_MAGIC: Final = b"PK\x05\x06"
@@ -102,7 +104,8 @@ class _Entry(NamedTuple):
 
 
 def read_package(data: bytes, *, limits: OfdLimits, padded: bool = False) -> Package:
-    """Every file of the package. `padded`: entries may bear the growth hint of Office packages, which is skipped.
+    """Every file of the package. `padded`: entries may bear the growth hint of Office packages, which is skipped, and
+    sizes of 64 bits in the data descriptor, which must be true.
 
     Raises OfdZipError and its kin, OfdEntriesError, OfdSizeError, OfdRatioError; the limits are checked before
     anything is unpacked. Cost: one pass, 1 ms for a certificate.
@@ -299,7 +302,7 @@ def _read_bodies(data: bytes, entries: list[_Entry], directory: int, padded: boo
         if place > directory:
             raise OfdOverlapError("an entry that reaches into the directory", offset=entry.offset)
         if entry.flags & _FLAG_DESCRIPTOR:
-            place = _check_descriptor(data, place, entry)
+            place = _check_descriptor(data, place, entry, padded)
         yield entry.offset, _unpacked(data[begin : begin + entry.packed], entry)
     if place != directory:
         raise OfdOutsideError("bytes between the last entry and the directory", offset=place)
@@ -318,7 +321,9 @@ def _check_local(data: bytes, entry: _Entry, padded: bool) -> int:
     if name != entry.raw_name or flags != entry.flags or method != entry.method:
         raise OfdHeaderError("an entry and the directory disagree", offset=at)
     large = _read_extras(data[at + _LOCAL.size + name_size : begin], at, padded) if extra_size else None
-    if large is not None and packed == size == _LARGE:
+    if padded and large == _UNSAID and flags & _FLAG_DESCRIPTOR and packed == size == _LARGE:
+        size = packed = 0
+    elif large is not None and packed == size == _LARGE:
         if len(large) != 16:
             raise OfdHeaderError("a damaged ZIP64 field", offset=at)
         size, packed = struct.unpack("<2Q", large)
@@ -331,11 +336,13 @@ def _check_local(data: bytes, entry: _Entry, padded: bool) -> int:
     return begin
 
 
-def _check_descriptor(data: bytes, place: int, entry: _Entry) -> int:
+def _check_descriptor(data: bytes, place: int, entry: _Entry, padded: bool) -> int:
     """Hold the data descriptor behind the entry against the directory; where it ends (§4.3.9)."""
     begin = place + (4 if data[place : place + 4] == _DESCRIPTOR_MAGIC else 0)
-    end = begin + _SIZES.size
-    if _SIZES.unpack_from(data, begin) != (entry.crc, entry.packed, entry.size):
+    end, true = begin + _SIZES.size, (entry.crc, entry.packed, entry.size)
+    if padded and begin > place and _WIDE_SIZES.unpack_from(data, begin) == true:
+        return begin + _WIDE_SIZES.size
+    if _SIZES.unpack_from(data, begin) != true:
         raise OfdHeaderError("a data descriptor and the directory disagree", offset=place)
     return end
 

@@ -91,7 +91,7 @@ def test_text_rule() -> None:
     assert caught.value.arguments == {"place": 3}
 
 
-@pytest.mark.parametrize("path", ["1.jpg", "photos/1.jpg", "照片/王.png", "a b.png"])
+@pytest.mark.parametrize("path", ["1.jpg", "photos/1.jpg", "照片/王.png", "a b.png", "买买提•艾力.jpg"])
 def test_paths_taken(path: str) -> None:
     assert read_path(path) == path
 

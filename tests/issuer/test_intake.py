@@ -179,6 +179,29 @@ def test_pixels_are_counted_before_decoding(make: Callable[[int, int], bytes], m
         assert caught.value.code == "image.too_large"
 
 
+def scans_of(count: int, between: bytes = b"") -> bytes:
+    """A progressive picture whose last scan, and the table before it, stand there `count` times more."""
+    data = saved(picture(mode="L"), "JPEG", progressive=True)
+    last = data[data.rfind(b"\xff\xc4") : -2]
+    return data[:-2] + (between + last) * count + data[-2:]
+
+
+def test_a_picture_of_very_many_scans_is_refused_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = intake.MAX_SCANS - saved(picture(mode="L"), "JPEG", progressive=True).count(b"\xff\xda")
+    assert opened(normalise_photo(scans_of(few))).size == (300, 400)
+    tail = b"\xff\xda" * 200  # a film behind the picture is no part of it
+    assert opened(normalise_photo(scans_of(0) + tail)).size == (300, 400)
+    note = b"\xff\xfe" + (402).to_bytes(2) + tail  # nor is what a segment holds
+    assert opened(normalise_photo(saved(picture(), "JPEG")[:2] + note + saved(picture(), "JPEG")[2:])).size == (
+        300,
+        400,
+    )
+    monkeypatch.setattr(Image, "open", None)
+    for between in (b"", b"\0", b"\xff", b"\xff\0", b"\xff\xd0"):
+        with pytest.raises(ImageTooLargeError, match="scans"):
+            normalise_photo(scans_of(few + 1, between))
+
+
 def test_bytes_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     data = saved(picture())
     monkeypatch.setattr(intake, "MAX_BYTES", len(data))

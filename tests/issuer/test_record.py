@@ -142,6 +142,28 @@ def test_all_faults_of_a_file_at_once_and_the_good_rows_kept() -> None:
 # The file as a whole
 
 
+def test_lists_within_lists_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = json.dumps(
+        [GOOD | {"specialties": [{"name": "建筑工程", "from": "2023-01-01", "to": "2026-01-01"}]}]
+    ).encode()
+    for name, most in (("_MOST_LISTS", 2), ("_MOST_INSIDE", 2)):
+        monkeypatch.setattr(module, name, most)
+        assert len(parse_json(data).records) == 1
+    for name in ("_MOST_LISTS", "_MOST_INSIDE"):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, 1)
+            assert [fault.code for fault in parse_json(data).faults] == ["record.json_syntax"]
+
+
+def test_empty_columns_at_the_end_are_none() -> None:
+    columns = (*COLUMNS, "", "")
+    assert parse_csv(to_csv(GOOD, columns=columns)).records == parse_csv(to_csv(GOOD)).records
+    assert parse_csv(to_csv(GOOD, columns=columns)).columns == COLUMNS
+    parsed = parse_csv(to_csv(GOOD, columns=columns).replace(b",,\r\n", b",,\r\n", 1)[:-3] + b"x,\r\n")
+    assert codes(parsed) == [(1, "", "record.unknown_column")]
+    assert codes(parse_csv(to_csv(GOOD, columns=("", *COLUMNS)))) == [(1, "", "record.unknown_column")]
+
+
 def test_header_faults_name_the_nearest_column_and_never_the_cell() -> None:
     columns = ("姓名甲", "brith_date", "发证机关", *COLUMNS[4:], "sex", "sex")
     parsed = parse_csv(to_csv(GOOD, columns=columns))

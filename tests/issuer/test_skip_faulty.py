@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from office import DAY, NOW, Office, person, table
+from PIL import Image
 
 from mingzheng.formats.civil import format_day
 from mingzheng.issuer import faultfile
@@ -19,8 +20,10 @@ from mingzheng.issuer.columns import ADDED, COLUMNS
 from mingzheng.issuer.faultfile import format_faulty, write_faulty
 from mingzheng.issuer.faults import make_fault
 from mingzheng.issuer.issue import issue_file, prepare
+from mingzheng.issuer.precheck import check_file
 from mingzheng.issuer.recordfile import RecordsFile, read_records
 from mingzheng.issuer.refusals import FaultyRecordsError
+from mingzheng.issuer.tables import CellKind, Row
 
 
 @pytest.fixture
@@ -212,3 +215,71 @@ def test_any_row_comes_back_as_it_was_meant(changes: dict[str, str]) -> None:
         return
     again = read_records(data)
     assert [(fault.field, fault.code) for fault in again.parsed.faults] == [(f.field, f.code) for f in faults]
+
+
+@pytest.mark.parametrize(
+    ("cell", "meant"),
+    [
+        ("'甲公司", "甲公司"),
+        ("''甲公司", "'甲公司"),
+        ('="甲公司"', "甲公司"),
+        ('="0123"', "0123"),
+        ('="\'0123"', "0123"),
+        ("＇0123", "0123"),
+        ("+甲", "+甲"),
+        ("0123", "0123"),
+    ],
+)
+def test_a_cell_means_the_same_when_it_comes_in_again(cell: str, meant: str) -> None:
+    file, data = faulty_of(table([person(1, employer=cell)]), 2)
+    assert data is not None
+    again = read_records(data)
+    assert [[record.employer for record in found.parsed.records] for found in (file, again)] == [[meant], [meant]]
+
+
+def test_a_rounded_number_is_refused_again() -> None:
+    row = Row(number=2, cells=("110101198503030000", "12", "-1"), kinds=dict.fromkeys(range(3), CellKind.ROUNDED))
+    assert [faultfile._shown(row, place) for place in range(3)] == ["1.10101198503030E+17", "12", "-1"]
+    _, data = faulty_of(table([person(1, id_number=faultfile._shown(row, 0))]), 2)
+    assert data is not None
+    assert [fault.code for fault in read_records(data).parsed.faults] == ["record.scientific"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "gb18030"])
+def test_json_of_every_encoding_that_is_read_keeps_its_faulty_rows(encoding: str) -> None:
+    text = json.dumps([person(1), person(2, sex="x")], ensure_ascii=False)
+    file = read_records(text.encode(encoding))
+    data = format_faulty(file, file.parsed.faults)
+    assert data is not None
+    assert [item["name"] for item in json.loads(data)] == [person(2)["name"]]
+
+
+def test_half_a_character_in_json_is_a_fault_that_can_be_written() -> None:
+    file = read_records(json.dumps([person(1, name="\ud800")]).encode())
+    data = format_faulty(file, file.parsed.faults)
+    assert data is not None
+    assert json.loads(data.decode("utf-8"))[0]["name"] == "\ud800"
+    assert [fault.code for fault in read_records(data).parsed.faults] == ["record.invisible"]
+
+
+def test_rows_of_one_registration_with_other_images_contradict_each_other(office: Office) -> None:
+    Image.new("RGB", (300, 420), (9, 99, 200)).save(office.base / "other.png")
+    (office.base / "same.png").write_bytes((office.base / "photo.png").read_bytes())
+    rows = [
+        person(1, purpose="甲"),
+        person(1, purpose="乙", photo="other.png"),
+        person(2, purpose="甲"),
+        person(2, purpose="乙", photo="same.png"),
+    ]
+    request = replace(office.request(rows), faulty_beside=office.base)
+    with office.open() as workspace:
+        done = issue_file(workspace, request, out=office.out, now=NOW)
+        checked = check_file(
+            read_records(table(rows)), workspace.profiles(), day=DAY, images=office.base, done=lambda *_: None
+        )
+    assert [item.job.row for item in done.issued] == [4, 5]
+    codes = [(2, "O2", "record.conflicting_images"), (3, "O3", "record.conflicting_images")]
+    assert [(fault.row, fault.cell, fault.code) for fault in done.prepared.faults] == codes
+    assert [(fault.row, fault.cell, fault.code) for fault in checked.faults] == codes
+    assert checked.good == 2
+    assert "3" in done.prepared.faults[0].message_en

@@ -76,6 +76,13 @@ def test_what_could_be_two_encodings_is_neither(data: bytes) -> None:
     assert [fault.code for fault in read_csv(data).faults] == ["record.encoding"]
 
 
+@pytest.mark.parametrize(("text", "sure"), [("name\n鲁迅", False), ("name\n王小明,³Ѹ", True)])
+def test_chinese_that_reads_as_other_letters_is_said(text: str, sure: bool) -> None:
+    data = text.encode() if sure else text.encode("gb18030")
+    assert decode_text(data)[1:] == ("utf-8", sure)
+    assert [note.code for note in read_csv(data).notes] == ([] if sure else ["record.encoding_guessed"])
+
+
 def test_a_cut_character_is_an_error_only_at_the_end_of_the_file() -> None:
     data = "姓名".encode()[:-1]
     assert decode_text(data)[0] != "姓名"
@@ -122,6 +129,14 @@ def test_rows_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "SPACE_ROWS", 2)
     assert read_csv(b"a\nb\nc").faults == ()
     assert [fault.code for fault in read_csv(b"a\nb\nc\nd").faults] == ["record.too_many_rows"]
+
+
+def test_empty_rows_are_no_records_and_end_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = read_csv(b"a,b\n1,2\n" + b",\n" * 60_000 + b"3,4\n,\n")
+    assert [(row.number, row.cells) for row in table.rows] == [(1, ("a", "b")), (2, ("1", "2")), (60_003, ("3", "4"))]
+    monkeypatch.setattr(tables, "_LAST_ROW", 3)
+    assert read_csv(b"a\n\n").faults == ()
+    assert [fault.code for fault in read_csv(b"a\n\n\n").faults] == ["record.too_many_rows"]
 
 
 def test_columns_have_a_limit() -> None:

@@ -4,17 +4,19 @@ import datetime
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ofdforge import Zipped, deflated, zipped
 
 from mingzheng.formats.limits import OFD_LIMITS
 from mingzheng.formats.ofd.errors import OfdHeaderError
 from mingzheng.formats.ofd.package import read_package
-from mingzheng.issuer import sheetscan
+from mingzheng.issuer import sheetscan, workbook
 from mingzheng.issuer.cells import CellError, read_date
 from mingzheng.issuer.sheetscan import WORKBOOK_LIMITS, SheetError, plain_styles, read_book, scan_sheet, scan_strings
 from mingzheng.issuer.tables import CellKind, Table
@@ -36,7 +38,7 @@ def cells_of(table: Table) -> list[tuple[str, ...]]:
 
 @given(st.lists(st.tuples(cells.filter(bool), cells, cells), min_size=1, max_size=4))
 def test_what_is_written_reads_back(rows: list[tuple[str, str, str]]) -> None:
-    rows = [row for row in rows if not any("_x000D_" in cell for cell in row)]
+    rows = [row for row in rows if not any("_x00" in cell for cell in row)]
     wanted = [("kind", "name", "sex"), *rows]
     assert cells_of(read_workbook(write_workbook(wanted))) == wanted
 
@@ -44,6 +46,22 @@ def test_what_is_written_reads_back(rows: list[tuple[str, str, str]]) -> None:
 def test_formulas_typed_as_text_stay_text() -> None:
     rows = [("kind", "name"), ("=1+1", "'x"), ("=0", "#N/A")]
     assert cells_of(read_workbook(write_workbook(rows))) == rows
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("甲_x000D_\n乙", "甲\n乙"),
+        ("甲_x000d_乙", "甲\n乙"),
+        ("甲_x000B_乙", "甲\x0b乙"),
+        ("甲_x0000_乙", "甲\x01乙"),
+        ("甲_x0009_乙", "甲\t乙"),
+        ("甲_x0041_乙", "甲_x0041_乙"),
+        ("甲乙_x000D_", "甲乙"),
+    ],
+)
+def test_control_characters_are_what_they_are(cell: str, text: str) -> None:
+    assert cells_of(read_workbook(write_workbook([["name"], [cell]]))) == [("name",), (text,)]
 
 
 def made(change: object = None, **values: object) -> bytes:
@@ -184,6 +202,26 @@ def test_a_growth_hint_is_taken_from_workbooks_only() -> None:
         read_package(longer.getvalue(), limits=WORKBOOK_LIMITS, padded=True)
 
 
+def streamed(name: str, body: bytes, *, said: bool, size: int | None = None) -> Zipped:
+    """An entry as Java writers of workbooks stream it: sizes of 64 bits behind the data."""
+    tail = struct.pack("<L2Q", zlib.crc32(body), len(deflated(body)), len(body) if size is None else size)
+    field = struct.pack("<2H", 1, 28) + bytes(28)
+    sizes = {"packed": 0xFFFFFFFF, "size": 0xFFFFFFFF, "extra": field} if said else {"packed": 0, "size": 0}
+    return Zipped(name=name.encode(), body=body, flags=0x0008, local={"crc": 0, **sizes}, descriptor=b"PK\7\x08" + tail)
+
+
+@pytest.mark.parametrize("said", [False, True])
+def test_a_streamed_workbook_is_read_and_its_sizes_must_be_true(said: bool) -> None:
+    with zipfile.ZipFile(io.BytesIO(made(kind="x"))) as old:
+        parts = {info.filename: old.read(info) for info in old.infolist()}
+    data = zipped([streamed(name, body, said=said) for name, body in parts.items()])
+    assert cells_of(read_workbook(data)) == [("kind",), ("x",)]
+    with pytest.raises(OfdHeaderError):
+        read_package(data, limits=OFD_LIMITS)
+    false = [streamed(name, body, said=said, size=len(body) + 1) for name, body in parts.items()]
+    assert refusal(zipped(false)) == "record.xlsx_damaged"
+
+
 # The scan
 
 
@@ -286,6 +324,33 @@ def test_scan_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.code == "record.xlsx_too_large"
 
 
+def test_what_holds_no_value_has_limits_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheetscan, "MAX_MARKS", 3)
+    monkeypatch.setattr(sheetscan, "MAX_COLUMN", 2)
+    monkeypatch.setattr(sheetscan, "MAX_INSIDE", 2)
+    monkeypatch.setattr(sheetscan, "MAX_OUTSIDE", 4)
+    pair = "<row><c/><c/></row>"
+    assert fault_of(sheet("<row><c/><c/><c/></row>")) == "record.xlsx_unsafe"
+    assert scan_sheet(sheet(pair + "<row><c/></row>")).cells == 0
+    assert fault_of(sheet(pair * 2)) == "record.xlsx_too_large"
+    assert scan_sheet(sheet("<row><c><a/><a/></c></row>" * 3)).cells == 0
+    assert fault_of(sheet("<row><c><a/><a/><a/></c></row>")) == "record.xlsx_too_large"
+    assert scan_sheet(sheet('<row r="9"/>', before="<a/>", after="<a/>")).cells == 0  # and worksheet, sheetData
+    assert fault_of(sheet('<row r="9"/>', before="<a/>", after="<a/><a/>")) == "record.xlsx_too_large"
+    scan_strings(f'<sst xmlns="{MAIN}"><si><t/><t/></si><si><t/><t/></si></sst>'.encode())
+    with pytest.raises(SheetError) as caught:
+        scan_strings(f'<sst xmlns="{MAIN}"><si><t/><t/><t/></si></sst>'.encode())
+    assert caught.value.code == "record.xlsx_too_large"
+
+
+def test_one_long_text_in_many_cells_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = write_workbook([["kind", "name"], ["abcd ", "abcd "]])
+    monkeypatch.setattr(workbook, "_MAX_TEXT", 16)
+    assert read_workbook(data).faults == ()
+    monkeypatch.setattr(workbook, "_MAX_TEXT", 15)
+    assert [fault.code for fault in read_workbook(data).faults] == ["record.xlsx_too_large"]
+
+
 @pytest.mark.parametrize("data", [b"", b"<a>", b"<a>\xff</a>", b"\xff\xfe<"])
 def test_scan_of_what_is_no_xml(data: bytes) -> None:
     assert fault_of(data) == "record.xlsx_damaged"
@@ -314,6 +379,18 @@ def test_styles_keep_number_formats_only() -> None:
     assert text.count("<xf numFmtId=") == 2
     assert "yyyy" in text
     assert "<cellXfs><xf/></cellXfs>" in plain_styles(f'<styleSheet xmlns="{MAIN}"/>'.encode())
+
+
+@pytest.mark.parametrize("form", [*range(27, 37), *range(50, 59)])
+def test_days_in_the_forms_that_chinese_spreadsheets_have_built_in(form: int) -> None:
+    styles = f'<styleSheet xmlns="{MAIN}"><cellXfs><xf/><xf numFmtId="{form}"/></cellXfs></styleSheet>'
+    body = sheet('<row><c t="str"><v>birth_date</v></c></row><row><c s="1"><v>44739</v></c></row>')
+    data = repacked(made(a="x"), {STYLES: styles.encode(), "xl/worksheets/sheet1.xml": body})
+    (row,) = read_workbook(data).rows[1:]
+    assert (row.cells, row.kinds) == (("2022-06-27",), {0: CellKind.DATE})
+    own = f'<numFmts><numFmt numFmtId="{form}" formatCode="0"/></numFmts>'
+    styles = f'<styleSheet xmlns="{MAIN}">{own}<cellXfs><xf numFmtId="{form}"/></cellXfs></styleSheet>'
+    assert f'<xf numFmtId="{form}"' in plain_styles(styles.encode())
 
 
 def test_read_book_takes_worksheets_only() -> None:
