@@ -200,7 +200,7 @@ def test_interruption_while_modules_are_loaded_shows_no_traceback(
     with pytest.raises(SystemExit) as ended:
         started()
     assert ended.value.code == 130
-    assert "run the same command again" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("已中断；再运行一次同样的命令即可继续。 Interrupted")
 
 
 def test_the_installed_command_is_the_one_that_an_interruption_cannot_surprise() -> None:
