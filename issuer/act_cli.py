@@ -102,7 +102,8 @@ def _ask(
         return
     row = approval.ask(opened, proposal, operator, now=now)
     path = str(approval.request_path(opened, row))
-    print_lines([showdesk.request_json(row, path)], [showdesk.waiting_text(row, path, talk[1])], talk[0])
+    waiting = showdesk.waiting_text(row, str(opened.root), path, talk[1])
+    print_lines([showdesk.request_json(row, path)], [waiting], talk[0])
     raise click.exceptions.Exit(EXIT_WAITING)
 
 

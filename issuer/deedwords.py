@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["deed_word", "void_notice"]
+__all__ = ["copy_status_word", "deed_word", "void_notice"]
 
 _AGAIN: Final = "-again"
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -36,6 +36,18 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "backup": ("备份", "backup"),
     "restore": ("恢复备份", "restore"),
 }
+_STATUS_ZH: Final[Mapping[str, str]] = {
+    "live": "在用",
+    "suspended": "已暂停",
+    "revoked": "已撤销",
+    "superseded": "已被取代",
+    "void": "已作废",
+}
+
+
+def copy_status_word(status: str, lang: str) -> str:
+    """The word for what the acts have made of a copy."""
+    return _STATUS_ZH[status] if lang == "zh" else str(status)
 
 
 def void_notice(lang: str) -> str:

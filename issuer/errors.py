@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.profile import Cited
+from mingzheng.keys.errors import WrongPassphraseError
 
 __all__ = [
     "BilingualError",
@@ -46,6 +47,15 @@ class BilingualError(IssuerError):
     def __init__(self, zh: str, en: str) -> None:
         super().__init__(f"{zh} / {en}")
         self.zh, self.en = zh, en
+
+
+class WhosePassphraseError(WrongPassphraseError):
+    """A wrong passphrase, by whose it should have been: an operator's own, or the workspace's."""
+
+    def __init__(self, file: str, operator: str) -> None:
+        whose = (f"经办人 {operator} 自己", f"{operator}'s own") if operator else ("工作区", "the workspace's")
+        self.zh, self.en = f"这不是{whose[0]}的口令：{file}", f"this is not {whose[1]} passphrase: {file}"
+        super().__init__(f"{self.zh} / {self.en}")
 
 
 # --- images

@@ -26,6 +26,7 @@ from mingzheng.issuer.approvalerrors import (
     RequestForgedError,
     TwoPersonsError,
 )
+from mingzheng.issuer.deedwords import copy_status_word, deed_word
 from mingzheng.issuer.errors import WrongProfileError
 from mingzheng.issuer.issue import Issued, Job, deliver_jobs, job_for, order_of
 from mingzheng.issuer.kept import parse_kept
@@ -338,7 +339,7 @@ def _one(act: ActType, row: CopyRow) -> tuple[int, ...]:
         return ()
     if row.status not in _FROM[act]:
         raise ActRefusedError(
-            f"序号 {row.serial} 的状态是 {row.status}，不能再 {act.name.lower()}",
+            f"序号 {row.serial} {copy_status_word(row.status, 'zh')}，不能再{deed_word(act.name.lower(), 'zh')}",
             f"serial {row.serial} is {row.status}: {act.name.lower()} may not follow",
         )
     return (row.serial,)

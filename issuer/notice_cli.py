@@ -252,7 +252,8 @@ def _give(make: Callable[[int, int], NoticeBody], options: dict[str, Any]) -> No
         if person is not None:
             row = approval.ask(opened, noticework.asking(proposal, reason=options["reason"]), person, now=now)
             path = str(approval.request_path(opened, row))
-            print_lines([showdesk.request_json(row, path)], [showdesk.waiting_text(row, path, lang)], as_json)
+            waiting = showdesk.waiting_text(row, str(opened.root), path, lang)
+            print_lines([showdesk.request_json(row, path)], [waiting], as_json)
             raise click.exceptions.Exit(EXIT_WAITING)
         given = noticework.give(opened, proposal, reason=options["reason"], now=now)
     print_lines([_given_json(given)], [_given_text(given, lang)], as_json)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from mingzheng.formats.civil import format_day
 from mingzheng.formats.claims import Copy, parse_claims
-from mingzheng.issuer.deedwords import deed_word
+from mingzheng.issuer.deedwords import copy_status_word, deed_word
 from mingzheng.issuer.journal import Fault, parse_deed
 from mingzheng.issuer.requestform import parse_form
 from mingzheng.issuer.rows import JournalRow, RequestRow
@@ -40,13 +40,6 @@ _RULES: Final[Mapping[str, tuple[str, str]]] = {
         "作废只及于该序号，不可恢复（日志规范 Order of acts）",
         "voiding reaches that serial alone, and is final (log spec, Order of acts)",
     ),
-}
-_STATUS_ZH: Final[Mapping[str, str]] = {
-    "live": "在用",
-    "suspended": "已暂停",
-    "revoked": "已撤销",
-    "superseded": "已被取代",
-    "void": "已作废",
 }
 _TWO: Final = (
     "须两名经办人：一人申请，另一人七天内批准（日志规范 Two persons）",
@@ -81,7 +74,7 @@ def preview(workspace: Workspace, plan: ActPlan, two: bool, lang: Lang) -> list[
     lines = [f"  {head or f'registration {named.registration_no} ({kind}, issuer {named.issuer})'}"]
     for serial in plan.serials:
         row = workspace.ledger.copy(named.issuer, serial)
-        status = _STATUS_ZH.get(str(row.status), row.status) if zh else row.status
+        status = copy_status_word(row.status, lang)
         lines.append(
             f"  {'序号' if zh else 'serial'} {serial}  {_form(row.claims, zh)}  {format_day(row.day)}  {status}"
         )
@@ -105,12 +98,13 @@ def request_json(row: RequestRow, file: str) -> Json:
     }
 
 
-def waiting_text(row: RequestRow, file: str, lang: Lang) -> str:
-    """How it goes on after a request."""
-    name = row.id.hex()
+def waiting_text(row: RequestRow, root: str, file: str, lang: Lang) -> str:
+    """How it goes on after a request: the whole command for the second person, in the workspace at `root`."""
+    where = f'"{root}"' if " " in root else root
+    line = f"mingzheng approve {row.id.hex()} --workspace {where} --operator …"
     if lang == "zh":
-        return f"尚未办理，等待另一名经办人批准：mingzheng approve {name} --operator …（申请文件 {file}）"
-    return f"not done: waiting for a second person: mingzheng approve {name} --operator … (request file {file})"
+        return f"尚未办理，等待另一名经办人批准：{line}（申请文件 {file}）"
+    return f"not done: waiting for a second person: {line} (request file {file})"
 
 
 def request_text(row: RequestRow, lang: Lang) -> str:

@@ -29,6 +29,7 @@ from mingzheng.issuer.config import (
     issuer_roles,
     parse_config,
 )
+from mingzheng.issuer.errors import WhosePassphraseError
 from mingzheng.issuer.issuinglog import IssuingLog
 from mingzheng.issuer.ledger import Ledger
 from mingzheng.issuer.logplace import open_log
@@ -52,6 +53,7 @@ from mingzheng.issuer.sealstore import FileSealVault, SealStore, SealVault, no_p
 from mingzheng.issuer.vault import FileVault, KeyPlace, Vault, make_keys
 from mingzheng.issuer.workspacelock import lock_to_read, lock_workspace
 from mingzheng.keys.alg import Alg
+from mingzheng.keys.errors import WrongPassphraseError
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import Signer
 from mingzheng.keys.trust import KeyRecord, OriginRecord, Role
@@ -480,7 +482,10 @@ class Workspace:
 
     def _load(self, spec: KeySpec, passphrase: bytes | None = None) -> Signer:
         secret = self._secret() if passphrase is None else passphrase
-        signer = self._access.vault.load(self.root / KEYS / spec.file, spec.public_key.alg, secret)
+        try:
+            signer = self._access.vault.load(self.root / KEYS / spec.file, spec.public_key.alg, secret)
+        except WrongPassphraseError as error:
+            raise WhosePassphraseError(spec.file, spec.operator) from error
         if signer.public_key.spki != spec.public_key.spki:
             raise KeyMismatchError(spec.file)
         self._proved = self._proved or passphrase is None

@@ -35,6 +35,9 @@ class OpenLog:
         self._http = HttpFetcher(where, limits=HttpLimits()) if is_log_url(where) else None
         if self._http is None and not Path(where).is_dir():
             raise click.UsageError(f"{where!r} is neither a directory nor an http address. 既不是目录也不是网址。")
+        if self._http is None and _is_store(Path(where)):
+            public = Path(where) / "public"
+            raise click.UsageError(f"what this log shows to everyone is in {public}. 日志公开的文件在 {public}。")
         self.fetcher: Fetcher = DirectoryFetcher(Path(where)) if self._http is None else self._http
         note = self.fetcher.fetch(CHECKPOINT)  # without one it is no log: the caller's mistake, not the log's
         if keys is None:
@@ -48,6 +51,11 @@ class OpenLog:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         if self._http is not None:
             self._http.close()
+
+
+def _is_store(place: Path) -> bool:
+    """The directory of a log's own store, whose part for everyone lies below it."""
+    return not (place / CHECKPOINT).exists() and (place / "public" / CHECKPOINT).is_file()
 
 
 def keys_of_vkey(text: str) -> OriginKeys:

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tomllib
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 import mingzheng.cli as face
 from mingzheng import __version__
+from mingzheng.__main__ import main as started
 from mingzheng.cli import COMMANDS, SETTINGS, cli, defaults_for, main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,6 +181,31 @@ def test_interruption_says_that_it_may_be_run_again(run: Run, monkeypatch: pytes
     status, _, err = run("probe")
     assert status == 130
     assert "已中断；再运行一次同样的命令即可继续" in err
+
+
+class InterruptedLoading:
+    """Somebody presses Ctrl-C while the program is loaded."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """See importlib.abc.MetaPathFinder."""
+        if name == "mingzheng.cli":
+            raise KeyboardInterrupt
+
+
+def test_interruption_while_modules_are_loaded_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "mingzheng.cli")
+    monkeypatch.setattr(sys, "meta_path", [InterruptedLoading(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        started()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.startswith("已中断；再运行一次同样的命令即可继续。 Interrupted")
+
+
+def test_the_installed_command_is_the_one_that_an_interruption_cannot_surprise() -> None:
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert table["project"]["scripts"] == {"mingzheng": f"{started.__module__}:{started.__name__}"}
 
 
 def test_declined_question_is_cancelled_not_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

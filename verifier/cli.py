@@ -25,6 +25,7 @@ from mingzheng.verifier.bulk import Bulk, Recipe, Upload, inspect_file
 from mingzheng.verifier.context import Expectations, VerifyContext
 from mingzheng.verifier.errors import NotAFileError
 from mingzheng.verifier.findings import PASSING
+from mingzheng.verifier.library import load_messages
 from mingzheng.verifier.messages import Lang
 from mingzheng.verifier.pipeline import refuse, verify_text
 from mingzheng.verifier.policy import POLICY_NAMES, STRICTEST
@@ -140,9 +141,18 @@ def verify(
     if not as_json:
         click.echo(_for_people(reports, lang or _locale(), full=full), nl=False)
     if len(reports) > 1:
-        counts = "  ".join(f"{code} {count}" for code, count in count_verdicts(reports).items())
-        click.echo(f"合计 total {len(reports)}: {counts}", err=True)
+        click.echo(_total(reports, None if as_json else lang or _locale()), err=True)
     click.get_current_context().exit(EXIT_IO if reader.failed else exit_status(report.verdict for report in reports))
+
+
+def _total(reports: Sequence[Report], lang: Lang | None) -> str:
+    """How many rows of each verdict: by its title, as in the rows above, or by its code where those are JSON."""
+    counts = count_verdicts(reports).items()
+    if lang is None:
+        return f"合计 total {len(reports)}: " + "  ".join(f"{code} {count}" for code, count in counts)
+    messages = load_messages()
+    named = [f"{messages.of(code).title(lang)} {count}" for code, count in counts]
+    return f"合计 {len(reports)}：{'；'.join(named)}" if lang == "zh" else f"Total {len(reports)}: {'; '.join(named)}"
 
 
 def _recipe(trust: Path, settings: dict[str, str | int | None], *, drawn: bool) -> Recipe:

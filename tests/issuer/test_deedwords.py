@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from mingzheng.issuer.deedwords import deed_word
+from mingzheng.issuer.deedwords import copy_status_word, deed_word
 from mingzheng.issuer.journal import deed_name
 from mingzheng.issuer.rows import NOTICE_ACT
-from mingzheng.issuer.schema import RegistrationState, RequestState
+from mingzheng.issuer.schema import CopyStatus, RegistrationState, RequestState
 from mingzheng.log.acts import ActType
 from mingzheng.log.entry import KeyEventType, NoticeType
 
@@ -38,3 +38,9 @@ def test_no_two_deeds_of_the_journal_read_alike() -> None:
 
 def test_a_code_of_a_later_program_stands_for_itself() -> None:
     assert deed_word("x-new", "zh") == deed_word("x-new", "en") == "x-new"
+
+
+@pytest.mark.parametrize("status", list(CopyStatus))
+def test_every_state_of_a_copy_has_a_word_in_both_languages(status: CopyStatus) -> None:
+    assert re.fullmatch(r"[\u4e00-\u9fff]+", copy_status_word(status, "zh"))
+    assert copy_status_word(status, "en") == status.value

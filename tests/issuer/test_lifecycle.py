@@ -105,8 +105,12 @@ def test_an_act_on_a_serial_leaves_the_registration(office: Office) -> None:
         assert workspace.ledger.registration_state(target.registration) is RegistrationState.ACTIVE
         with pytest.raises(ActRefusedError):
             plan_act(workspace, ActType.SUSPEND, target)
-        with pytest.raises(ActRefusedError):
+        with pytest.raises(ActRefusedError) as refused:
             plan_act(workspace, ActType.VOID, target)
+        assert (refused.value.zh, refused.value.en) == (
+            "序号 0 已撤销，不能再作废",
+            "serial 0 is revoked: void may not follow",
+        )
 
 
 def test_void_closes_one_serial_only(office: Office) -> None:

@@ -52,6 +52,17 @@ def test_audits_ours_by_trust_data_in_both_languages(world: LogWorld, store: Pat
     assert "followed from size 4" in _run("audit", world.public, *options, "--lang", "en").output
 
 
+@pytest.mark.parametrize("command", ["audit", "mirror"])
+def test_a_logs_own_store_names_the_part_that_is_for_everyone(
+    world: LogWorld, store: Path, tmp_path: Path, command: str
+) -> None:
+    world.submit(world.create(), issue(0))
+    rest = [tmp_path / "mirror"] if command == "mirror" else []
+    done = _run(command, world.public.parent, *rest, "--trust", store)
+    assert done.exit_code == 2
+    assert done.output.count(str(world.public)) == 2
+
+
 def test_alarms_exit_with_one_and_evidence_is_checked_alone(store: Path, tmp_path: Path) -> None:
     write_log(tmp_path / "a", rounded([issue(0)]))
     write_log(tmp_path / "b", rounded([issue(1)]))

@@ -94,6 +94,9 @@ def test_directories_are_read_in_order_and_rows_are_counted(place: Place) -> Non
     found = [(Path(str(row["file"])).name, row["verdict"]) for row in rows(result)]
     assert found == [("a.txt", "VALID_COMPARE"), ("2.txt", "REVOKED"), ("c.bin", "UNREADABLE")]
     assert result.stderr.strip() == "合计 total 3: UNREADABLE 1  REVOKED 1  VALID_COMPARE 1"
+    up = (str(place.path / "up"), "--policy", "site")
+    shown = place.run(*up, "--lang", "zh").stderr.strip()
+    assert shown == "合计 3：无法读取 1；已被撤销 1；证书数据有效，请人工比对 1"
 
 
 def test_several_rows_begin_with_a_line_each_and_long_runs_show_what_does_not_pass(place: Place) -> None:
