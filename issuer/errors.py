@@ -69,6 +69,7 @@ class ImageError(BilingualError):
     def __init__(self, what: str, zh: str, en: str) -> None:
         super().__init__(f"{'照片' if what == 'photo' else '签名图像'}：{zh}", f"{what} image: {en}")
         self.what = what
+        self.told = (zh, en)  # without saying which image: a fault names the column
 
 
 class ImageFormatError(ImageError):

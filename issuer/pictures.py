@@ -194,7 +194,7 @@ def read_image(path: str, what: str) -> bytes:
     except OSError:
         return _UNREADABLE
     except ImageError as error:
-        return _BAD + json.dumps([error.code, error.zh, error.en]).encode()
+        return _BAD + json.dumps([error.code, *error.told]).encode()
 
 
 def _named(record: ApplicationRecord) -> tuple[tuple[str, str], ...]:
@@ -206,7 +206,7 @@ def _found(answer: bytes | Loss, what: str) -> _Found:
     """The image, or code and words of a fault. A reader that died or took too long was given a damaged file."""
     if isinstance(answer, Loss):
         error = ImageFormatError(what, *_TOO_MUCH)
-        return (error.code, error.zh, error.en)
+        return (error.code, *error.told)
     if answer[:1] == _GOOD:
         return answer[1:]
     if answer == _UNREADABLE:
