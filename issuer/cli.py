@@ -24,6 +24,7 @@ from mingzheng.issuer.applying import Exchange, exchange, plan_exchange
 from mingzheng.issuer.approvalerrors import TwoOperatorsError
 from mingzheng.issuer.config import CREDENTIAL_ALGS, IssuerSpec, WorkspaceConfig
 from mingzheng.issuer.exporting import claimed_this_update, export_trust, read_status, refresh_status
+from mingzheng.issuer.foreign_cli import log_acknowledge, log_foreign
 from mingzheng.issuer.issue_cli import forms_of, say_unsealed
 from mingzheng.issuer.landmarks import kept_landmark, refresh_landmark
 from mingzheng.issuer.logplace import check_log
@@ -272,6 +273,8 @@ def trust_export(directory: Path, *, as_json: bool, lang: show.Lang, **options: 
 
 log_group.add_command(serve_command)
 log_group.add_command(submit_key_command)
+log_group.add_command(log_foreign)
+log_group.add_command(log_acknowledge)
 
 
 @log_group.command("prove")

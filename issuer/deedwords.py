@@ -6,6 +6,8 @@ from typing import Final
 __all__ = ["copy_status_word", "deed_word", "void_notice"]
 
 _AGAIN: Final = "-again"
+_MOVED: Final = "-moved"
+_FOREIGN: Final = "foreign-"
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "issue": ("签发", "issue"),
     "revoke": ("撤销", "revoke"),
@@ -35,6 +37,8 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "forget": ("遗忘", "forget"),
     "backup": ("备份", "backup"),
     "restore": ("恢复备份", "restore"),
+    "foreign": ("发现非本台账所写的日志条目", "foreign log entries noted"),
+    "foreign-acknowledged": ("确认已查看非本台账所写的条目", "foreign log entries acknowledged"),
 }
 _STATUS_ZH: Final[Mapping[str, str]] = {
     "live": "在用",
@@ -60,6 +64,12 @@ def void_notice(lang: str) -> str:
 def deed_word(code: str, lang: str) -> str:
     """The words for a code; a code of a later program stands for itself."""
     at = 0 if lang == "zh" else 1
+    if code not in _WORDS and code.startswith(_FOREIGN):
+        return (
+            f"{deed_word(code.removeprefix(_FOREIGN), lang)}{('（非本台账所写）', ' (foreign: not by this desk)')[at]}"
+        )
+    if code.endswith(_MOVED):
+        return f"{deed_word(code.removesuffix(_MOVED), lang)}{('（另编号）', ' (numbered again)')[at]}"
     of = code.removesuffix(_AGAIN)
     words = _WORDS.get(of)
     if words is None:

@@ -52,21 +52,44 @@ class DeskBook:
     ) -> int:
         """Add a row; its number. `act`: the act's number, None if it is none. `time`: of what leaves the ledger's clock
         as it is; else the clock has it."""
-        salt = secrets.token_bytes(_SALT_BYTES)
-        deed = Deed(
-            number=0,
+        deed = replace(
+            self._blank(what, issuer, by),
             time=max(time, self._clock()),
-            what=what,
-            issuer=issuer,
             count=len(serials),
             serials=hashlib.sha256(packed(serials)).digest() if serials else b"",
             acts=() if act is None else (act,),
             decision=decision,
+        )
+        return self._with_reason(deed, reason)
+
+    def enter_moved(self, what: str, issuer: int, serials: Sequence[int], *, by: By, acts: tuple[int, int]) -> int:
+        """Add a row about an act of another number than before: `acts` are the old one and the new one."""
+        digest = hashlib.sha256(packed(serials)).digest() if serials else b""
+        return self._append(replace(self._blank(what, issuer, by), count=len(serials), serials=digest, acts=acts))
+
+    def enter_foreign(self, what: str, issuer: int, count: int, *, by: By = DESK, reason: str = "") -> int:
+        """Add a row about that many foreign entries of the log."""
+        return self._with_reason(replace(self._blank(what, issuer, by), count=count), reason)
+
+    def _blank(self, what: str, issuer: int, by: By) -> Deed:
+        """Of no copy, no act and no reason."""
+        return Deed(
+            number=0,
+            time=self._clock(),
+            what=what,
+            issuer=issuer,
+            count=0,
+            serials=b"",
+            acts=(),
+            decision=0,
             operators=by.operators,
-            reason=reason_digest(salt, reason),
+            reason=reason_digest(secrets.token_bytes(_SALT_BYTES), ""),
             request=by.request,
         )
-        number = self._append(deed)
+
+    def _with_reason(self, deed: Deed, reason: str) -> int:
+        salt = secrets.token_bytes(_SALT_BYTES)
+        number = self._append(replace(deed, reason=reason_digest(salt, reason)))
         if reason:
             self._db.execute("INSERT INTO journal_reason VALUES (?, ?, ?)", (number, salt, reason))
         return number
@@ -187,11 +210,13 @@ class DeskBook:
 
     def deed_of_act(self, issuer: int, number: int) -> Deed | None:
         """The row that tells of that act; None for one of before the journal."""
-        deed = self._deed(
-            "SELECT body FROM act JOIN journal ON journal.number = act.journal WHERE issuer = ? AND act.number = ?",
+        row = self._db.execute(
+            "SELECT body, COALESCE(first_number, act.number) FROM act JOIN journal ON journal.number = act.journal "
+            "WHERE issuer = ? AND act.number = ?",
             (issuer, number),
-        )
-        return deed if deed is not None and deed.issuer == issuer and number in deed.acts else None
+        ).fetchone()
+        deed = None if row is None else parse_deed(row[0])
+        return deed if deed is not None and deed.issuer == issuer and row[1] in deed.acts else None
 
     def deed_of_decision(self, decision: int) -> Deed | None:
         """The row that tells of that decision; None for one of before the journal."""

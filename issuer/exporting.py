@@ -11,6 +11,7 @@ exported; of closed logs (docs/spec/storage.md) goes what there is. Only public 
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -23,10 +24,11 @@ from mingzheng.formats.errors import FormatError
 from mingzheng.formats.library import read_shipped_templates
 from mingzheng.formats.limits import CborLimits
 from mingzheng.issuer.config import ClosedOrigin
+from mingzheng.issuer.foreign import settle_lists
 from mingzheng.issuer.landmarks import kept_landmark, landmark_blobs, refresh_landmark
-from mingzheng.issuer.publish import settle
+from mingzheng.issuer.noticebook import list_notices
 from mingzheng.issuer.refusals import ForeignStoreError, LogBehindLedgerError
-from mingzheng.issuer.rows import StatusRow
+from mingzheng.issuer.rows import NoticeRow, StatusRow
 from mingzheng.issuer.witnessing import (
     Cosigned,
     cosign_head,
@@ -91,7 +93,7 @@ class Exported:
 
 def export_trust(workspace: Workspace, directory: Path, *, now: int) -> Exported:
     """Write the workspace's trust data into the store `directory`, one generation up. `now`: seconds."""
-    settle(workspace, now=now)
+    settle_lists(workspace, now=now)
     if read_policy(workspace) is not None:
         refresh_landmark(workspace, now=now)
     made = sum(refresh_status(workspace, spec.number, now=now) for spec in workspace.config.issuers)
@@ -224,8 +226,8 @@ def _notice_blobs(workspace: Workspace, issuer: int, witnessed: Witnessed | None
     head of a closed log lacks its witnesses: verifiers would refuse every notice of the issuer, and its certificates.
     """
     blobs = {}
-    for number, row in enumerate(workspace.ledger.notices(issuer), FIRST_NUMBER):
-        assert row.leaf_index is not None  # `settle` brought every act into the log
+    for number, row in enumerate(_told(workspace, issuer), FIRST_NUMBER):
+        assert row.leaf_index is not None  # `_told`
         origin = workspace.config.begun[row.shard].number
         head = None if witnessed is None else witnessed.head
         if witnessed is not None and origin != workspace.config.origin.number:
@@ -239,6 +241,14 @@ def _notice_blobs(workspace: Workspace, issuer: int, witnessed: Witnessed | None
         proof = full_receipt(workspace, row.leaf_index, head=head, origin=origin)
         blobs[NOTICE_PROOF_BLOB.format(issuer=issuer, number=number)] = proof
     return blobs
+
+
+def _told(workspace: Workspace, issuer: int) -> Iterator[NoticeRow]:
+    """The notices that verifiers are told of: those in the log, up to a foreign one whose key still counts."""
+    for given in list_notices(workspace, issuer):
+        if given.row.leaf_index is None or (given.row.foreign and not given.void):
+            return
+        yield given.row
 
 
 def _log_of(row: StatusRow) -> str:

@@ -16,6 +16,7 @@ from mingzheng.log.acts import ActType
 from mingzheng.log.entry import KeyEventType, NoticeType
 
 __all__ = [
+    "MOVED",
     "Deed",
     "Fault",
     "StoredAct",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 VERSION: Final = 1
+MOVED: Final = "-moved"  # of an act that got another number: `acts` are the old one and the new one
 START: Final = hashlib.sha256(b"mingzheng/journal/v1").digest()
 MAX_BYTES: Final = 4_096
 _FIELDS: Final = 12
@@ -146,6 +148,10 @@ def faults_of(rows: Iterable[JournalRow], told: Told, starts: Mapping[int, int])
             found.append(Fault(number=row.number, zh="不是日志记录", en="no row of the journal"))
             continue
         found.extend(_deed_faults(deed, row))
+        if deed.what.endswith(MOVED) and len(deed.acts) == 2:
+            old, new = ((deed.issuer, number) for number in deed.acts)
+            named.setdefault(new, []).extend([*named.pop(old, []), deed])
+            continue
         for number in deed.acts:
             named.setdefault((deed.issuer, number), []).append(deed)
         if deed.decision:

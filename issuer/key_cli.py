@@ -9,6 +9,7 @@ import click
 import mingzheng.issuer.show as show
 from mingzheng.formats.civil import day_of_time, format_day
 from mingzheng.issuer.config import KeySpec
+from mingzheng.issuer.foreign_cli import foreign_warning
 from mingzheng.issuer.keywork import (
     ISSUER_ROLES,
     add_key,
@@ -107,6 +108,7 @@ def key_add(
         if first > last:
             raise click.UsageError("--valid-from 晚于 --valid-until (is after --valid-until)")
         made = add_key(opened, Role(role), issuer, days=(first, last), now=now)
+        foreign_warning(opened, lang)
     print_lines([_json(made)], [_text(made, lang)], as_json)
 
 
@@ -126,6 +128,7 @@ def key_retire(
         check_passphrase(opened, yes)
         confirm(yes)
         done = retire_key(opened, kid, now=time_of(opened, as_of))
+        foreign_warning(opened, lang)
     print_lines([_json(done)], [_text(done, lang)], as_json)
 
 
@@ -175,6 +178,7 @@ def key_compromise(
         confirm(yes)
         done = compromise_key(opened, kid, good_size=good_size or 0, now=time_of(opened, as_of), origin=origin)
         lost, void = lost_copies(opened, done), lost_notices(opened, done)
+        foreign_warning(opened, lang)
     row = _json(done) | {"reissue": lost, "void_notices": [_void_json(item) for item in void]}
     print_lines([row], [_text(done, lang), *_lost(lost, lang), *_void(void, lang)], as_json)
 

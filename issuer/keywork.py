@@ -16,6 +16,8 @@ from mingzheng.formats.credential import parse_credential
 from mingzheng.issuer.approvalerrors import PersonNeededError
 from mingzheng.issuer.config import KeySpec, WorkspaceConfig, issuer_roles
 from mingzheng.issuer.exporting import refresh_status
+from mingzheng.issuer.foreign import is_put_out, settle_keys
+from mingzheng.issuer.foreignerrors import ForeignAuthorityError
 from mingzheng.issuer.noticebook import Given, list_notices
 from mingzheng.issuer.publish import finish, settle, sign_key_event
 from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
@@ -60,7 +62,11 @@ def add_key(workspace: Workspace, role: Role, issuer: int, *, days: tuple[int, i
     authority = workspace.config.key_for(Role.AUTHORITY, issuer, today)
     if authority is None and role is not Role.AUTHORITY:
         raise KeyMissingError(str(Role.AUTHORITY), issuer, format_day(today))
-    settle(workspace, now=now)
+    settle_keys(workspace, now=now)
+    if authority is not None and is_put_out(workspace, authority.kid):
+        if role is not Role.AUTHORITY:
+            raise ForeignAuthorityError(authority.kid.hex())
+        authority = None  # no event is taken from it: the new one follows none
     made = _added_before(workspace.config, role, issuer, days)
     if made is None:
         made = workspace.add_key(role, issuer, alg=dict(issuer_roles(spec))[role], days=days)
@@ -163,14 +169,14 @@ def _put_out(workspace: Workspace, key: KeySpec, changed: KeySpec, event: KeyEve
         raise KeyMissingError(str(Role.AUTHORITY), key.issuer, format_day(today))
     if not key.is_out:
         with contextlib.suppress(PersonNeededError):  # once the key of whoever is gone is out, another stands in
-            settle(workspace, now=now)  # what it signed rightly goes into the log before the log refuses it
+            settle_keys(workspace, now=now)  # what it signed rightly goes into the log before the log refuses it
     workspace.store_config(_with(workspace.config, changed))  # settling may have written it
     record = config.record(changed.kid)
     assert record is not None  # it is one of ours
     sizes = tuple(OriginSize(number, size) for number, size in sorted((record.compromised or {}).items()))
     said = replace(_event(changed, event, today, by=authority), sizes=sizes)
     if _is_said(workspace, said):
-        settle(workspace, now=now)  # stored by a call that was cut short, perhaps, before the log had it
+        settle_keys(workspace, now=now)  # stored by a call that was cut short, perhaps, before the log had it
     else:
         _tell(workspace, said, now=now)
     if config.key_for(Role.STATUS, key.issuer, today) is not None:
@@ -194,6 +200,8 @@ def _event(key: KeySpec, event: KeyEventType, day: int, *, by: KeySpec) -> KeyEv
 
 def _tell(workspace: Workspace, event: KeyEventEntry, *, now: int) -> None:
     """Number it among the issuer's acts, sign, store, submit."""
+    if is_put_out(workspace, event.kid):
+        raise ForeignAuthorityError(event.kid.hex())
     new = NewAct(
         issuer=event.issuer,
         act=-int(event.event),
@@ -205,7 +213,7 @@ def _tell(workspace: Workspace, event: KeyEventEntry, *, now: int) -> None:
     workspace.ledger.store_acts(
         [new], sign=lambda _, number: sign_key_event(workspace, replace(event, act_number=number))
     )
-    settle(workspace, now=now)
+    settle_keys(workspace, now=now)
 
 
 def _is_said(workspace: Workspace, event: KeyEventEntry) -> bool:

@@ -17,6 +17,7 @@ from typing import Final, Self
 
 from mingzheng.issuer.applicationbook import ApplicationBook
 from mingzheng.issuer.deskbook import DeskBook, packed
+from mingzheng.issuer.foreignbook import ForeignBook
 from mingzheng.issuer.journal import deed_name
 from mingzheng.issuer.ledgerfile import connect_ledger, connect_to_read
 from mingzheng.issuer.lockbook import LockBook
@@ -71,6 +72,7 @@ class Ledger:
         self.desk = DeskBook(connection, self._transaction)
         self.locks = LockBook(connection, self._transaction, self.desk)
         self.applications = ApplicationBook(connection, self.desk)
+        self.foreign = ForeignBook(connection, self._transaction, self.desk)
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -159,8 +161,8 @@ class Ledger:
                     self._open_registration(order)
                     new.setdefault(order.registration.issuer, []).append(place)
             for issuer, places in sorted(new.items()):
-                first = self._allocate(issuer, (orders, places), make_claims, randomness)
-                serials, who = range(first, first + len(places)), (by or {}).get(issuer, DESK)
+                serials = self._allocate(issuer, (orders, places), make_claims, randomness)
+                who = (by or {}).get(issuer, DESK)
                 self.desk.enter("issue", issuer, serials, by=who, reason="", act=None)
             named = []
             for order in orders:
@@ -333,15 +335,19 @@ class Ledger:
         return tuple(self._acts("1"))
 
     def notices(self, issuer: int) -> tuple[NoticeRow, ...]:
-        """An issuer's notices, in the order of their numbers."""
+        """An issuer's notices, in the order of their numbers: foreign ones, which hold theirs, with them."""
         rows = self._db.execute(
-            "SELECT day, reason, entry, leaf_index, shard FROM act INDEXED BY act_notice "  # noqa: S608 (constants)
-            f"WHERE issuer = ? AND act > {NOTICE_ACT} ORDER BY number",
+            "SELECT day, reason, entry, leaf_index, shard, 0, number < 0, number "  # noqa: S608 (constants)
+            f"FROM act INDEXED BY act_notice WHERE issuer = ?1 AND act > {NOTICE_ACT} "
+            "UNION ALL SELECT day, '', entry, leaf_index, shard, 1, 0, number "
+            f"FROM foreign_entry WHERE issuer = ?1 AND act > {NOTICE_ACT} ORDER BY 7, 8",
             (issuer,),
         )
         return tuple(
-            NoticeRow(issuer=issuer, day=day, reason=reason, entry=entry, leaf_index=index, shard=shard)
-            for day, reason, entry, index, shard in rows
+            NoticeRow(
+                issuer=issuer, day=day, reason=reason, entry=entry, leaf_index=index, shard=shard, foreign=bool(foreign)
+            )
+            for day, reason, entry, index, shard, foreign, _waits, _number in rows
         )
 
     def store_acts_redated(self, acts: Sequence[tuple[ActRow, By]]) -> None:
@@ -386,7 +392,8 @@ class Ledger:
         """The highest leaf index of an issuer's copies and acts in that log, -1 if there is none."""
         row = self._db.execute(
             "SELECT MAX(i) FROM (SELECT MAX(leaf_index) AS i FROM copy WHERE issuer = ?1 AND shard = ?2 "
-            "UNION ALL SELECT MAX(leaf_index) FROM act WHERE issuer = ?1 AND shard = ?2)",
+            "UNION ALL SELECT MAX(leaf_index) FROM act WHERE issuer = ?1 AND shard = ?2 "
+            "UNION ALL SELECT MAX(leaf_index) FROM foreign_entry WHERE issuer = ?1 AND shard = ?2)",
             (issuer, shard),
         ).fetchone()
         return -1 if row[0] is None else int(row[0])
@@ -517,14 +524,15 @@ class Ledger:
         asked: tuple[Sequence[Order], list[int]],
         make_claims: Callable[[Order, int, bytes], bytes],
         randomness: Randomness,
-    ) -> int:
-        """Give the orders at those places serials; the first of these."""
-        first, (orders, places) = self._counters(issuer)[0], asked
+    ) -> list[int]:
+        """Give the orders at those places serials; these, rising."""
+        orders, places = asked
+        serials = self.foreign.free(issuer, self._counters(issuer)[0], len(places))
         mixed = list(range(len(places)))
         randomness.shuffle(mixed)
 
         def rows() -> Iterator[tuple[object, ...]]:
-            for serial, offset in enumerate(mixed, start=first):
+            for serial, offset in zip(serials, mixed, strict=True):
                 order = orders[places[offset]]
                 claims = make_claims(order, serial, randomness.salt())
                 place = (order.registration.kind, order.registration.registration_no)
@@ -533,14 +541,14 @@ class Ledger:
                     *(claims, order.reason, order.photo, order.signature_image),
                 )
 
-        self._db.execute("UPDATE counter SET next_serial = ? WHERE issuer = ?", (first + len(places), issuer))
+        self._db.execute("UPDATE counter SET next_serial = ? WHERE issuer = ?", (serials[-1] + 1, issuer))
         self._db.executemany(
             "INSERT INTO copy (issuer, serial, key, request, batch, kind, registration_no, record, day, claims, "
             "reason, photo, signature_image, state, status) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', 'live')",
             rows(),
         )
-        return first
+        return serials
 
     def _counters(self, issuer: int) -> tuple[int, int]:
         self._db.execute("INSERT OR IGNORE INTO counter (issuer, next_serial, next_act) VALUES (?, 0, 0)", (issuer,))

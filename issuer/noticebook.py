@@ -39,5 +39,5 @@ def list_notices(workspace: Workspace, issuer: int) -> tuple[Given, ...]:
 
 
 def counting(given: Iterable[Given]) -> Iterator[NoticeBody]:
-    """What those say that are not void."""
-    return (item.body for item in given if not item.void)
+    """What those say that are not void and not foreign."""
+    return (item.body for item in given if not item.void and not item.row.foreign)

@@ -8,6 +8,7 @@ import click
 import mingzheng.issuer.show as show
 import mingzheng.issuer.showdesk as showdesk
 from mingzheng.formats.civil import day_of_time
+from mingzheng.issuer.foreign_cli import foreign_warning
 from mingzheng.issuer.operators import add_operator, retire_operator, sign_again, unlock
 from mingzheng.issuer.options import (
     AS_OF,
@@ -67,6 +68,7 @@ def operator_add(
         days = (options["valid_from"], day_of_time(now) + KEY_YEARS * 365 + 1 if last is None else last)
         (person,) = new_operators((name,), options)
         made = add_operator(opened, issuer, person, days=days, now=now)
+        foreign_warning(opened, lang)
         config, today = opened.config, day_of_time(now)
     print_lines([showdesk.operator_json(made, today)], [showdesk.operator_text(made, today, lang)], as_json)
     for line in showdesk.persons_lines(config, max(today, made.valid_from), lang):

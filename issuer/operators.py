@@ -18,6 +18,7 @@ from mingzheng.issuer.approvalerrors import (
     PersonNeededError,
 )
 from mingzheng.issuer.config import MAX_OPERATOR, KeySpec, WorkspaceConfig
+from mingzheng.issuer.foreign import settle_keys
 from mingzheng.issuer.keywork import is_told_added, is_told_retired, retire_key, tell_added
 from mingzheng.issuer.publish import ends_copies, finish, settle
 from mingzheng.issuer.refusals import KeyMissingError, OptionError
@@ -170,7 +171,7 @@ def add_operator(
     if authority is None:
         raise KeyMissingError(str(Role.AUTHORITY), issuer, format_day(today))
     with contextlib.suppress(PersonNeededError):  # the new one may be who stands in
-        settle(workspace, now=now)
+        settle_keys(workspace, now=now)
     theirs = [key for key in workspace.config.keys if (key.issuer, key.operator) == (issuer, person.name)]
     for key in theirs:
         if not key.is_out and key.valid_until >= today:

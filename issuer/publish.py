@@ -18,6 +18,7 @@ from mingzheng.formats.civil import day_of_time
 from mingzheng.formats.claims import parse_claims
 from mingzheng.formats.credential import CredentialBytes, attach_receipt, parse_credential, sign_credential
 from mingzheng.issuer.approvalerrors import PersonNeededError, TwoPersonsError
+from mingzheng.issuer.foreignerrors import ForeignEntriesError
 from mingzheng.issuer.refusals import LedgerBehindLogError
 from mingzheng.issuer.rows import NOTICE_ACT, ActRow, By, CopyRow, Logged, NewAct, Registration
 from mingzheng.issuer.schema import CopyState, CopyStatus
@@ -27,7 +28,7 @@ from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import Signer
 from mingzheng.keys.trust import Role
 from mingzheng.log.acts import ActType
-from mingzheng.log.book import DAY_TOLERANCE, REQUEST_DAYS
+from mingzheng.log.book import DAY_TOLERANCE, REQUEST_DAYS, ActNumberError, SerialOrderError
 from mingzheng.log.entry import (
     ActEntry,
     KeyEventEntry,
@@ -42,6 +43,8 @@ from mingzheng.log.entry import (
     parse_entry,
     request_message,
 )
+from mingzheng.log.noticebody import encode_body, parse_body
+from mingzheng.log.refusal import SubmissionError
 from mingzheng.log.sequencer import Submission
 
 __all__ = [
@@ -51,11 +54,13 @@ __all__ = [
     "ends_copies",
     "entry_of",
     "finish",
+    "place_held",
     "settle",
     "sign_act",
     "sign_approved",
     "sign_key_event",
     "sign_notice",
+    "submit_acts",
     "token_of",
 ]
 
@@ -90,14 +95,15 @@ def finish(workspace: Workspace, *, now: int) -> None:
 def settle(workspace: Workspace, *, now: int) -> Settled:
     """Bring everything that is on its way into the log. `now`: seconds since the epoch.
 
-    Raises ClockBehindError, ClockJumpError, LedgerBehindLogError, a StorageError of the log (a restored backup signs
-    nothing) or a SubmissionError.
+    Raises ClockBehindError, ClockJumpError, LedgerBehindLogError, ForeignEntriesError, a StorageError of the log (a
+    restored backup signs nothing) or a SubmissionError.
     """
     check_agreement(workspace)
     workspace.ledger.check_clock(now)
     workspace.issuing_log.check_clock(now)  # before the ledger remembers a clock that is far ahead
     workspace.ledger.advance_clock(now)
     today = day_of_time(now)
+    place_held(workspace, today)
     stale, fresh = _sort_out(workspace, today)
     _sign_planned(workspace, fresh)
     acts = [*_voids(stale, today), *_supersedes(workspace, fresh, today)]
@@ -108,7 +114,7 @@ def settle(workspace: Workspace, *, now: int) -> Settled:
         _submit_copies(workspace, copies[start : start + CHUNK], now)
     _redate(workspace, today)
     pending = workspace.ledger.unlogged_acts()
-    _submit_acts(workspace, pending, now)
+    submit_acts(workspace, pending, now)
     keep_seal_rules(workspace)
     return Settled(
         logged=len(copies),
@@ -119,7 +125,8 @@ def settle(workspace: Workspace, *, now: int) -> Settled:
 
 
 def check_agreement(workspace: Workspace) -> None:
-    """Refuse to go on when the log knows more than the ledger, or signs nothing itself."""
+    """Refuse to go on when the log knows more than the ledger, or signs nothing itself, or while entries that are not
+    this desk's wait to be looked at (`foreign`)."""
     if workspace.issuing_log.read_only is not None:
         raise workspace.issuing_log.read_only
     for issuer in workspace.config.issuers:
@@ -127,10 +134,13 @@ def check_agreement(workspace: Workspace) -> None:
             workspace.issuing_log.issuer_row(issuer.number),
             workspace.ledger.counters(issuer.number),
         )
-        if in_log.next_serial > serial:
-            raise LedgerBehindLogError(issuer.number, "serial", serial, in_log.next_serial)
+        reached = max(serial, workspace.ledger.foreign.reach(issuer.number))
+        if in_log.next_serial > reached:
+            raise LedgerBehindLogError(issuer.number, "serial", reached, in_log.next_serial)
         if in_log.next_act > act:
             raise LedgerBehindLogError(issuer.number, "act", act, in_log.next_act)
+    for number, count in workspace.ledger.foreign.waiting().items():
+        raise ForeignEntriesError(number, count)
 
 
 def sign_act(workspace: Workspace, act: NewAct, number: int, *, by: Signer | None = None) -> bytes:
@@ -288,6 +298,25 @@ def _redate(workspace: Workspace, today: int) -> None:
         _logger.info("redated acts=%d", len(stale))
 
 
+def place_held(workspace: Workspace, today: int, *, only_keys: bool = False) -> None:
+    """Sign acts again, under new numbers, that gave theirs up for an entry that is not ours. Raises as `settle`."""
+    ledger = workspace.ledger
+    held = {number for _issuer, number, act in ledger.foreign.held() if act < 0 or not only_keys}
+    if not held:
+        return
+    waiting = [act for act in ledger.unlogged_acts() if act.number in held]
+    for act in sorted(waiting, key=lambda act: (act.issuer, -act.number)):
+
+        def sign(number: int, act: ActRow = act) -> tuple[int, bytes]:
+            return today, _sign_again(workspace, act, today, number=number)
+
+        def by(entry: bytes, act: ActRow = act) -> By:
+            return _signers(workspace, replace(act, entry=entry))
+
+        ledger.foreign.place(act, sign, by)
+        _logger.info("numbered again act=%d", act.number)
+
+
 def _signers(workspace: Workspace, act: ActRow) -> By:
     """The persons who signed it, in the order in which they did."""
     entry = parse_entry(act.entry)
@@ -296,11 +325,15 @@ def _signers(workspace: Workspace, act: ActRow) -> By:
     return By(operators=tuple(name for name in names if name))
 
 
-def _sign_again(workspace: Workspace, act: ActRow, day: int) -> bytes:
+def _sign_again(workspace: Workspace, act: ActRow, day: int, *, number: int | None = None) -> bytes:
+    """`number`: the new one, by default the old one."""
     entry = parse_entry(act.entry)
+    assert isinstance(entry, ActEntry | NoticeEntry | KeyEventEntry)
+    entry = replace(entry, act_number=entry.act_number if number is None else number)
+    if isinstance(entry, NoticeEntry) and number is not None:
+        entry = _with_number(workspace, entry)
     if isinstance(entry, KeyEventEntry):
         return sign_key_event(workspace, replace(entry, day=day))
-    assert isinstance(entry, ActEntry | NoticeEntry)  # `sign_act` or `sign_approved` made it
     if not workspace.config.operator_of(entry.kid):
         if workspace.config.needs_two(entry.issuer, day) and _takes_two(workspace, entry):
             return _by_two(workspace, entry, day)
@@ -335,12 +368,24 @@ def _by_persons(workspace: Workspace, entry: ActEntry | NoticeEntry, day: int) -
     """
     first = entry.request
     second = _person(workspace, entry, entry.kid, day, others=() if first is None else (first.kid,))
-    if first is not None and (day - first.day > REQUEST_DAYS or _is_out(workspace, first.kid, day)):
+    if first is not None and (
+        not first.signature or day - first.day > REQUEST_DAYS or _is_out(workspace, first.kid, day)
+    ):
         signer = _person(workspace, entry, first.kid, day, others=(second.public_key.kid,))
         kid = signer.public_key.kid
         message = request_message(asked_of(entry), workspace.config.origin.name, kid=kid, day=day)
         entry = replace(entry, request=Request(kid=kid, day=day, signature=signer.sign(message)))
     return _signed(workspace, replace(entry, day=day), second)
+
+
+def _with_number(workspace: Workspace, entry: NoticeEntry) -> NoticeEntry:
+    """A notice under the number that the log expects: a foreign one may have taken its own. What changed so the first
+    of two persons has not signed."""
+    body, number = parse_body(entry.notice, entry.body), workspace.issuing_log.issuer_row(entry.issuer).next_notice
+    if body.number == number:
+        return entry
+    request = None if entry.request is None else replace(entry.request, signature=b"")
+    return replace(entry, body=encode_body(replace(body, number=number)), request=request)
 
 
 def _person(
@@ -367,7 +412,13 @@ def _submit_copies(workspace: Workspace, rows: Sequence[CopyRow], now: int) -> N
     log = workspace.issuing_log
     entries = [entry_of(row) for row in rows]
     submissions = [Submission(key=hashlib.sha256(entry).digest(), entry=entry) for entry in entries]
-    indexes = log.submit(submissions, now=now)
+    try:
+        indexes = log.submit(submissions, now=now)
+    except SubmissionError as error:
+        if error.reason == SerialOrderError.code:  # somebody used it meanwhile
+            row = rows[error.position]
+            raise LedgerBehindLogError(row.issuer, "serial", row.serial, row.serial + 1) from error
+        raise
     workspace.ledger.store_logged(
         Logged(
             issuer=row.issuer,
@@ -383,11 +434,19 @@ def _submit_copies(workspace: Workspace, rows: Sequence[CopyRow], now: int) -> N
     _logger.info("logged copies=%d first_index=%d", len(rows), indexes[0])
 
 
-def _submit_acts(workspace: Workspace, acts: Sequence[ActRow], now: int) -> None:
+def submit_acts(workspace: Workspace, acts: Sequence[ActRow], now: int) -> None:
+    """Bring signed acts into the log, and store where they stand. Raises a SubmissionError."""
     if not acts:
         return
     submissions = [Submission(key=hashlib.sha256(act.entry).digest(), entry=act.entry) for act in acts]
-    indexes = workspace.issuing_log.submit(submissions, now=now)
+    try:
+        indexes = workspace.issuing_log.submit(submissions, now=now)
+    except SubmissionError as error:
+        act = acts[error.position]
+        expected = workspace.issuing_log.next_act_number(act.issuer)
+        if error.reason == ActNumberError.code and act.number < expected:  # somebody used it meanwhile
+            raise LedgerBehindLogError(act.issuer, "act", act.number, expected) from error
+        raise
     workspace.ledger.store_acts_logged(
         ((act.issuer, act.number, index) for act, index in zip(acts, indexes, strict=True)),
         shard=workspace.config.shard,

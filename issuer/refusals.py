@@ -306,15 +306,16 @@ class LedgerWriteError(RefusalError):
 
 
 class LedgerBehindLogError(RefusalError):
-    """The log knows more of an issuer than the ledger: the ledger was put back from a backup."""
+    """The log knows more of an issuer than the ledger: an old backup, or somebody wrote around it."""
 
     code: ClassVar[str] = "ledger.behind_log"
     exit_code: ClassVar[int] = EXIT_STORED
 
     def __init__(self, issuer: int, what: str, ledger: int, log: int) -> None:
         super().__init__(
-            f"机构 {issuer} 的日志已到 {what} {log}，台账只到 {ledger}：台账像是旧备份，停止签发",
-            f"the log has {what} {log} of issuer {issuer}, the ledger only {ledger}: it looks like an old backup",
+            f"机构 {issuer} 的日志已到 {what} {log}，台账 {ledger}：是旧备份或有人绕过它写入：mingzheng log foreign",
+            f"the log has {what} {log} of issuer {issuer}, the ledger only {ledger}: it is an old backup, or somebody "
+            "wrote to the log around it; see `mingzheng log foreign`",
         )
 
 

@@ -48,6 +48,7 @@ _PRIVATE: Final = (KEYS, IMAGES, APPLICATIONS)
 # What is known to hold nothing personal and nothing secret; all else is its owner's alone.
 _OPEN: Final = re.compile(r"(mingzheng\.toml|witnesses\.policy|seals|profiles|fonts|(log|landmark|followed)(-[0-9]+)?)")
 _SHARD_SINCE: Final = 3  # the ledger's schema that tells indexes of several logs apart
+_FOREIGN_SINCE: Final = 4  # and a table of entries that are not this desk's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,9 @@ def _check_ledger(build: Path, config: WorkspaceConfig, name: str, version: int)
                 "SELECT next_serial, next_act FROM counter WHERE issuer = ?", (issuer.number,)
             ).fetchone() or (0, 0)
             row = log.issuer_row(issuer.number)
+            if version >= _FOREIGN_SINCE:  # serials that entries of others took, which were noted
+                query = "SELECT COALESCE(MAX(serial) + 1, 0) FROM foreign_serial WHERE issuer = ?"
+                counters = (max(counters[0], ledger.execute(query, (issuer.number,)).fetchone()[0]), counters[1])
             for what, mine, theirs in zip(("serial", "act"), counters, (row.next_serial, row.next_act), strict=True):
                 if theirs > mine:
                     raise LedgerBehindLogError(issuer.number, what, mine, theirs)

@@ -18,6 +18,7 @@ __all__ = [
     "CopyRow",
     "Decision",
     "FileRow",
+    "ForeignRow",
     "JournalRow",
     "LockRow",
     "Logged",
@@ -241,6 +242,21 @@ class ActRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignRow:
+    """An entry of the log under an issuer's key that this desk did not write; `number`: of an act, whose code `act`
+    is, as `NewAct` has it."""
+
+    shard: int
+    leaf_index: int
+    issuer: int
+    number: int | None
+    act: int | None
+    day: int
+    entry: bytes
+    agreed: bool  # two persons have looked at it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NamingAct:
     """An act that names a copy of a registration, with all its serials; `shard`: which log the index is of."""
 
@@ -263,6 +279,7 @@ class NoticeRow:
     entry: bytes
     leaf_index: int | None
     shard: int
+    foreign: bool = False  # in the log under our key, and not from this desk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -231,6 +231,17 @@ _VERSION_4: Final = (
         is_stamped INTEGER NOT NULL CHECK (is_stamped IN (0, 1)), day INTEGER NOT NULL,
         journal INTEGER NOT NULL REFERENCES journal (number)) STRICT, WITHOUT ROWID""",
     "CREATE INDEX application_registration ON application (issuer, kind, registration_no)",
+    # Entries of the log under an issuer's keys that this desk did not write, and the serials that they take. noted,
+    # agreed: the rows of the journal that say so; until a row is agreed nothing is issued or revoked. An act of ours
+    # whose number one of them took waits under a number below 0: first_number is what its row of the journal names.
+    """CREATE TABLE foreign_entry (
+        shard INTEGER NOT NULL, leaf_index INTEGER NOT NULL, issuer INTEGER NOT NULL, number INTEGER,
+        act INTEGER, day INTEGER NOT NULL, entry BLOB NOT NULL, noted INTEGER NOT NULL REFERENCES journal (number),
+        agreed INTEGER REFERENCES journal (number), PRIMARY KEY (shard, leaf_index)) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX foreign_waiting ON foreign_entry (issuer) WHERE agreed IS NULL",
+    """CREATE TABLE foreign_serial (
+        issuer INTEGER NOT NULL, serial INTEGER NOT NULL, PRIMARY KEY (issuer, serial)) STRICT, WITHOUT ROWID""",
+    "ALTER TABLE act ADD COLUMN first_number INTEGER",
 )
 
 # version reached -> statements that lead to it from the version before

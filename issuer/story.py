@@ -14,6 +14,7 @@ from mingzheng.formats.rules_source import Citation
 from mingzheng.formats.window import WindowState, window_state
 from mingzheng.issuer.approvalerrors import RequestForgedError
 from mingzheng.issuer.expiring import Ending, ends_of_record, window_rule
+from mingzheng.issuer.foreign import foreign_of
 from mingzheng.issuer.journal import deed_name
 from mingzheng.issuer.kept import KeptRecord, parse_kept
 from mingzheng.issuer.lifecycle import decode_target
@@ -137,6 +138,7 @@ def story_of(workspace: Workspace, registration: Registration, *, today: int) ->
     notices = tuple(_notices(workspace, registration, [copy.claims for copy in copies]))
     events = [
         *_acts(workspace, registration, {row.serial for row in rows}),
+        *_foreign(workspace, registration, {row.serial for row in rows}),
         *_decisions(workspace, registration),
         *notices,
         *_locks(workspace, registration),
@@ -223,6 +225,22 @@ def _acts(workspace: Workspace, registration: Registration, ours: set[int]) -> I
         )
 
 
+def _foreign(workspace: Workspace, registration: Registration, ours: set[int]) -> Iterator[Event]:
+    """What somebody else did to its copies, under the issuer's keys."""
+    for item in foreign_of(workspace, registration.issuer):
+        mine = tuple(serial for serial in item.serials if serial in ours)
+        if mine:
+            yield Event(
+                what=f"foreign-{'issue' if item.row.act is None else deed_name(item.row.act)}",
+                day=item.row.day,
+                reason="",
+                number=item.row.number,
+                serials=mine,
+                others=len(item.serials) - len(mine),
+                place=_place(workspace, item.row.shard, item.row.leaf_index),
+            )
+
+
 def _decisions(workspace: Workspace, registration: Registration) -> Iterator[Event]:
     desk = workspace.ledger.desk
     for number, decision in desk.decisions(registration).items():
@@ -247,9 +265,10 @@ def _notices(workspace: Workspace, registration: Registration, copies: list[Clai
         if not ours:
             continue
         named.add(body.number)
-        deed = workspace.ledger.desk.deed_of_act(registration.issuer, given.entry.act_number)
+        number = given.entry.act_number
+        deed = None if given.row.foreign else workspace.ledger.desk.deed_of_act(registration.issuer, number)
         yield Event(
-            what=f"notice-{given.entry.notice.name.lower()}",
+            what=f"{'foreign-' if given.row.foreign else ''}notice-{given.entry.notice.name.lower()}",
             day=given.row.day,
             reason=given.row.reason,
             operators=() if deed is None else deed.operators,

@@ -283,7 +283,7 @@ def test_an_event_that_the_log_never_saw_is_signed_again_on_a_later_day(
         return _die() if len(seen) == 2 else settle(workspace, now=now)
 
     with monkeypatch.context() as patch, office.open() as workspace:
-        patch.setattr(keywork, "settle", settle_once)
+        patch.setattr(keywork, "settle_keys", settle_once)
         with pytest.raises(KeyboardInterrupt):
             retire_key(workspace, kid, now=NOW)
     assert events(office) == []
