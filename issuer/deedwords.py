@@ -7,6 +7,7 @@ __all__ = ["copy_status_word", "deed_word", "void_notice"]
 
 _AGAIN: Final = "-again"
 _MOVED: Final = "-moved"
+_GONE: Final = "-gone"
 _FOREIGN: Final = "foreign-"
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "issue": ("签发", "issue"),
@@ -67,6 +68,10 @@ def deed_word(code: str, lang: str) -> str:
     if code not in _WORDS and code.startswith(_FOREIGN):
         return (
             f"{deed_word(code.removeprefix(_FOREIGN), lang)}{('（非本台账所写）', ' (foreign: not by this desk)')[at]}"
+        )
+    if code.endswith(_GONE):
+        return (
+            f"{deed_word(code.removesuffix(_GONE), lang)}{('（未入日志，已取消）', ' (never logged, taken back)')[at]}"
         )
     if code.endswith(_MOVED):
         return f"{deed_word(code.removesuffix(_MOVED), lang)}{('（另编号）', ' (numbered again)')[at]}"

@@ -62,8 +62,9 @@ class DeskBook:
         )
         return self._with_reason(deed, reason)
 
-    def enter_moved(self, what: str, issuer: int, serials: Sequence[int], *, by: By, acts: tuple[int, int]) -> int:
-        """Add a row about an act of another number than before: `acts` are the old one and the new one."""
+    def enter_moved(self, what: str, issuer: int, serials: Sequence[int], *, by: By, acts: tuple[int, ...]) -> int:
+        """Add a row about an act of another number than before (`acts`: the old one and the new one), or one that is
+        taken back (`acts`: its number)."""
         digest = hashlib.sha256(packed(serials)).digest() if serials else b""
         return self._append(replace(self._blank(what, issuer, by), count=len(serials), serials=digest, acts=acts))
 

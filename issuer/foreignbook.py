@@ -6,12 +6,12 @@ Acts of ours that they overtook wait under numbers below 0, until `place` gives 
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
 from mingzheng.issuer.deskbook import DeskBook, packed
-from mingzheng.issuer.journal import MOVED, deed_name
+from mingzheng.issuer.journal import GONE, MOVED, deed_name
 from mingzheng.issuer.rows import ActRow, By, ForeignRow
 from mingzheng.issuer.schema import CopyStatus
 from mingzheng.log.acts import ActType
@@ -183,6 +183,33 @@ class ForeignBook:
             self._move(act.issuer, act.number, number, act.act, by(entry))
             values = (day, entry, act.issuer, number)
             self._db.execute("UPDATE act SET day = ?, entry = ? WHERE issuer = ? AND number = ?", values)
+
+    def leave_out(self, act: ActRow, left: Sequence[int], states: Mapping[int, str]) -> None:
+        """Take serials out of an act that waits, and the act back if none are `left`; `states`: of those that go."""
+        place = (act.issuer, act.number)
+        with self._transaction():
+            for serial, state in states.items():
+                self._db.execute(
+                    "UPDATE copy SET status = ? WHERE issuer = ? AND serial = ? AND leaf_index IS NOT NULL",
+                    (state, act.issuer, serial),
+                )
+                self._db.execute(
+                    "DELETE FROM act_serial WHERE issuer = ? AND number = ? AND serial = ?", (*place, packed([serial]))
+                )
+            if left:
+                self._db.execute("UPDATE act SET serials = ? WHERE issuer = ? AND number = ?", (packed(left), *place))
+                self._desk.enter_moved(
+                    f"{deed_name(act.act)}{MOVED}",
+                    act.issuer,
+                    left,
+                    by=By(operators=()),
+                    acts=(act.number, act.number),
+                )
+            else:
+                self._db.execute("DELETE FROM act WHERE issuer = ? AND number = ?", place)
+                self._desk.enter_moved(
+                    f"{deed_name(act.act)}{GONE}", act.issuer, (), by=By(operators=()), acts=(act.number,)
+                )
 
     def _move(self, issuer: int, old: int, new: int, act: int, by: By) -> None:
         """Another number for an act, in the tables and in the journal."""

@@ -16,6 +16,7 @@ from mingzheng.log.acts import ActType
 from mingzheng.log.entry import KeyEventType, NoticeType
 
 __all__ = [
+    "GONE",
     "MOVED",
     "Deed",
     "Fault",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 VERSION: Final = 1
+GONE: Final = "-gone"  # of an act that was taken back before the log had it
 MOVED: Final = "-moved"  # of an act that got another number: `acts` are the old one and the new one
 START: Final = hashlib.sha256(b"mingzheng/journal/v1").digest()
 MAX_BYTES: Final = 4_096
@@ -148,9 +150,13 @@ def faults_of(rows: Iterable[JournalRow], told: Told, starts: Mapping[int, int])
             found.append(Fault(number=row.number, zh="不是日志记录", en="no row of the journal"))
             continue
         found.extend(_deed_faults(deed, row))
+        if deed.what.endswith(GONE) and len(deed.acts) == 1:
+            named.pop((deed.issuer, deed.acts[0]), None)
+            continue
         if deed.what.endswith(MOVED) and len(deed.acts) == 2:
             old, new = ((deed.issuer, number) for number in deed.acts)
-            named.setdefault(new, []).extend([*named.pop(old, []), deed])
+            before_it = named.pop(old, [])
+            named.setdefault(new, []).extend([*before_it, deed])
             continue
         for number in deed.acts:
             named.setdefault((deed.issuer, number), []).append(deed)

@@ -23,6 +23,7 @@ from mingzheng.issuer.refusals import LedgerBehindLogError
 from mingzheng.issuer.rows import NOTICE_ACT, ActRow, By, CopyRow, Logged, NewAct, Registration
 from mingzheng.issuer.schema import CopyState, CopyStatus
 from mingzheng.issuer.sealrules import keep_seal_rules
+from mingzheng.issuer.serialstates import SerialStates
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.keys.kid import Kid
 from mingzheng.keys.signer import Signer
@@ -299,22 +300,46 @@ def _redate(workspace: Workspace, today: int) -> None:
 
 
 def place_held(workspace: Workspace, today: int, *, only_keys: bool = False) -> None:
-    """Sign acts again, under new numbers, that gave theirs up for an entry that is not ours. Raises as `settle`."""
+    """Sign acts again, under new numbers, that gave theirs up for an entry that is not ours. Raises as `settle`.
+
+    Serials for which the log would refuse the act by now, since another ended them, are left out; an act of which
+    nothing is left is taken back.
+    """
     ledger = workspace.ledger
     held = {number for _issuer, number, act in ledger.foreign.held() if act < 0 or not only_keys}
     if not held:
         return
-    waiting = [act for act in ledger.unlogged_acts() if act.number in held]
-    for act in sorted(waiting, key=lambda act: (act.issuer, -act.number)):
-
-        def sign(number: int, act: ActRow = act) -> tuple[int, bytes]:
-            return today, _sign_again(workspace, act, today, number=number)
-
-        def by(entry: bytes, act: ActRow = act) -> By:
-            return _signers(workspace, replace(act, entry=entry))
-
-        ledger.foreign.place(act, sign, by)
+    pending = ledger.unlogged_acts()
+    states = SerialStates(workspace.listing_log, workspace.issuing_log)
+    for act in pending:
+        if act.number >= 0:
+            states.take(parse_entry(act.entry))
+    for act in sorted((act for act in pending if act.number in held), key=lambda act: (act.issuer, -act.number)):
+        _place(workspace, act, states, today)
         _logger.info("numbered again act=%d", act.number)
+
+
+def _place(workspace: Workspace, act: ActRow, states: SerialStates, today: int) -> None:
+    entry = parse_entry(act.entry)
+    refused = states.take(entry)
+    if isinstance(entry, ActEntry) and entry.request is None and workspace.config.needs_two(act.issuer, today):
+        taken = {} if entry.act != ActType.VOID else states.issued(act.issuer, entry.serials)
+        refused |= taken  # of a serial that somebody issued since, which takes two
+    if isinstance(entry, ActEntry) and refused:
+        left = tuple(serial for serial in entry.serials if serial not in refused)
+        workspace.ledger.foreign.leave_out(act, left, {serial: str(state.value) for serial, state in refused.items()})
+        if not left:
+            return
+        request = None if entry.request is None else replace(entry.request, signature=b"")
+        act = replace(act, entry=encode_entry(replace(entry, serials=left, request=request)))
+
+    def sign(number: int) -> tuple[int, bytes]:
+        return today, _sign_again(workspace, act, today, number=number)
+
+    def by(signed: bytes) -> By:
+        return _signers(workspace, replace(act, entry=signed))
+
+    workspace.ledger.foreign.place(act, sign, by)
 
 
 def _signers(workspace: Workspace, act: ActRow) -> By:

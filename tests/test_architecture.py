@@ -144,6 +144,7 @@ EFFECTFUL: dict[str, set[str]] = {
         "foreign",
         "foreignbook",
         "foreign_cli",
+        "serialstates",
         "keep_cli",
         "logplace",
         "storage_cli",

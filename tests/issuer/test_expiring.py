@@ -134,7 +134,7 @@ def test_a_notice_in_force_moves_the_end_until_it_is_retracted(fresh: Office) ->
 def test_a_notice_that_is_not_in_the_log_moves_nothing(fresh: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     body = extension(first_end=SPECIALTY, last_end=SPECIALTY, new_end=SPECIALTY + 60)
     with fresh.open() as workspace:
-        monkeypatch.setattr("mingzheng.issuer.publish._submit_acts", lambda *_: None)
+        monkeypatch.setattr("mingzheng.issuer.publish.submit_acts", lambda *_: None)
         gives(workspace, body, NOW + 1)
         assert [item.end for item in expiring(workspace, within=300, kind=1, today=DAY)] == [WINDOW, SPECIALTY]
 

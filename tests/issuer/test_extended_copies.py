@@ -328,7 +328,7 @@ def test_on_the_day_of_the_notice_itself_a_new_copy_is_made(office: Office) -> N
 def test_a_notice_that_is_not_in_the_log_moves_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     with office.open() as workspace:
         with monkeypatch.context() as patch:
-            patch.setattr("mingzheng.issuer.publish._submit_acts", lambda *_: None)
+            patch.setattr("mingzheng.issuer.publish.submit_acts", lambda *_: None)
             gives(workspace, BODY, on=NEAR)
             assert job_on(office, workspace, NEAR).preview.extended == ()
         assert issue_on(office, workspace, NEAR)[0].usage_until == SPECIALTY + 60  # settled first

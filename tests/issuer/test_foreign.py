@@ -10,12 +10,12 @@ import thief
 from click.testing import CliRunner, Result
 from noticebodies import old_form
 from office import CONSTRUCTORS, DAY, NOW, Office, person
-from operatoroffice import NAMES, OperatorOffice, operator_office, present
+from operatoroffice import NAMES, OperatorOffice, approved, asked, operator_office, present
 from servedoffice import Serving
 
 import mingzheng.issuer.options as shared
 from mingzheng.cli import cli
-from mingzheng.issuer.approvalerrors import OperatorNeededError, OtherIssuerError, SamePersonError
+from mingzheng.issuer.approvalerrors import OperatorNeededError, OtherIssuerError, PersonNeededError, SamePersonError
 from mingzheng.issuer.backup import back_up
 from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.foreign import acknowledge, find_foreign, foreign_of, note_foreign, settle_keys
@@ -37,7 +37,7 @@ from mingzheng.issuer.workspace import NewOperator, Workspace
 from mingzheng.keys.snapshot import load_store
 from mingzheng.keys.trust import Role
 from mingzheng.log.acts import ActType
-from mingzheng.log.entry import KeyEventEntry, NoticeEntry, parse_entry
+from mingzheng.log.entry import ActEntry, KeyEventEntry, NoticeEntry, parse_entry
 
 DAYS = (DAY, DAY + 900)
 MOST = 2**40 - 1
@@ -231,6 +231,27 @@ def test_acts_of_ours_that_it_overtook_come_behind(office: Office) -> None:
     assert office.fsck().clean
 
 
+@pytest.mark.parametrize(("theirs", "left"), [((0,), (1,)), ((0, 1), ())])
+def test_of_what_it_ended_itself_nothing_is_said_again(
+    office: Office, theirs: tuple[int, ...], left: tuple[int, ...]
+) -> None:
+    with office.open() as workspace:
+        new = NewAct(issuer=1, act=1, serials=(0, 1), day=DAY, reason="因故", status=CopyStatus.REVOKED)
+        workspace.ledger.store_acts([new], sign=lambda act, number: sign_act(workspace, act, number))
+        good = thief.acts(workspace, ActType.SUPERSEDE, theirs)
+        replaced(workspace, Role.ACT, good_size=good)
+        acknowledge(workspace, 1, [], reason="", now=NOW + 30)
+        settle(workspace, now=NOW + 31)
+        acts = [parse_entry(act.entry) for act in workspace.ledger.all_acts() if act.act > 0]
+        assert [act.serials for act in acts if isinstance(act, ActEntry)] == ([left] if left else [])
+        found = [workspace.ledger.copy(1, serial).status for serial in (0, 1)]
+        assert found == [CopyStatus.SUPERSEDED, CopyStatus.REVOKED if left else CopyStatus.SUPERSEDED]
+        told = sound(workspace)
+        assert ("revoke-gone" in told) is not bool(left)
+        settle(workspace, now=NOW + 32)
+    assert office.fsck().clean
+
+
 def test_a_serial_that_was_planned_and_is_taken_is_planned_anew(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +355,32 @@ def test_new_persons_acknowledge_where_both_keys_were_stolen(persons: OperatorOf
             add_operator(workspace, 1, who, days=(None, DAY + 900), now=NOW + 25)
         here = [present(workspace, name, NOW + 30).key for name in ("王五", "赵六")]
         assert acknowledge(workspace, 1, here, reason="失窃", now=NOW + 30) == 1
+
+
+def test_what_two_persons_signed_waits_for_them(persons: OperatorOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An approved revocation that the log had not yet: numbered anew, and signed by the second person alone."""
+    with persons.open() as workspace:
+        row = asked(workspace)
+        with monkeypatch.context() as killed:
+            killed.setattr(
+                "mingzheng.issuer.publish.submit_acts", lambda _workspace, acts, _now: _killed() if acts else None
+            )
+            with pytest.raises(RuntimeError):
+                approved(workspace, row)
+    with persons.open() as workspace:
+        good = thief.acts(workspace, ActType.SUSPEND, (1,))
+        replaced(workspace, Role.ACT, good_size=good)
+        here = [present(workspace, name, NOW + 30).key for name in NAMES]
+        acknowledge(workspace, 1, here, reason="失窃", now=NOW + 30)
+    with persons.open() as workspace:
+        with pytest.raises(PersonNeededError):
+            settle(workspace, now=NOW + 31)
+        present(workspace, NAMES[1], NOW + 32)
+        settle(workspace, now=NOW + 32)
+        (act,) = [act for act in workspace.ledger.all_acts() if act.act == ActType.REVOKE]
+        assert act.leaf_index is not None
+        sound(workspace)
+    assert persons.fsck().clean
 
 
 # as it is typed

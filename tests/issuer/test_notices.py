@@ -183,9 +183,9 @@ def test_killed_before_the_log_it_is_logged_by_the_next_command(
 
     with office.open() as workspace, monkeypatch.context() as patch:
         proposal = propose(workspace, 1, numbered(old_form()))
-        patch.setattr("mingzheng.issuer.publish._submit_acts", lambda *_: None)
+        patch.setattr("mingzheng.issuer.publish.submit_acts", lambda *_: None)
         settle(workspace, now=NOW + 1)
-        patch.setattr("mingzheng.issuer.publish._submit_acts", lambda w, acts, now: kill() if acts else None)
+        patch.setattr("mingzheng.issuer.publish.submit_acts", lambda w, acts, now: kill() if acts else None)
         with pytest.raises(Killed):
             give(workspace, proposal, reason="", now=NOW + 1)
     with office.open() as workspace:
