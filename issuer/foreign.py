@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from mingzheng.formats.civil import day_of_time
-from mingzheng.issuer.approvalerrors import OperatorNeededError, OtherIssuerError, SamePersonError
+from mingzheng.issuer.approvalerrors import OtherIssuerError, SamePersonError
 from mingzheng.issuer.config import KeySpec
-from mingzheng.issuer.foreignerrors import ForeignEntriesError, ForeignKeyGoodError
+from mingzheng.issuer.foreignerrors import ForeignEntriesError, ForeignKeyGoodError, ForeignPersonsError
 from mingzheng.issuer.publish import entry_of, place_held, settle, submit_acts
 from mingzheng.issuer.refusals import LedgerBehindLogError
 from mingzheng.issuer.rows import NOTICE_ACT, By, ForeignRow
@@ -79,10 +79,13 @@ def foreign_of(workspace: Workspace, issuer: int | None = None) -> tuple[Foreign
     )
 
 
-def note_foreign(workspace: Workspace) -> tuple[Foreign, ...]:
+def note_foreign(workspace: Workspace, *, now: int) -> tuple[Foreign, ...]:
     """As `find_foreign`, and note it: one transaction. Acts of ours that were overtaken give their numbers up."""
+    workspace.ledger.check_clock(now)
+    workspace.issuing_log.check_clock(now)
     pending, found = _read(workspace)
     if found:
+        workspace.ledger.advance_clock(now)
         serials = {(row.shard, row.leaf_index): _serials(entry) for row, entry in found}
         workspace.ledger.foreign.note(
             [row for row, _entry in found],
@@ -102,10 +105,8 @@ def settle_keys(workspace: Workspace, *, now: int) -> None:
         settle(workspace, now=now)
         return
     except (ForeignEntriesError, LedgerBehindLogError) as error:
-        if not note_foreign(workspace) and isinstance(error, LedgerBehindLogError):
+        if not note_foreign(workspace, now=now) and isinstance(error, LedgerBehindLogError):
             raise
-    workspace.ledger.check_clock(now)
-    workspace.issuing_log.check_clock(now)
     workspace.ledger.advance_clock(now)
     place_held(workspace, day_of_time(now), only_keys=True)
     pending = [act for act in workspace.ledger.unlogged_acts() if act.act < 0 <= act.number]
@@ -136,18 +137,18 @@ def acknowledge(workspace: Workspace, issuer: int, persons: Sequence[KeySpec], *
     its desk works again, behind them. How many entries that were. Killed anywhere and run again, it is done once.
     `persons`: their keys, which they have opened (`operators.unlock`).
 
-    Raises OperatorNeededError, OtherIssuerError, SamePersonError, ForeignKeyGoodError while the keys under one of them
+    Raises ForeignPersonsError, OtherIssuerError, SamePersonError, ForeignKeyGoodError while the keys under one of them
     still count there.
     """
     if waits_for(workspace, issuer, now=now) and len(persons) < 2:
-        raise OperatorNeededError(issuer)
+        raise ForeignPersonsError(issuer)
     for key in persons:
         if key.issuer != issuer or key.kid not in workspace.persons:
             raise OtherIssuerError(issuer)
     names, keys = {key.operator for key in persons}, {key.public_key.raw() for key in persons}
     if len(names) != len(persons) or len(keys) != len(persons):
         raise SamePersonError(persons[0].operator)
-    note_foreign(workspace)
+    note_foreign(workspace, now=now)
     for item in foreign_of(workspace, issuer):
         if item.good and not item.row.agreed:
             raise ForeignKeyGoodError(item.row.leaf_index, [kid.hex() for kid in item.good])

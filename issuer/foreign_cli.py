@@ -89,7 +89,7 @@ def log_acknowledge(
     """
     with open_workspace(workspace, options) as opened:
         now = time_of(opened, as_of)
-        note_foreign(opened)
+        note_foreign(opened, now=now)
         number = _issuer(opened, issuer)
         waiting = [item for item in foreign_of(opened, number) if not item.row.agreed]
         print_lines([], [_text(item, lang) for item in waiting], False, err=True)

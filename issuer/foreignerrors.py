@@ -4,9 +4,9 @@ Pure."""
 from collections.abc import Sequence
 from typing import ClassVar
 
-from mingzheng.issuer.refusals import EXIT_STORED, RefusalError
+from mingzheng.issuer.refusals import EXIT_STORED, EXIT_USAGE, RefusalError
 
-__all__ = ["ForeignAuthorityError", "ForeignEntriesError", "ForeignKeyGoodError"]
+__all__ = ["ForeignAuthorityError", "ForeignEntriesError", "ForeignKeyGoodError", "ForeignPersonsError"]
 
 
 class ForeignEntriesError(RefusalError):
@@ -53,4 +53,18 @@ class ForeignAuthorityError(RefusalError):
             "先用 mingzheng key add --role authority",
             f"an entry that is not this ledger's put the authority key {kid} out: the log takes no event of it any "
             "more; `mingzheng key add --role authority` first",
+        )
+
+
+class ForeignPersonsError(RefusalError):
+    """That foreign entries were looked at is said by two operators, where the issuer has them."""
+
+    code: ClassVar[str] = "ledger.foreign_persons"
+    exit_code: ClassVar[int] = EXIT_USAGE
+
+    def __init__(self, issuer: int) -> None:
+        super().__init__(
+            f"机构 {issuer} 设有经办人，须两名一同确认：--operator 甲 --operator 乙，各用自己的口令",
+            f"issuer {issuer} has operators, and two of them say so together: --operator A --operator B, each with "
+            "their own passphrase",
         )

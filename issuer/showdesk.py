@@ -176,7 +176,8 @@ def journal_text(item: Json, lang: Lang, time: str) -> str:
     log = item["log"]
     assert isinstance(log, list)
     place = " ".join(f"{index}" if shard == 0 else f"{shard}:{index}" for shard, index in log)
-    copies = f"{item['count']} 份" if zh else f"{item['count']} copies"
+    units = ("条", "entries") if str(item["what"]).startswith("foreign") else ("份", "copies")
+    copies = f"{item['count']} {units[0] if zh else units[1]}"
     where = f"日志 {place}" if zh else f"log {place}"
     return "\t".join(
         [

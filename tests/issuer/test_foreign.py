@@ -15,11 +15,16 @@ from servedoffice import Serving
 
 import mingzheng.issuer.options as shared
 from mingzheng.cli import cli
-from mingzheng.issuer.approvalerrors import OperatorNeededError, OtherIssuerError, PersonNeededError, SamePersonError
+from mingzheng.issuer.approvalerrors import OtherIssuerError, PersonNeededError, SamePersonError
 from mingzheng.issuer.backup import back_up
 from mingzheng.issuer.exporting import export_trust
 from mingzheng.issuer.foreign import acknowledge, find_foreign, foreign_of, note_foreign, settle_keys
-from mingzheng.issuer.foreignerrors import ForeignAuthorityError, ForeignEntriesError, ForeignKeyGoodError
+from mingzheng.issuer.foreignerrors import (
+    ForeignAuthorityError,
+    ForeignEntriesError,
+    ForeignKeyGoodError,
+    ForeignPersonsError,
+)
 from mingzheng.issuer.issue import issue
 from mingzheng.issuer.journal import faults_of, parse_deed
 from mingzheng.issuer.keywork import add_key, compromise_key
@@ -171,7 +176,7 @@ def test_nothing_is_acknowledged_under_a_key_that_counts(office: Office) -> None
 def test_who_strikes_again_is_waited_for_again(office: Office) -> None:
     with office.open() as workspace:
         good = thief.acts(workspace, ActType.SUSPEND, (0,))
-        assert note_foreign(workspace)
+        assert note_foreign(workspace, now=NOW + 5)
         thief.issues(workspace, 7, now=NOW + 6)
         replaced(workspace, Role.ACT, good_size=good)
         assert len(foreign_of(workspace)) == 2
@@ -298,7 +303,7 @@ def test_an_old_ledger_speaks_for_no_keys(office: Office) -> None:
     for name, data in files.items():
         (office.root / name).write_bytes(data)
     with office.open() as workspace:
-        note_foreign(workspace)
+        note_foreign(workspace, now=NOW + 15)
         with pytest.raises(ForeignEntriesError):
             export_trust(workspace, office.base / "trust", now=NOW + 20)
         with pytest.raises(ForeignKeyGoodError):
@@ -331,12 +336,14 @@ def test_one_person_does_not_acknowledge(persons: OperatorOffice) -> None:
         struck(workspace)
         one, two = (present(workspace, name, NOW + 30).key for name in NAMES)
         for here in ((), (one,)):
-            with pytest.raises(OperatorNeededError):
+            with pytest.raises(ForeignPersonsError):
                 acknowledge(workspace, 1, here, reason="", now=NOW + 30)
         with pytest.raises(SamePersonError):
             acknowledge(workspace, 1, (one, one), reason="", now=NOW + 30)
         with pytest.raises(SamePersonError):
             acknowledge(workspace, 1, (one, replace(one, operator="王五")), reason="", now=NOW + 30)
+        with pytest.raises(SamePersonError):  # two keys of one person
+            acknowledge(workspace, 1, (one, replace(two, operator=one.operator)), reason="", now=NOW + 30)
         workspace.persons.pop(two.kid)  # not here: the key was not opened
         with pytest.raises(OtherIssuerError):
             acknowledge(workspace, 1, (one, two), reason="", now=NOW + 30)
