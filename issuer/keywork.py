@@ -19,7 +19,7 @@ from mingzheng.issuer.exporting import refresh_status
 from mingzheng.issuer.foreign import is_put_out, settle_keys
 from mingzheng.issuer.foreignerrors import ForeignAuthorityError
 from mingzheng.issuer.noticebook import Given, list_notices
-from mingzheng.issuer.publish import finish, settle, sign_key_event
+from mingzheng.issuer.publish import finish, sign_key_event
 from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
 from mingzheng.issuer.rows import NewAct
 from mingzheng.issuer.schema import CopyStatus
