@@ -49,13 +49,11 @@ class BilingualError(IssuerError):
         self.zh, self.en = zh, en
 
 
-class WhosePassphraseError(WrongPassphraseError):
-    """A wrong passphrase, by whose it should have been: an operator's own, or the workspace's."""
-
-    def __init__(self, file: str, operator: str) -> None:
-        whose = (f"经办人 {operator} 自己", f"{operator}'s own") if operator else ("工作区", "the workspace's")
-        self.zh, self.en = f"这不是{whose[0]}的口令：{file}", f"this is not {whose[1]} passphrase: {file}"
-        super().__init__(f"{self.zh} / {self.en}")
+def wrong_passphrase(file: str, operator: str) -> WrongPassphraseError:
+    """The error of a wrong passphrase in words of whose it should have been: an operator's own, or the workspace's."""
+    whose = (f"经办人 {operator} 自己", f"{operator}'s own") if operator else ("工作区", "the workspace's")
+    zh, en = f"这不是{whose[0]}的口令：{file}", f"this is not {whose[1]} passphrase: {file}"
+    return WrongPassphraseError(f"{zh} / {en}", zh=zh, en=en)
 
 
 # --- images

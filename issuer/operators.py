@@ -21,7 +21,7 @@ from mingzheng.issuer.config import MAX_OPERATOR, KeySpec, WorkspaceConfig
 from mingzheng.issuer.foreign import settle_keys
 from mingzheng.issuer.keywork import is_told_added, is_told_retired, retire_key, tell_added
 from mingzheng.issuer.publish import ends_copies, finish, settle
-from mingzheng.issuer.refusals import KeyMissingError, OptionError
+from mingzheng.issuer.refusals import KeyMissingError, KeyStateError, OptionError
 from mingzheng.issuer.rows import DESK, NOTICE_ACT, ActRow, By
 from mingzheng.issuer.workspace import NewOperator, Workspace
 from mingzheng.keys.signer import Signer
@@ -200,11 +200,14 @@ def retire_operator(workspace: Workspace, issuer: int, name: str, *, now: int) -
     if not theirs:
         raise OperatorUnknownError(name, issuer)
     today = day_of_time(now)
-    untold = [key for key in theirs if key.retired_on is not None and key.good_size is None]
-    untold = [key for key in untold if not is_told_retired(workspace, key)]
+    retired = [key for key in theirs if key.retired_on is not None and key.good_size is None]
+    untold = [key for key in retired if not is_told_retired(workspace, key)]
     usable = [key for key in theirs if not key.is_out and key.valid_until >= today]
     if not untold and not usable:
-        finish(workspace, now=now)  # it may be told, and the log not have it
+        for key in retired:  # it may be told, and the log not have it, or the status list be the one of before
+            with contextlib.suppress(KeyStateError):
+                retire_key(workspace, key.kid, now=now)
+        finish(workspace, now=now)
         raise OperatorOutError(name)
     return [retire_key(workspace, key.kid, now=now) for key in (*untold, *usable)][-1]
 

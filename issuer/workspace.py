@@ -29,7 +29,7 @@ from mingzheng.issuer.config import (
     issuer_roles,
     parse_config,
 )
-from mingzheng.issuer.errors import WhosePassphraseError
+from mingzheng.issuer.errors import wrong_passphrase
 from mingzheng.issuer.issuinglog import IssuingLog
 from mingzheng.issuer.ledger import Ledger
 from mingzheng.issuer.logplace import open_log
@@ -485,7 +485,7 @@ class Workspace:
         try:
             signer = self._access.vault.load(self.root / KEYS / spec.file, spec.public_key.alg, secret)
         except WrongPassphraseError as error:
-            raise WhosePassphraseError(spec.file, spec.operator) from error
+            raise wrong_passphrase(spec.file, spec.operator) from error
         if signer.public_key.spki != spec.public_key.spki:
             raise KeyMismatchError(spec.file)
         self._proved = self._proved or passphrase is None

@@ -228,9 +228,13 @@ class CustodyError(KeysError):
 
 
 class WrongPassphraseError(CustodyError):
-    """The file is whole but the passphrase does not open it."""
+    """The file is whole but the passphrase does not open it; `zh`, `en`: the words of whoever knows whose it is."""
 
     code = "custody.wrong_passphrase"
+
+    def __init__(self, message: str, *, zh: str | None = None, en: str | None = None) -> None:
+        super().__init__(message)
+        self.zh, self.en = zh, en
 
 
 class KeyFileDamagedError(CustodyError):
