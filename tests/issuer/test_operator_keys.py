@@ -109,7 +109,7 @@ def test_a_retirement_that_the_log_lacks_is_logged_on_a_later_day_before_it_is_c
         with office.open() as workspace:
             (key,) = (key for key in workspace.config.keys if key.operator == name)
             with monkeypatch.context() as patch:
-                patch.setattr("mingzheng.issuer.keywork.settle", _first_then_killed(workspace))
+                patch.setattr("mingzheng.issuer.keywork.settle_keys", _first_then_killed(workspace))
                 with pytest.raises(CutShortError):
                     retire_operator(workspace, 1, name, now=NOW if again == "person" else LATER)
         with office.open() as workspace:

@@ -47,7 +47,7 @@ def stuck(office: Office, act: Callable[[Workspace], None], monkeypatch: pytest.
             new = NewOperator(name=name, passphrase=passphrase(name))
             add_operator(workspace, 1, new, days=(DAY + 2, DAY + 99), now=NOW)
     with office.open() as workspace, monkeypatch.context() as patch:
-        patch.setattr("mingzheng.issuer.publish._submit_acts", _unreached)
+        patch.setattr("mingzheng.issuer.publish.submit_acts", _unreached)
         with pytest.raises(OSError, match="not reached"):
             act(workspace)
 
@@ -89,7 +89,7 @@ def test_an_act_of_somebody_who_is_gone_does_not_stop_the_desk_for_good(
     office = operator_office(tmp_path)
     with office.open() as workspace, monkeypatch.context() as patch:
         row = asked(workspace)
-        patch.setattr("mingzheng.issuer.publish._submit_acts", _unreached)
+        patch.setattr("mingzheng.issuer.publish.submit_acts", _unreached)
         with pytest.raises(OSError, match="not reached"):
             approved(workspace, row)
         (gone,) = (key for key in workspace.config.keys if key.operator == NAMES[1])
