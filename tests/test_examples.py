@@ -18,6 +18,7 @@ from desk import Told, change, run, sit_down
 from holderpress import HolderCa, signed_pdf
 
 from mingzheng.cli import cli
+from mingzheng.issuer.randomness import SystemRandomness
 
 NUMBER = "京1112006200712345"
 # Examples that end with another status than 0, by how they begin.
@@ -106,6 +107,10 @@ def _asked(prompt: str) -> str:
     return f"passphrase of {owner}"
 
 
+def _as_they_come(_: SystemRandomness, items: list[int]) -> None:
+    assert items == sorted(items)
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A desk with a workspace of 18 copies, its records, certificates, trust data and log."""
@@ -121,7 +126,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert told.status == 0
         Path("log.vkey").write_text(told.out, encoding="utf-8")
         Path("sample.csv").write_bytes(run("records", "template", "--kind", "cn.constructor.1").raw)
-        numbers = [NUMBER, *(f"京11120062007{number:05d}" for number in range(1, 18))]
+        patch.setattr(SystemRandomness, "shuffle", _as_they_come)
+        numbers = [f"京11120062007{number:05d}" for number in range(1, 18)]
+        numbers.insert(9, NUMBER)  # the examples end its copies, and name serial 17 and the first file for others
         change(Path("sample.csv"), Path("records.csv"), *({"注册编号": one, "地区": "0"} for one in numbers))
         told = run(
             *("issue", "records.csv", "--workspace", "W", "--out", "certificates"),
