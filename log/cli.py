@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from mingzheng.formats.civil import format_day
+from mingzheng.formats.library import load_shipped_profiles
 from mingzheng.keys.snapshot import load_store
 from mingzheng.log.alarms import Lang, sentence
 from mingzheng.log.auditfiles import read_closed
@@ -236,7 +237,10 @@ def _count(what: str, count: int, lang: Lang) -> str:
         return f"公告（{_NOTICES_ZH.get(kind, kind)}）{count} 条" if lang == "zh" else f"notice, {kind}: {count}"
     if not kind:
         return f"{_TYPES_ZH.get(name, name)} {count} 条" if lang == "zh" else f"{name}: {count}"
-    return f"签发（种类 {kind}）{count} 份" if lang == "zh" else f"issued kind {kind}: {count}"
+    named = load_shipped_profiles().id_of(int(kind)) or ""  # of a kind of the authority's own only the number is known
+    if lang == "zh":
+        return f"签发 {named}（种类 {kind}）{count} 份" if named else f"签发（种类 {kind}）{count} 份"
+    return f"issued {named} (kind {kind}): {count}" if named else f"issued kind {kind}: {count}"
 
 
 def _note(note: str, lang: Lang) -> str:

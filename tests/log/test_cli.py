@@ -10,7 +10,7 @@ from logworld import IDENTITY, LogWorld, issue, rounded, trust, write_log
 
 from mingzheng.keys.snapshot import save_store
 from mingzheng.keys.trust import format_trust
-from mingzheng.log.cli import fsck_json, fsck_text, log_group
+from mingzheng.log.cli import _count, fsck_json, fsck_text, log_group
 from mingzheng.log.client import FetchError
 from mingzheng.log.fsck import fsck
 
@@ -45,11 +45,18 @@ def test_audits_ours_by_trust_data_in_both_languages(world: LogWorld, store: Pat
     done = _run("audit", world.public, *options)
     assert done.exit_code == 0, done.output
     assert "没有异常" in done.output
-    assert "签发（种类 1）2 份" in done.output
+    assert "签发 cn.constructor.1（种类 1）2 份" in done.output
     done = _run("audit", world.public, *options, "--json")
     value = json.loads(done.output)
     assert (value["clean"], value["size"], value["followed_from"], value["receipts_agreed"]) == (True, 4, 4, 1)
     assert "followed from size 4" in _run("audit", world.public, *options, "--lang", "en").output
+
+
+def test_a_kind_without_a_profile_of_ours_stays_a_number() -> None:
+    assert (_count("issue.1", 2, "en"), _count("issue.65000", 2, "en")) == (
+        "issued cn.constructor.1 (kind 1): 2",
+        "issued kind 65000: 2",
+    )
 
 
 @pytest.mark.parametrize("command", ["audit", "mirror"])
