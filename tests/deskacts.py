@@ -20,10 +20,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import thief
 from crashpoints import Outcome, Report, Stop, run
 from holderpress import HolderCa, signed_pdf
 from ledgerhistory import take_back
-from office import DAY, NOW, SeededSealVault, SeededVault, person, picture, table
+from office import CONSTRUCTORS, DAY, NOW, SeededSealVault, SeededVault, person, picture, table
 from operatoroffice import NAMES, OperatorOffice, operator_office, passphrase
 from outsideca import OutsideCa
 
@@ -35,10 +36,12 @@ from mingzheng.formats.library import load_shipped_profiles, read_shipped_profil
 from mingzheng.formats.profile import ProfileSet, parse_profiles
 from mingzheng.issuer.config import WorkspaceConfig, parse_config
 from mingzheng.issuer.journal import faults_of, parse_deed
+from mingzheng.issuer.keywork import compromise_key
 from mingzheng.issuer.ledger import Ledger
 from mingzheng.issuer.schema import SCHEMA_VERSION
 from mingzheng.issuer.workspace import log_vkey
 from mingzheng.keys.sealkey import SealAlg
+from mingzheng.keys.trust import Role
 from mingzheng.keys.vkey import parse_vkey
 from mingzheng.log.client import DirectoryFetcher, LogReader
 from mingzheng.log.entry import parse_entry
@@ -302,6 +305,7 @@ def acts(base: Path) -> Sequence[Act]:
     """All of them, in the order of a registration's life."""
     at = ("--workspace", "W")
     me, other = by(NAMES[0], base), by(NAMES[1], base)
+    both = (*me, *other)
     usage = ("--out", "out", "--copy", "usage", "--purpose", "投标", *me)
     notice = ("--citation", "通知", "--issuer", "1", *WHY)
     about = ("--kind", KIND, "--jurisdiction", "cn")
@@ -391,6 +395,12 @@ def acts(base: Path) -> Sequence[Act]:
         Act("key-add", ("key", "add", *at, "--role", "status", "--issuer", "1")),
         Act("key-retire", ("key", "retire", "KEY:credential", *at, "--yes")),
         Act("key-compromise", ("key", "compromise", "KEY:status", *at, "--good-size", "2", "--yes")),
+        Act(
+            "key-compromise-behind",
+            ("key", "compromise", "KEY:credential", *at, "--good-size", "2", "--yes"),
+            prepare=_robbed,
+        ),
+        Act("acknowledge", ("log", "acknowledge", *at, *both, "--reason", "失窃", "--yes"), prepare=_told_of_it),
         Act("operator-retire", ("operator", "retire", NAMES[1], *at, "--issuer", "1", "--yes"), again="operator.out"),
         Act("issuer-add", founded, again="workspace.option"),
         Act("seal-trial", ("seal", "trial", *at), prepare=_without_seals),
@@ -416,6 +426,19 @@ READING: tuple[Words, ...] = (
     ("operator", "list"),
 )
 """Commands that change nothing."""
+
+
+def _robbed(base: Path) -> None:
+    """A thief has written to the log around the ledger."""
+    with OperatorOffice(base, issuers=(CONSTRUCTORS,)).open() as workspace:
+        assert thief.issues(workspace, 2) >= 2
+
+
+def _told_of_it(base: Path) -> None:
+    """And the authority has called the key stolen."""
+    _robbed(base)
+    with OperatorOffice(base, issuers=(CONSTRUCTORS,)).open() as workspace:
+        compromise_key(workspace, thief.key_of_config(workspace, Role.CREDENTIAL), good_size=2, now=NOW + 50)
 
 
 def _without_seals(base: Path) -> None:

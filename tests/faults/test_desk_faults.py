@@ -17,6 +17,7 @@ Every act of the table is killed, meets a full disk and is refused on a read-onl
 | revoke: request, approve, withdraw | `test_approval_kills` | |
 | notice extension, form, seal, retract: request, approve; by the act key alone | | |
 | seal request, install, maker, make, revoke, rule, trial | `test_issue_kills` | |
+| key compromise, log acknowledge, behind what a thief wrote to the log | `test_foreign_kills` | |
 | trust export | `test_issue_kills` | |
 | backup, restore | `test_backup` | `test_keeping_disk` |
 | migrate, ledger forget | `test_upgrade`, `test_forget` | `test_keeping_disk` |
