@@ -129,6 +129,12 @@ class MovedEnd(Outcome[ExtensionAnswer]):
     apply_again: bool
     history: tuple[ExtensionUse, ...]
 
+    @property
+    def applied(self) -> tuple[BlanketExtension, ...]:
+        """The extensions that led there, in order: every step on the way leads to a later end."""
+        applied = (use.extension for use in self.history if use.state is ExtensionState.APPLIED)
+        return tuple(sorted(applied, key=lambda rule: rule.new_end))
+
 
 def moved_end(extensions: Iterable[BlanketExtension], facts: ExtensionFacts) -> MovedEnd:
     """Return where `facts.end` stands on `facts.on` under `extensions`. Cost: at most MAX_EXTENSIONS squared.

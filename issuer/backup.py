@@ -117,7 +117,11 @@ def back_up(root: Path, target: Path, *, with_keys: bool, now: int) -> BackedUp:
     fsync_dir(target.parent)
     _logger.info("backed up files=%d copies=%d", len(manifest.files), manifest.copies)
     unfinished = tuple(
-        sorted(path.name for path in target.parent.glob(".*") if path.name.endswith((_PARTIAL, f"{_PARTIAL}{_PACKED}")))
+        sorted(
+            path.name
+            for path in target.parent.glob(f".*{_PARTIAL}*")
+            if (path.name.endswith(_PARTIAL) and path.is_dir()) or path.name.endswith(f"{_PARTIAL}{_PACKED}")
+        )
     )
     return BackedUp(path=target, manifest=manifest, left_out=left_out, unfinished=unfinished)
 

@@ -22,7 +22,7 @@ from mingzheng.issuer.refusals import LedgerWriteError
 from mingzheng.issuer.rows import DESK, By, Decision, JournalRow, NamingAct, Registration, RequestRow
 from mingzheng.issuer.schema import RegistrationState, RequestState
 
-__all__ = ["DeskBook", "note_in", "packed"]
+__all__ = ["DeskBook", "note_in", "packed", "unpacked"]
 
 _BUSY_SECONDS: Final = 300.0  # of a backup that is made: as long as it waited for its moment
 _JOURNAL_SINCE: Final = 4  # the ledger's schema that has one
@@ -198,7 +198,7 @@ class DeskBook:
                     act=act,
                     day=day,
                     reason=reason,
-                    serials=tuple(int.from_bytes(raw[at : at + 8], "big") for at in range(0, len(raw), 8)),
+                    serials=unpacked(raw),
                     shard=shard,
                     leaf_index=index,
                 )
@@ -300,3 +300,8 @@ def note_in(path: Path, what: str, *, time: int, count: int) -> None:
 def packed(serials: Sequence[int]) -> bytes:
     """Serials as 8-byte big-endian numbers."""
     return b"".join(serial.to_bytes(8, "big") for serial in serials)
+
+
+def unpacked(data: bytes) -> tuple[int, ...]:
+    """What `packed` was given."""
+    return tuple(int.from_bytes(data[at : at + 8], "big") for at in range(0, len(data), 8))

@@ -12,14 +12,10 @@ from typing import Final
 
 from mingzheng.formats.claims import Claims, parse_claims
 from mingzheng.formats.profile import Profile, ProfileError, ProfileSet, WindowFacts, usage_window
-from mingzheng.formats.rules_copy import copy_end
+from mingzheng.formats.rules_copy import copy_end, copy_moved
 from mingzheng.formats.rules_extension import (
     BlanketExtension,
     ExtensionAnswer,
-    ExtensionFacts,
-    ExtensionState,
-    for_copies,
-    moved_end,
 )
 from mingzheng.formats.rules_renewal import Application, ApplicationFacts, renewal_application
 from mingzheng.formats.rules_source import Citation
@@ -143,11 +139,7 @@ def window_movers(extensions: Sequence[BlanketExtension], claims: Claims, *, on:
     """The clauses that move a usage window, on the way to where it stands that day."""
     if claims.usage_until is None:
         return ()
-    facts = ExtensionFacts(
-        kind=claims.kind, jurisdiction=claims.jurisdiction, end=claims.usage_until, usage_until=None, on=on
-    )
-    moved = moved_end(filter(None, map(for_copies, extensions)), facts)
-    return tuple(use.extension.citation for use in moved.history if use.state is ExtensionState.APPLIED)
+    return tuple(rule.citation for rule in copy_moved(extensions, claims, on=on).applied)
 
 
 def _windows(

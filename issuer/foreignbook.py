@@ -10,21 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
-from mingzheng.issuer.deskbook import DeskBook, packed
+from mingzheng.issuer.deskbook import DeskBook, packed, unpacked
 from mingzheng.issuer.journal import GONE, MOVED, deed_name
-from mingzheng.issuer.rows import ActRow, By, ForeignRow
-from mingzheng.issuer.schema import CopyStatus
+from mingzheng.issuer.rows import STATUS_AFTER, ActRow, By, ForeignRow
 from mingzheng.log.acts import ActType
 
 __all__ = ["ForeignBook"]
 
-_MADE: Final = {
-    ActType.REVOKE: CopyStatus.REVOKED,
-    ActType.SUSPEND: CopyStatus.SUSPENDED,
-    ActType.REINSTATE: CopyStatus.LIVE,
-    ActType.SUPERSEDE: CopyStatus.SUPERSEDED,
-    ActType.VOID: CopyStatus.VOID,
-}
 _COLUMNS: Final = "shard, leaf_index, issuer, number, act, day, entry"
 
 
@@ -139,7 +131,7 @@ class ForeignBook:
             if row.act is not None:
                 self._db.execute(
                     "UPDATE copy SET status = ? WHERE issuer = ? AND serial = ? AND status IN ('live', 'suspended')",
-                    (str(_MADE[ActType(row.act)]), *place),
+                    (str(STATUS_AFTER[ActType(row.act)]), *place),
                 )
 
     def agree(self, issuer: int, *, by: By, reason: str) -> int:
@@ -220,9 +212,7 @@ class ForeignBook:
             values,
         )
         self._db.execute("UPDATE act_serial SET number = ? WHERE issuer = ? AND number = ?", values)
-        serials = self._db.execute("SELECT serials FROM act WHERE issuer = ? AND number = ?", (issuer, new)).fetchone()[
-            0
-        ]
-        unpacked = [int.from_bytes(serials[at : at + 8], "big") for at in range(0, len(serials), 8)]
-        assert packed(unpacked) == serials
-        self._desk.enter_moved(f"{deed_name(act)}{MOVED}", issuer, unpacked, by=by, acts=(old, new))
+        (serials,) = self._db.execute(
+            "SELECT serials FROM act WHERE issuer = ? AND number = ?", (issuer, new)
+        ).fetchone()
+        self._desk.enter_moved(f"{deed_name(act)}{MOVED}", issuer, unpacked(serials), by=by, acts=(old, new))

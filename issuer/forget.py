@@ -29,6 +29,7 @@ from mingzheng.formats.claims import parse_claims
 from mingzheng.formats.rules_copy import copy_end
 from mingzheng.issuer.approval import end_late, tidy_requests
 from mingzheng.issuer.approvalerrors import OperatorNeededError, OtherIssuerError, RequestForgedError
+from mingzheng.issuer.deskbook import unpacked
 from mingzheng.issuer.forgeterrors import (
     ForgetReasonError,
     ForgetRequestOpenError,
@@ -400,8 +401,8 @@ def _erase_reasons(database: sqlite3.Connection, issuer: int, serials: set[int])
     forgotten = database.execute("SELECT serial FROM copy WHERE issuer = ? AND claims = x''", (issuer,))
     gone = serials | {row[0] for row in forgotten}
     shared, own = 0, []
-    for number, packed in database.execute("SELECT number, serials FROM act WHERE issuer = ?", (issuer,)).fetchall():
-        named = {int.from_bytes(packed[at : at + 8], "big") for at in range(0, len(packed), 8)}
+    for number, data in database.execute("SELECT number, serials FROM act WHERE issuer = ?", (issuer,)).fetchall():
+        named = set(unpacked(data))
         if not named & serials:
             continue
         if named <= gone:

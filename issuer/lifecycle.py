@@ -45,7 +45,7 @@ from mingzheng.issuer.refusals import (
 from mingzheng.issuer.reissuing import check_reissue, reissue_of
 from mingzheng.issuer.render import Outbox
 from mingzheng.issuer.requestform import parse_form
-from mingzheng.issuer.rows import DESK, By, CopyRow, Decision, NewAct, Registration, RequestRow
+from mingzheng.issuer.rows import DESK, STATUS_AFTER, By, CopyRow, Decision, NewAct, Registration, RequestRow
 from mingzheng.issuer.schema import CopyState, CopyStatus, RegistrationState
 from mingzheng.issuer.workspace import Workspace
 from mingzheng.log.acts import ActType
@@ -101,12 +101,6 @@ _FROM: Final[Mapping[ActType, frozenset[CopyStatus]]] = {
     ActType.SUSPEND: frozenset({CopyStatus.LIVE}),
     ActType.REINSTATE: frozenset({CopyStatus.SUSPENDED}),
     ActType.VOID: frozenset({CopyStatus.LIVE, CopyStatus.SUSPENDED}),
-}
-_TO: Final[Mapping[ActType, CopyStatus]] = {
-    ActType.REVOKE: CopyStatus.REVOKED,
-    ActType.SUSPEND: CopyStatus.SUSPENDED,
-    ActType.REINSTATE: CopyStatus.LIVE,
-    ActType.VOID: CopyStatus.VOID,
 }
 _STATE: Final[Mapping[ActType, RegistrationState]] = {
     ActType.REVOKE: RegistrationState.REVOKED,
@@ -252,7 +246,7 @@ def _effect(plan: ActPlan, *, reason: str, today: int) -> Effect:
             serials=plan.serials[start : start + MAX_SERIALS],
             day=today,
             reason=reason,
-            status=_TO[plan.act],
+            status=STATUS_AFTER[plan.act],
         )
         for start in range(0, len(plan.serials), MAX_SERIALS)
     )
@@ -335,7 +329,7 @@ def reissue(
 
 
 def _one(act: ActType, row: CopyRow) -> tuple[int, ...]:
-    if row.status is _TO[act]:
+    if row.status is STATUS_AFTER[act]:
         return ()
     if row.status not in _FROM[act]:
         raise ActRefusedError(

@@ -78,11 +78,13 @@ class SameImages:
         """A fault of every row that another one contradicts."""
         found = []
         for rows in self._found.values():
-            for row, photo, signature in rows:
-                other = next((one for one in rows if one[1:] != (photo, signature)), None)
-                if other is not None:
-                    column = "photo" if other[1] != photo else "signature_image"
-                    found.append(make_fault(row, column, "record.conflicting_images", other=other[0]))
+            first = rows[0]
+            second = next((one for one in rows if one[1:] != first[1:]), None)
+            for row, photo, signature in rows if second is not None else ():
+                other = second if (photo, signature) == first[1:] else first
+                assert other is not None
+                column = "photo" if other[1] != photo else "signature_image"
+                found.append(make_fault(row, column, "record.conflicting_images", other=other[0]))
         return found
 
 

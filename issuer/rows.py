@@ -3,14 +3,17 @@
 Source: docs/life-of-a-certificate.md. Pure; `ledger` reads and writes them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from mingzheng.issuer.schema import CopyState, CopyStatus, FileForm, RegistrationState, RequestState
+from mingzheng.log.acts import ActType
 
 __all__ = [
     "DESK",
     "NOTICE_ACT",
+    "STATUS_AFTER",
     "ActRow",
     "Application",
     "ApplicationRow",
@@ -33,6 +36,13 @@ __all__ = [
 ]
 
 NOTICE_ACT: Final = 100  # plus the type of the notice: an `act` in the ledger
+STATUS_AFTER: Final[Mapping[ActType, CopyStatus]] = {
+    ActType.REVOKE: CopyStatus.REVOKED,
+    ActType.SUSPEND: CopyStatus.SUSPENDED,
+    ActType.REINSTATE: CopyStatus.LIVE,
+    ActType.SUPERSEDE: CopyStatus.SUPERSEDED,
+    ActType.VOID: CopyStatus.VOID,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,9 @@ class SerialStates:
     def take(self, entry: Entry) -> dict[int, SerialState]:
         """Take an act in; the serials for which it is refused, with the state that they are in."""
         refused: dict[int, SerialState] = {}
-        for serial in entry.serials if isinstance(entry, ActEntry) else ():
-            assert isinstance(entry, ActEntry)
+        if not isinstance(entry, ActEntry):
+            return refused
+        for serial in entry.serials:
             state = self._state(entry.issuer, serial)
             try:
                 self._moved[entry.issuer, serial] = step(state, SerialEvent(entry.act))

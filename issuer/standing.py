@@ -13,7 +13,6 @@ from mingzheng.formats.rules_extend import EndFacts, extended_end
 from mingzheng.formats.rules_extension import (
     BlanketExtension,
     ExtensionFacts,
-    ExtensionState,
     MovedEnd,
     moved_end,
 )
@@ -62,11 +61,8 @@ def as_extended(
 
 
 def _extended(specialty: str | None, stated: int, moved: MovedEnd) -> Extended:
-    applied = [use.extension for use in moved.history if use.state is ExtensionState.APPLIED]
-    applied.sort(key=lambda rule: rule.new_end)  # every step on the way leads to a later end
-    return Extended(
-        specialty=specialty, stated=stated, end=moved.end, citations=tuple(rule.citation for rule in applied)
-    )
+    citations = tuple(rule.citation for rule in moved.applied)
+    return Extended(specialty=specialty, stated=stated, end=moved.end, citations=citations)
 
 
 def standing_extensions(bodies: Iterable[NoticeBody], day: int) -> tuple[BlanketExtension, ...]:

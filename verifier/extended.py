@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from mingzheng.formats.claims import Claims
 from mingzheng.formats.profile import Profile, WindowFacts
 from mingzheng.formats.rules_copy import copy_end
-from mingzheng.formats.rules_extension import ExtensionFacts, ExtensionState, moved_end
+from mingzheng.formats.rules_extension import ExtensionFacts, moved_end
 from mingzheng.verifier.notices import Extension, IssuerNotices, Notice
 
 
@@ -66,9 +66,7 @@ def _end(extensions: Sequence[Extension], claims: Claims, end: int, on: int) -> 
     facts = ExtensionFacts(kind=claims.kind, jurisdiction=claims.jurisdiction, end=end, usage_until=None, on=on)
     found = moved_end([item.rule for item in extensions], facts)
     notices = {id(item.rule): item.notice for item in extensions}
-    applied = [use.extension for use in found.history if use.state is ExtensionState.APPLIED]
-    applied.sort(key=lambda rule: rule.new_end)  # every step on the way leads to a later end
-    return End(found.end, tuple(notices[id(rule)] for rule in applied))
+    return End(found.end, tuple(notices[id(rule)] for rule in found.applied))
 
 
 def _facts(claims: Claims, registered_until: int, specialties: Sequence[int]) -> WindowFacts:
