@@ -34,13 +34,13 @@ _TEXT: Final = rb"[^<>\"]*+"
 _ROOT: Final = re.compile(
     rb'<\?xml version="1\.0" encoding="UTF-8"\?>\n'
     rb'<ofd:OFD xmlns:ofd="http://www\.ofdspec\.org/2016" Version="1\.0" DocType="OFD"><ofd:DocBody><ofd:DocInfo>'
-    rb"(?:<ofd:(DocID|Title|Author|Subject|CreationDate|Creator)(?:/>|>" + _TEXT + rb"</ofd:\1>))*+"
-    rb'(?:<ofd:CustomDatas>(?:<ofd:CustomData Name="' + _TEXT + rb'"(?:/>|>' + _TEXT + rb"</ofd:CustomData>))*+"
+    rb"(?>(?:<ofd:(DocID|Title|Author|Subject|CreationDate|Creator)(?:/>|>" + _TEXT + rb"</ofd:\1>))*)"
+    rb'(?:<ofd:CustomDatas>(?>(?:<ofd:CustomData Name="' + _TEXT + rb'"(?:/>|>' + _TEXT + rb"</ofd:CustomData>))*)"
     rb"</ofd:CustomDatas>)?</ofd:DocInfo><ofd:DocRoot>/Doc_0/Document\.xml</ofd:DocRoot>"
     rb"(?:<ofd:Signatures>/Doc_0/Signs/Signatures\.xml</ofd:Signatures>)?</ofd:DocBody></ofd:OFD>"
 )
 _REST: Final = re.compile(
-    rb"<ofd:Permissions>(?:<ofd:(Edit|Annot|Export|Signature|Watermark|PrintScreen)>(?:true|false)</ofd:\1>)*+"
+    rb"<ofd:Permissions>(?>(?:<ofd:(Edit|Annot|Export|Signature|Watermark|PrintScreen)>(?:true|false)</ofd:\1>)*)"
     rb'<ofd:Print Printable="true" Copies="-1"/>'
     rb'(?:<ofd:ValidPeriod(?: StartDate="[0-9T:-]{19}")?(?: EndDate="[0-9T:-]{19}")?/>)?</ofd:Permissions>'
     rb"(?:<ofd:CustomTags>/Doc_0/Tags/CustomTags\.xml</ofd:CustomTags>)?"
@@ -50,13 +50,14 @@ _NAMED: Final = rb'="[^<>"&]*+"'
 _SIGNATURE: Final = re.compile(
     rb'<\?xml version="1\.0" encoding="UTF-8"\?>\n'
     rb'<ofd:Signature xmlns:ofd="http://www\.ofdspec\.org/2016"><ofd:SignedInfo>'
-    rb"<ofd:Provider(?: (?:ProviderName|Version|Company)" + _NAMED + rb")*+/>"
+    rb"<ofd:Provider(?>(?: (?:ProviderName|Version|Company)" + _NAMED + rb")*)/>"
     rb"<ofd:SignatureMethod>[0-9.]*+</ofd:SignatureMethod>"
     rb"<ofd:SignatureDateTime>[0-9TZ:.+ -]*+</ofd:SignatureDateTime>"
     rb"<ofd:References CheckMethod" + _NAMED + rb">"
-    rb"(?:<ofd:Reference FileRef" + _NAMED + rb"><ofd:CheckValue>[0-9A-Za-z+/=]*+</ofd:CheckValue></ofd:Reference>)*+"
+    rb"(?>(?:<ofd:Reference FileRef" + _NAMED + rb">"
+    rb"<ofd:CheckValue>[0-9A-Za-z+/=]*+</ofd:CheckValue></ofd:Reference>)*)"
     rb"</ofd:References>"
-    rb"(?:<ofd:StampAnnot(?: (?:ID|PageRef|Boundary|Clip)" + _NAMED + rb")*+/>)*+"
+    rb"(?>(?:<ofd:StampAnnot(?>(?: (?:ID|PageRef|Boundary|Clip)" + _NAMED + rb")*)/>)*)"
     rb"<ofd:Seal><ofd:BaseLoc>[^<>&]*+</ofd:BaseLoc></ofd:Seal></ofd:SignedInfo>"
     rb"<ofd:SignedValue>[^<>&]*+</ofd:SignedValue></ofd:Signature>"
 )

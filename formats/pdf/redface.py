@@ -27,7 +27,7 @@ _NUMBER: Final = rb"-?[0-9]{1,6}(?:\.[0-9]{1,6})?"
 _COLOUR: Final = rb"(" + _NUMBER + rb") (" + _NUMBER + rb") (" + _NUMBER + rb") "
 _WIDTH: Final = _NUMBER + rb" w "
 _DASH: Final = rb"\[(?:" + _NUMBER + rb"(?: " + _NUMBER + rb")?)?\] 0 d"
-_STEPS: Final = rb"(?:\n(?:(?:" + _NUMBER + rb" ){2}[ml]|(?:" + _NUMBER + rb" ){6}c|h))*+"
+_STEPS: Final = rb"(?>(?:\n(?:(?:" + _NUMBER + rb" ){2}[ml]|(?:" + _NUMBER + rb" ){6}c|h))*)"
 _SHAPE: Final = re.compile(
     rb"q\n(?:"
     + rb"(?:" + _COLOUR + rb"rg" + _STEPS + rb"\nf Q)"

@@ -30,11 +30,12 @@ _ENTRY: Final = re.compile(rb"(\d{10}) (\d{5}) ([nf])(?: \n| \r|\r\n)")
 _ENTRY_SIZE: Final = 20
 _TRAILER: Final = re.compile(rb"trailer" + _S + rb"*+")
 _HEAD: Final = re.compile(rb"(\d{1,10}) 0 obj(?!" + _WORD + rb")")
-# Every token up to the word that ends the dictionary or the object; strings nest at most once.
+# Every token up to the word that ends the dictionary or the object; strings nest at most once. Atomic groups: Python
+# before 3.11.5 does not go back rightly in a possessive repetition of a group (of one character it does).
 _BODY: Final = re.compile(
-    rb"(?:" + _S + rb"++|/" + _WORD + rb"*+|<<|>>|[\[\]]|<[0-9A-Fa-f\0\t\n\f\r ]*+>"
-    rb"|\((?:[^()\\]++|\\.|\((?:[^()\\]++|\\.)*+\))*+\)"
-    rb"|(?!(?:endobj|stream)(?!" + _WORD + rb"))" + _WORD + rb"++)*+",
+    rb"(?>(?:" + _S + rb"++|/" + _WORD + rb"*+|<<|>>|[\[\]]|<[0-9A-Fa-f\0\t\n\f\r ]*+>"
+    rb"|\((?>(?:[^()\\]++|\\.|\((?>(?:[^()\\]++|\\.)*)\))*)\)"
+    rb"|(?!(?:endobj|stream)(?!" + _WORD + rb"))" + _WORD + rb"++)*)",
     re.DOTALL,
 )
 _LENGTH: Final = re.compile(rb"/Length" + _S + rb"++(\d{1,9})(?=" + _S + rb"*+[/>])")
